@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# One Makefile for the whole tree. `make help` lists the targets.
+#
+# A folder of sources is a library; a daemon is its folder's main.c, a tool its folder under
+# tools/; each is linked with just the libraries that it may include (tests/include_rules.py
+# holds the same table against the sources). SAN=1 builds under ASan and UBSan in build/san.
+
+VERSION := 0.1.0
+PREFIX ?= /usr/local
+B := build$(if $(SAN),/san)
+comma := ,
+
+CFLAGS ?= -O2 -g
+SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+WARN := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wvla -Wno-unused-parameter
+ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) $(SANFLAGS) -I. -I$B/gen -D_GNU_SOURCE -DVNE_VERSION='"$(VERSION)"' -MMD -MP
+ALL_LDFLAGS = $(LDFLAGS) $(SANFLAGS)
+
+# What each library needs from outside, and what each program is linked with, from the top of
+# the stack to its foot.
+LIBS_base := -lmnl
+LIBS_model := -lyaml -ljansson -lm
+LIBS_embed := -lglpk -lm
+LIBS_proto := -lzmq -lprotobuf-c
+LIBS_vned := -lmicrohttpd
+LIBS_vnagent :=
+LIBS_tests := -lcmocka
+
+NEEDS_vned := vned proto model base
+NEEDS_vnagent := vnagent proto model base
+NEEDS_vnctl := proto model base
+NEEDS_vnembed := embed proto model base
+NEEDS_vnsim := embed model base
+NEEDS_vnlab := proto model base
+NEEDS_tests := vned vnagent embed proto model base
+
+LIBRARIES := base model embed proto vned vnagent
+DAEMONS := vned vnagent
+TOOLS := $(notdir $(patsubst %/,%,$(wildcard tools/vn*/)))
+PROGRAMS := $(patsubst %,$B/%,$(DAEMONS) $(TOOLS))
+
+# ---- how things are made ----------------------------------------------------------------
+objects = $(patsubst %.c,$B/obj/%.o,$1)
+library = $(foreach l,$1,$B/lib$l.a)
+flags = $(foreach l,$1,$(LIBS_$l))
+
+GENERATED := $(patsubst %.proto,$B/gen/%.pb-c.c,$(wildcard proto/*.proto))
+TESTS := $(patsubst tests/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c tests/property/test_*.c tests/conformance/test_*.c))
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all tests deps demo check bench soak fuzz install clean help
+
+all: $(PROGRAMS) ## build everything into build/
+tests: $(TESTS) ## build the tests without running them
+
+$B/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c $< -o $@
+$B/gen/%.pb-c.c $B/gen/%.pb-c.h &: %.proto
+	@mkdir -p $B/gen
+	protoc-c --c_out=$B/gen $<
+$B/obj/%.pb-c.o: $B/gen/%.pb-c.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -Wshadow,$(ALL_CFLAGS)) -c $< -o $@
+$(call objects,$(wildcard proto/*.c)): | $(GENERATED)
+
+define library_rule
+$B/lib$1.a: $(call objects,$(filter-out $1/main.c,$(wildcard $1/*.c))) $(if $(filter proto,$1),$(patsubst $B/gen/%.c,$B/obj/%.o,$(GENERATED)))
+	@mkdir -p $$(@D) && rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(foreach l,$(LIBRARIES),$(eval $(call library_rule,$l)))
+
+define program_rule
+$B/$1: $(call objects,$2) $(call library,$(NEEDS_$1))
+	$(CC) $(ALL_LDFLAGS) $$^ $(call flags,$(NEEDS_$1)) -o $$@
+endef
+$(foreach d,$(DAEMONS),$(eval $(call program_rule,$d,$d/main.c)))
+$(foreach t,$(TOOLS),$(eval $(call program_rule,$t,$(wildcard tools/$t/*.c))))
+
+$B/tests/%: $B/obj/tests/%.o $(call library,$(NEEDS_tests))
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) $^ $(call flags,$(NEEDS_tests)) $(LIBS_tests) -o $@
+
+# ---- what people call -------------------------------------------------------------------
+deps: ## install the Debian packages that are missing (as root)
+	@tools/deps.sh
+
+clean: ## remove build/
+	rm -rf build
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+
+-include $(shell test -d $B/obj && find $B/obj -name '*.d')

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Virtual network embedding as a library: one entry, a table of solvers.
+ *
+ * No global state; safe from several threads as long as each call has its own arguments.
+ * Every answer with an embedding has passed embedding_check(). */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "model/embedding.h"
+#include "model/request.h"
+#include "model/substrate.h"
+
+enum embed_objective { OBJECTIVE_COST, OBJECTIVE_BALANCE };
+
+struct embed_options {
+	const char *solver;     /* a name of the table; NULL: auto */
+	enum embed_objective objective;
+	double time_limit_s;    /* wall clock, for this request; <= 0: none */
+	int64_t effort;         /* bound of work, counted; <= 0: none. Same seed and effort, same answer. */
+	uint64_t seed;
+	/* An incumbent or a bound got better; may be NULL. Called from the solving thread; returning
+	 * false asks the solver to stop with what it has. */
+	bool (*progress)(void *arg, const struct solution *best);
+	void *arg;
+};
+
+/* Embeds r onto what is left of s. `full`: the empty substrate, to tell "now" from "never".
+ * Returns 0 whenever there is an answer, whatever its status; a negative errno when the machine
+ * or the input failed (-ENOENT: no solver of that name; -EINVAL: nothing a checked request
+ * and substrate can cause). The time limit is kept to within what the solver promises in
+ * its table entry; a hard limit takes a process of its own (vnembed --worker). */
+int embed_solve(const struct substrate *s, const struct residual *left, const struct request *r,
+                const struct embed_options *options, struct solution *ret, struct err *err) VNE_MUST;
+
+struct embed_solver {
+	const char *name;
+	const char *about;   /* one line for --help */
+	bool proves;         /* can answer optimal and infeasible */
+	int (*solve)(const struct substrate *s, const struct residual *left, const struct request *r,
+	             const struct embed_options *options, struct solution *ret, struct err *err);
+};
+extern const struct embed_solver *const embed_solvers[]; /* NULL-ended */

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What an agent reports of its node every second. Counters only grow while the object lives. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum router_state { ROUTER_ABSENT, ROUTER_STARTING, ROUTER_RUNNING, ROUTER_FAILED };
+extern const char *const router_state_names[];
+
+struct router_load {
+	uint32_t net, router;
+	enum router_state state;
+	uint64_t cpu_us;  /* used since it was built */
+	int64_t mem_kib;  /* -1: not known here */
+	char reason[128]; /* with FAILED */
+};
+
+/* One per port: a virtual link has two, one at each end. "tx": from the router into the link. */
+struct port_load {
+	uint32_t net, port; /* port id */
+	uint64_t tx_frames, tx_bytes, tx_drops; /* bytes as on an underlay wire, encapsulation included */
+	uint64_t rx_frames, rx_bytes, rx_drops; /* bytes of inner frames */
+};
+
+/* One per tunnel segment end: what shows that traffic takes the pinned path and no other. */
+struct segment_load {
+	uint32_t net, vni;
+	uint64_t tx_frames, tx_bytes, rx_frames, rx_bytes, drops; /* inner frames */
+};
+
+struct load_report {
+	uint64_t wall_ms;
+	uint32_t cpu_permille; /* of all cores of the node */
+	uint32_t cores;
+	int64_t mem_total_kib, mem_used_kib;
+	struct router_load *routers;
+	size_t n_routers;
+	struct port_load *ports;
+	size_t n_ports;
+	struct segment_load *segments;
+	size_t n_segments;
+};
+void load_report_done(struct load_report *r);
+
+/* What a node can do, as its agent has probed it. */
+struct node_probe {
+	char version[32];
+	char kernel[64];
+	uint32_t cores;
+	int64_t mem_kib;
+	struct probe_kind {
+		char kind[16];
+		bool usable;
+		char why[128]; /* where not */
+	} *kinds;
+	size_t n_kinds;
+	struct probe_feature {
+		char name[32];  /* "netns", "vxlan", "tbf", "netem", "cgroup-cpu" … */
+		bool present;
+		char used_for[128]; /* what needs it */
+	} *features;
+	size_t n_features;
+	struct probe_mtu { /* of the device that an underlay address stands on */
+		char address[56];
+		uint32_t mtu;
+	} *mtus;
+	size_t n_mtus;
+};
+void node_probe_done(struct node_probe *p);

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The plan: what one generation of one virtual network needs on one substrate node. vned
+ * makes it from request and embedding; the agent builds exactly this. A router's attachment
+ * is a host-side port; ports and tunnel segments are joined by crosses. A router's life, its
+ * control and its forwarding plane are kept apart so that each can be exchanged.
+ *
+ * Identities: a network has a number of 24 bits (never 0, unique within a vned while in use),
+ * a router a number within its network, a port (link << 1 | end), a segment its VNI. They stand in
+ * the kernel objects; numbers of what stays do not change from one generation to the next. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "model/embedding.h"
+#include "model/request.h"
+#include "model/substrate.h"
+#include "model/units.h"
+
+enum { KIND_MAX = 15, IFNAME_MAX = 15, NET_ID_MAX = 0xffffff, VNI_MAX = 0xffffff };
+enum { VXLAN_OVERHEAD_V4 = 50, VXLAN_OVERHEAD_V6 = 70 }; /* bytes on the wire behind the inner frame's */
+
+struct plan_route {
+	struct addr to;  /* prefix */
+	struct addr via; /* next hop: the other end of a virtual link */
+	uint32_t port;   /* through this one */
+};
+
+struct plan_router {
+	uint32_t id;
+	char *name;
+	char kind[KIND_MAX + 1];
+	int64_t cpu_milli, mem_kib;
+	enum routing routing;
+	struct addr *loopbacks; /* host addresses, at most one per family */
+	size_t n_loopbacks;
+	struct plan_route *routes; /* of `static` */
+	size_t n_routes;
+};
+
+/* The router's end of a virtual link. */
+struct plan_port {
+	uint32_t id; /* link << 1 | end */
+	uint32_t router;
+	char ifname[IFNAME_MAX + 1]; /* inside the router: eth0, eth1 … in order of the file's links */
+	uint8_t mac[6];              /* locally administered, made from net and port id */
+	uint32_t mtu;
+	struct addr address;         /* with prefix length */
+	struct addr peer;            /* the other end's address, host */
+	char *link;                  /* name of the virtual link */
+	char *peer_router;
+	int64_t bw_kbps;             /* promised, each direction; 0: best effort */
+};
+
+/* One tunnel over one substrate link (or a run of links through nodes without an agent). */
+struct plan_segment {
+	uint32_t vni;
+	uint32_t link;     /* number of the virtual link that it serves */
+	struct addr local, remote; /* underlay addresses */
+	char *slink;       /* name of the (first) substrate link */
+	uint32_t mtu;      /* of the inner packet */
+	bool best_effort;  /* runs below all promises at every hop */
+};
+
+enum endpoint_kind { ENDPOINT_PORT, ENDPOINT_SEGMENT };
+struct endpoint {
+	enum endpoint_kind kind;
+	uint32_t id; /* port id, or VNI */
+};
+
+enum cross_role { CROSS_PRIMARY, CROSS_BACKUP };
+/* Frames that enter at one end leave at the other. Where a frame comes from a port it is
+ * limited to bw_kbps of wire bytes (encapsulation counted); 0: not limited (best effort).
+ * Several primary crosses of one port: a split link, flows are spread by weight bw_kbps. A
+ * backup is built whole but gets frames from its port only after a switch. */
+struct plan_cross {
+	struct endpoint a, b;
+	int64_t bw_kbps;
+	uint32_t overhead; /* bytes per frame that encapsulation adds on the wire; 0 between two ports */
+	enum cross_role role;
+	uint32_t path;     /* number of the path within its virtual link */
+};
+
+struct node_plan {
+	uint32_t net;
+	uint32_t generation;
+	char *owner, *name; /* of the network, for people */
+	struct plan_router *routers;
+	size_t n_routers;
+	struct plan_port *ports;
+	size_t n_ports;
+	struct plan_segment *segments;
+	size_t n_segments;
+	struct plan_cross *crosses;
+	size_t n_crosses;
+};
+
+void node_plan_done(struct node_plan *p);
+void node_plan_copy(const struct node_plan *from, struct node_plan *ret);
+bool node_plan_empty(const struct node_plan *p); /* nothing to build: the release of a network */
+/* What an agent checks before it builds: numbers in range and unique, every reference resolves,
+ * each cross joins what is there, names valid, counts bounded. -EINVAL with the first fault. */
+int node_plan_check(const struct node_plan *p, struct err *err) VNE_MUST;
+
+/* Hands out VNIs; the coordinator's. */
+struct vni_pool {
+	int (*take)(void *arg, uint32_t *ret_vni, struct err *err);
+	void *arg;
+};
+
+/* A whole network's plan: one node_plan per substrate node that has any part in it. */
+struct plan {
+	uint32_t net, generation;
+	struct node_plan *nodes;
+	uint32_t *snode; /* substrate node of each, ascending */
+	size_t n_nodes;
+	uint32_t *vnis;  /* all that it uses; ascending */
+	size_t n_vnis;
+};
+void plan_done(struct plan *p);
+
+struct plan_input {
+	const struct substrate *s;
+	const struct request *r;
+	const struct embedding *e;
+	uint32_t net, generation;
+	const char *owner;
+	/* MTU of the underlay at a node towards a substrate link's far end; 0 where not known (1500). */
+	uint32_t (*underlay_mtu)(void *arg, uint32_t snode, uint32_t slink);
+	void *arg;
+	struct vni_pool vnis;
+};
+/* From nothing to a plan. Addresses: the k-th node has the k-th loopback, the k-th link the
+ * k-th /31 (/127); routes by fewest hops, ties in the order of the file. -ERANGE: a pool is too small;
+ * -EINVAL: a substrate link on a path has no underlay addresses and its nodes have none either. */
+int plan_make(const struct plan_input *in, struct plan *ret, struct err *err) VNE_MUST;

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A virtual network request: what a service provider asks for. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "model/substrate.h"
+#include "model/units.h"
+#include "model/yaml.h"
+
+enum placement { PLACEMENT_DISTINCT, PLACEMENT_PACK };
+enum routing { ROUTING_STATIC, ROUTING_OSPF, ROUTING_NONE };
+
+struct place {
+	struct yaml_names on, not_on; /* on.n == 0: anywhere. Names the substrate lacks match nothing. */
+	bool has_near;
+	struct coords near;
+	double within; /* km, or in the plane's unit; inclusive */
+	struct label *labels;
+	size_t n_labels;
+};
+
+struct vuplink {
+	char *port;
+	struct addr address; /* with prefix length; family 0: none given */
+};
+
+struct vnode {
+	char *name;
+	int64_t demand[RES_COUNT]; /* cpu, memory; 1 router; ports = its virtual links */
+	char *kind;                /* NULL: any kind that the node has */
+	struct vuplink *uplinks;
+	size_t n_uplinks;
+	struct place place;
+};
+
+struct vlink {
+	char *name; /* always set: "a-b" where the file has none */
+	uint32_t a, b; /* indices of nodes, a != b */
+	int64_t bw_kbps; /* 0: best effort */
+	int64_t max_delay_us; /* -1: none */
+	bool split;
+	bool protect; /* protection: link */
+};
+
+struct request {
+	char *name;
+	int64_t arrival_us;  /* -1: none given */
+	int64_t lifetime_us; /* -1: for ever */
+	int64_t priority_micro; /* 1000000 by default; > 0 */
+	enum placement placement;
+	enum routing routing;
+	struct addr pool_loopbacks, pool_links; /* with the defaults of formats.md filled in */
+	struct vnode *nodes;
+	size_t n_nodes;
+	struct vlink *links;
+	size_t n_links;
+	struct hash *node_index, *link_index;
+};
+
+void request_done(struct request *r);
+int request_copy(const struct request *from, struct request *ret, struct err *err) VNE_MUST;
+int request_check(struct request *r, struct err *err) VNE_MUST; /* builds the indices, fills demand[] of routers and ports */
+int request_read(const struct yaml_doc *doc, struct yaml_errors *errors, struct request *ret) VNE_MUST;
+/* All documents of a file, in order; caller frees each and the array. With `trace`, `arrival` is
+ * required and ascending; without it is refused. */
+int request_load(const char *path, bool trace, struct yaml_errors *errors, struct request **ret, size_t *ret_n,
+                 struct err *err) VNE_MUST;
+/* The same from memory: what vned does with a submitted text. */
+int request_parse(const char *text, size_t len, bool trace, struct yaml_errors *errors, struct request **ret,
+                  size_t *ret_n, struct err *err) VNE_MUST;
+void request_write(const struct request *r, struct buf *out); /* reads back the same */
+
+/* Why `node` cannot host `vnode` at all (kind, uplinks, place; not what is left of it), as a
+ * short clause in *why; true where it can. Cost O(length of the place conditions). */
+bool place_fits(const struct vnode *vnode, const struct substrate *s, size_t node, struct err *why);
+
+/* Revenue in nano-units: milli-cores × 10^6 + kbit/s × 10^6, see embedding_cost. */
+int64_t request_revenue_nano(const struct request *r);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the coordinator shows: the objects behind `vnctl list|show|nodes|links|events|audit`,
+ * the same in JSON, in text and later in the web API. Owned strings, freed with x_done. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/load.h"
+
+enum net_state {
+	NET_PLANNED, NET_PREPARING, NET_COMMITTING, NET_ACTIVE, NET_DEGRADED, NET_UPDATING,
+	NET_RELEASING, NET_RELEASED, NET_REJECTED, NET_FAILED, NET_STATES
+};
+extern const char *const net_state_names[NET_STATES];
+
+struct router_view {
+	char *name, *node, *kind, *state, *reason; /* reason: NULL unless something is wrong */
+	char *loopback;  /* addresses separated by a blank */
+	int64_t cpu_milli, mem_kib; /* promised */
+	double cpu_used;            /* cores, over the last seconds; < 0: not known */
+	int64_t mem_used_kib;       /* -1: not known */
+};
+
+struct path_view {
+	char *via, *links; /* names separated by a blank */
+	double mbit;
+	bool backup;
+};
+
+/* Figures per direction: [0] from the first endpoint to the second. Bytes on the wire. */
+struct vlink_view {
+	char *name, *a, *b; /* routers */
+	char *address_a, *address_b;
+	double mbit;        /* promised, each direction; 0: best effort */
+	int64_t max_delay_us, delay_us; /* asked (-1: nothing) and along the path */
+	uint32_t mtu;
+	struct path_view *paths;
+	size_t n_paths;
+	double mbit_now[2];     /* over the last seconds; < 0: not known */
+	uint64_t frames[2], bytes[2], drops[2];
+};
+
+struct network_view {
+	char *owner, *name;
+	uint32_t id, generation;
+	enum net_state state;
+	char *reason;         /* NULL, or why it is rejected, failed, degraded */
+	uint64_t submitted_ms, changed_ms; /* wall clock */
+	int64_t lifetime_us;  /* -1: for ever */
+	double cost, bound, revenue, solve_seconds; /* bound < 0: not known */
+	char *solver, *status; /* "exact", "optimal" … */
+	bool detailed;         /* false: what follows is left out (list) */
+	size_t n_routers, n_links; /* counts also where not detailed */
+	struct router_view *routers;
+	struct vlink_view *links;
+};
+
+struct node_view {
+	char *name, *state; /* "up", "down", "never seen" */
+	char *kinds;        /* names separated by a blank */
+	char *address;      /* of its peer, or "" */
+	int64_t cpu_milli, cpu_reserved_milli, mem_kib, mem_reserved_kib; /* mem UNLIMITED: not limited */
+	double cpu_used_ratio; /* of the node; < 0: not known */
+	int64_t mem_total_kib, mem_used_kib; /* as the agent measured; -1: not known */
+	size_t routers, segments;
+	int64_t seen_ms_ago; /* -1: never */
+	bool has_location;
+	double latitude, longitude;
+	char *lacks;         /* features that the agent lacks, separated by ", " */
+};
+
+struct slink_view {
+	char *name, *a, *b;
+	double mbit, reserved_mbit;
+	int64_t delay_us;
+	size_t segments;     /* tunnels over it */
+	double mbit_now[2];  /* what ours carries, over the last seconds; < 0: not known */
+};
+
+struct event_view {
+	uint64_t sequence, wall_ms;
+	char *kind;   /* network, node, solver, … */
+	char *object; /* "owner/name", node name */
+	char *what;   /* "state active", "refused: …" */
+};
+
+void network_view_done(struct network_view *v);
+void node_view_done(struct node_view *v);
+void slink_view_done(struct slink_view *v);
+void event_view_done(struct event_view *v);

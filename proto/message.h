@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The messages of the suite as plain structs. vne.proto is the contract on the wire; the
+ * generated types never leave this folder. What arrives is unpacked under a memory cap,
+ * bounds-checked and validated (UTF-8, no NUL inside, names, ranges, enumerations, counts)
+ * before anybody sees it. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "model/load.h"
+#include "model/plan.h"
+#include "model/view.h"
+
+enum { PROTOCOL_VERSION = 1 };
+
+enum message_type {
+	/* both ways */
+	MSG_REPLY = 1,   /* the end of a request: exit code of formats.md, and the reason */
+	MSG_HEARTBEAT,
+	/* agent → vned */
+	MSG_HELLO,       /* first on every connection */
+	MSG_DONE,        /* outcome of PREPARE, COMMIT, ABORT, ENSURE */
+	MSG_PROGRESS,    /* routers ready, out of all; between PREPARE and its DONE */
+	MSG_REPORT,      /* load, every report_ms */
+	MSG_NOTICE,      /* something happened on the node: a router ended, a device vanished */
+	/* vned → agent */
+	MSG_WELCOME,
+	MSG_PREPARE,     /* build beside what is there; carry no traffic yet */
+	MSG_COMMIT,      /* carry traffic, then remove what the new plan no longer has */
+	MSG_ABORT,       /* remove what PREPARE built; the committed generation goes on */
+	MSG_ENSURE,      /* desired state: build what is missing, remove what is surplus, touch nothing else */
+	/* client → vned */
+	MSG_SUBMIT, MSG_PLAN, MSG_RELEASE, MSG_LIST, MSG_SHOW, MSG_NODES, MSG_LINKS, MSG_EVENTS,
+	/* vned → client */
+	MSG_NETWORKS,    /* answer to SUBMIT, PLAN, LIST, SHOW */
+	MSG_NODE_LIST, MSG_LINK_LIST, MSG_EVENT_LIST,
+	/* exec: client → vned → agent, and back */
+	MSG_EXEC, MSG_EXEC_INPUT, MSG_EXEC_OUTPUT, MSG_EXEC_EXIT,
+	MSG_TYPES
+};
+const char *message_type_name(enum message_type type);
+
+struct held_net { /* what an agent holds of a network */
+	uint32_t net, generation;
+	bool committed; /* false: prepared only */
+	uint32_t prepared; /* generation prepared beside a committed one; 0: none */
+	uint64_t digest; /* node_plan_digest of the committed plan */
+};
+
+struct message {
+	enum message_type type;
+	/* envelope */
+	uint64_t term;       /* of the coordinator; agents refuse older ones */
+	uint32_t net, generation;
+	uint64_t sequence;   /* of the sender, from 1 on each connection */
+	uint64_t reply_to;   /* sequence that this answers; 0: none */
+	bool more;           /* further answers to the same request follow */
+	union {
+		struct { int code; char *text; } reply;         /* DONE: code 0 or a negative errno */
+		struct { struct node_probe probe; uint64_t term; struct held_net *held; size_t n_held; } hello;
+		struct { uint32_t ready, all; char *stage; } progress;
+		struct load_report report;
+		struct { char *object, *what; } notice;
+		struct { char *node; uint32_t heartbeat_ms, report_ms; } welcome;
+		struct node_plan plan;                           /* PREPARE, ENSURE */
+		struct { char *text; size_t len; bool wait_active; char *file; } submit; /* SUBMIT, PLAN: YAML */
+		struct { char *name; } name;                     /* RELEASE, SHOW */
+		struct { uint64_t since; bool follow; } events;
+		struct { struct network_view *v; size_t n; } networks;
+		struct { struct node_view *v; size_t n; } nodes;
+		struct { struct slink_view *v; size_t n; } links;
+		struct { struct event_view *v; size_t n; } events_list;
+		/* EXEC: the id is chosen by whoever starts it, unique on the connection. From a client
+		 * network and router are names; to an agent they are net (envelope) and router_id. */
+		struct { uint64_t id; char *network, *router; uint32_t router_id; char **argv; size_t argc; } exec;
+		struct { uint64_t id; int stream; uint8_t *data; size_t len; } exec_data; /* 0 in, 1 out, 2 err; len 0: end */
+		struct { uint64_t id; int code; char *reason; } exec_exit; /* code as a shell shows it; reason: could not start */
+	} u;
+};
+
+void message_done(struct message *m); /* frees the content; type becomes 0 */
+
+/* Caller frees *ret. */
+void message_pack(const struct message *m, uint8_t **ret, size_t *ret_len);
+/* -EPROTO: not a message of ours; -EPROTONOSUPPORT: another version (the reason says which);
+ * -EMSGSIZE: beyond the caps; -EINVAL: a field that no honest peer sends. */
+int message_unpack(const uint8_t *data, size_t len, struct message *ret, struct err *err) VNE_MUST;
+
+/* A digest of all of a plan but its generation: equal plans, equal digests. */
+uint64_t node_plan_digest(const struct node_plan *p);
+
+/* For files: an agent keeps its plans where a restart finds them. */
+void node_plan_pack(const struct node_plan *p, uint8_t **ret, size_t *ret_len);
+int node_plan_unpack(const uint8_t *data, size_t len, struct node_plan *ret, struct err *err) VNE_MUST;

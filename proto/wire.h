@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The ZeroMQ wire: the only place that knows zmq.h. CURVE always, ZAP with an allow-list;
+ * sockets join the loop by ZMQ_FD, whose edge-triggering stays hidden in here.
+ *
+ * A message arrives as peer {identity, role, node} + content: who speaks comes from the
+ * key that the connection was authenticated with, never from what the message says. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "proto/keys.h"
+#include "proto/message.h"
+
+enum { WIRE_ID_MAX = 32, WIRE_MESSAGE_MAX = 64 << 20 };
+
+struct peer {
+	uint8_t id[WIRE_ID_MAX]; /* routing id of the connection */
+	size_t id_len;
+	char identity[64];
+	enum role role;
+	char node[64];
+	char address[64];        /* where it connects from */
+};
+
+struct wire;
+
+struct wire_server_options {
+	const char *const *listen; /* "tcp://127.0.0.1:7410" …, NULL-ended; "tcp://fd:3" takes a listening descriptor (socket activation) */
+	const struct identity *self;
+	const struct allow_list *allow; /* borrowed; exchanged by wire_set_allow */
+	/* *m is the callee's to read; freed afterwards unless its type was set to 0 (taken). */
+	void (*message)(void *arg, const struct peer *peer, struct message *m);
+	void (*refused)(void *arg, const char *address, const char *why); /* may be NULL */
+	void *arg;
+};
+int wire_listen(struct loop *loop, const struct wire_server_options *options, struct wire **ret, struct err *err) VNE_MUST;
+void wire_set_allow(struct wire *wire, const struct allow_list *allow);
+
+enum wire_state { WIRE_CONNECTING, WIRE_UP, WIRE_DOWN, WIRE_REFUSED };
+struct wire_client_options {
+	const char *server;            /* tcp://host:port */
+	const struct identity *self;
+	const uint8_t *server_public;  /* 32 bytes */
+	void (*message)(void *arg, struct message *m);
+	void (*state)(void *arg, enum wire_state state, const char *why); /* reconnects by itself, also after a refusal, with growing pauses */
+	void *arg;
+};
+int wire_connect(struct loop *loop, const struct wire_client_options *options, struct wire **ret, struct err *err) VNE_MUST;
+
+/* Numbers the message (m->sequence) and queues it; never blocks. to: NULL on a client. -EAGAIN: the
+ * peer does not read and its queue is full; -EHOSTUNREACH: it is gone. */
+int wire_send(struct wire *wire, const struct peer *to, struct message *m, struct err *err) VNE_MUST;
+void wire_close(struct wire *wire); /* NULL accepted; lets what is queued out for at most 200 ms */

@@ -1,0 +1,28 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The one list of Debian packages, used by `make deps`, `make demo`, `make check` and CI alike.
+# Installs only what is missing, as root; without root it says what to ask for.
+set -eu
+
+build="gcc make pkg-config libc6-dev libglpk-dev libzmq3-dev libprotobuf-c-dev protobuf-c-compiler
+       libyaml-dev libmnl-dev libjansson-dev libmicrohttpd-dev scdoc"
+tests="libcmocka-dev python3 python3-pytest python3-yaml python3-jsonschema"
+# what the routers of the demo and the tests run inside, and what looks at the result from outside
+run="iputils-ping iperf3 iproute2 tcpdump util-linux procps"
+
+missing=
+for package in $build $tests $run; do
+	dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" != 0 ]; then
+	echo "these Debian packages are missing; as root: apt-get install$missing" >&2
+	exit 70
+fi
+echo "installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+# shellcheck disable=SC2086
+apt-get install -qq -y --no-install-recommends $missing >/dev/null 2>&1 || {
+	apt-get update -qq
+	apt-get install -qq -y --no-install-recommends $missing >/dev/null
+}
