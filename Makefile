@@ -50,9 +50,9 @@ TESTS := $(patsubst tests/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c tests/pr
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all tests deps demo check bench soak fuzz install clean help
+.PHONY: all man tests deps demo check bench soak fuzz install clean help
 
-all: $(PROGRAMS) ## build everything into build/
+all: $(PROGRAMS) man ## build everything into build/
 tests: $(TESTS) ## build the tests without running them
 
 $B/obj/%.o: %.c
@@ -84,9 +84,26 @@ $B/tests/%: $B/obj/tests/%.o $(call library,$(NEEDS_tests))
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) $^ $(call flags,$(NEEDS_tests)) $(LIBS_tests) -o $@
 
+MANUALS := $(patsubst docs/man/%.scd,$B/man/%,$(wildcard docs/man/*.scd))
+man: $(MANUALS)
+$B/man/%: docs/man/%.scd
+	@mkdir -p $(@D)
+	scdoc < $< > $@
+
 # ---- what people call -------------------------------------------------------------------
 deps: ## install the Debian packages that are missing (as root)
 	@tools/deps.sh
+
+demo: deps ## the product at its main job, on the real Abilene (as root)
+	@$(MAKE) --no-print-directory -s -j2 all
+	@tools/demo
+
+install: all ## install into DESTDIR and PREFIX, with systemd units
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/vne $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	for m in $(MANUALS); do install -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m##*/}; done
+	cp -r topologies docs/schema $(DESTDIR)$(PREFIX)/share/vne
+	for d in $(DAEMONS); do sed 's:@PREFIX@:$(PREFIX):' $$d/$$d.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$d.service; done
 
 clean: ## remove build/
 	rm -rf build
