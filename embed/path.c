@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* See path.h. A round number stamps what belongs to the current search, so that starting one
+ * costs nothing on a large substrate. */
+#include "embed/path.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+/* ---- heap ---------------------------------------------------------------------------------- */
+
+static bool heap_before(const struct heap_item *a, const struct heap_item *b)
+{
+	if (a->key != b->key)
+		return a->key < b->key;
+	if (a->tie != b->tie)
+		return a->tie < b->tie;
+	return a->id < b->id;
+}
+
+void heap_push(struct heap *h, int64_t key, int64_t tie, uint32_t id)
+{
+	if (h->n == h->cap) {
+		h->cap = h->cap ? 2 * h->cap : 64;
+		h->v = mem_grow(h->v, h->cap, sizeof(*h->v));
+	}
+	struct heap_item item = { key, tie, id };
+	size_t i = h->n++;
+	while (i > 0 && heap_before(&item, &h->v[(i - 1) / 2])) {
+		h->v[i] = h->v[(i - 1) / 2];
+		i = (i - 1) / 2;
+	}
+	h->v[i] = item;
+}
+
+struct heap_item heap_pop(struct heap *h)
+{
+	struct heap_item top = h->v[0], last = h->v[--h->n];
+	size_t i = 0;
+	for (;;) {
+		size_t child = 2 * i + 1;
+		if (child >= h->n)
+			break;
+		if (child + 1 < h->n && heap_before(&h->v[child + 1], &h->v[child]))
+			child++;
+		if (!heap_before(&h->v[child], &last))
+			break;
+		h->v[i] = h->v[child];
+		i = child;
+	}
+	h->v[i] = last;
+	return top;
+}
+
+/* ---- space --------------------------------------------------------------------------------- */
+
+void path_space_init(struct path_space *ps, const struct graph *g)
+{
+	*ps = (struct path_space){ .graph = g };
+	ps->dist = mem_array(g->n_nodes + 1, sizeof(*ps->dist));
+	ps->tie = mem_array(g->n_nodes + 1, sizeof(*ps->tie));
+	ps->delay = mem_array(g->n_nodes + 1, sizeof(*ps->delay));
+	ps->via = mem_array(g->n_nodes + 1, sizeof(*ps->via));
+	ps->stamp = mem_array(g->n_nodes + 1, sizeof(*ps->stamp));
+	ps->settled = mem_array(g->n_nodes + 1, sizeof(*ps->settled));
+}
+
+void path_space_done(struct path_space *ps)
+{
+	free(ps->dist);
+	free(ps->tie);
+	free(ps->delay);
+	free(ps->via);
+	free(ps->stamp);
+	free(ps->settled);
+	free(ps->heap.v);
+	free(ps->labels);
+	memset(ps, 0, sizeof(*ps));
+}
+
+static void path_begin(struct path_space *ps, bool labelled)
+{
+	if (++ps->round == 0) {
+		memset(ps->stamp, 0, (ps->graph->n_nodes + 1) * sizeof(*ps->stamp));
+		ps->round = 1;
+	}
+	ps->heap.n = 0;
+	ps->n_labels = 0;
+	ps->labelled = labelled;
+}
+
+static bool link_usable(const struct path_query *q, uint32_t l)
+{
+	return (!q->cap || q->cap[l] >= q->need) && (!q->banned || !q->banned[l]);
+}
+
+/* ---- cheapest paths ------------------------------------------------------------------------ */
+
+static bool search_plain(struct path_space *ps, const struct path_query *q, uint32_t from, uint32_t to)
+{
+	const struct graph *g = ps->graph;
+
+	ps->stamp[from] = ps->round;
+	ps->dist[from] = ps->tie[from] = 0;
+	ps->via[from] = NO_LINK;
+	ps->settled[from] = 0;
+	heap_push(&ps->heap, 0, 0, from);
+	while (ps->heap.n > 0) {
+		uint32_t v = heap_pop(&ps->heap).id;
+		if (ps->settled[v])
+			continue;
+		ps->settled[v] = 1;
+		if (v == to)
+			return true;
+		ps->work += g->first[v + 1] - g->first[v] + 1;
+		for (uint32_t i = g->first[v]; i < g->first[v + 1]; i++) {
+			uint32_t l = g->arcs[i].link, w = g->arcs[i].to;
+			if (!link_usable(q, l))
+				continue;
+			int64_t dist = ps->dist[v] + (q->weight ? q->weight[l] : 1);
+			int64_t tie = ps->tie[v] + (q->tie ? q->tie[l] : 0);
+			if (ps->stamp[w] == ps->round &&
+			    (ps->settled[w] || dist > ps->dist[w] || (dist == ps->dist[w] && tie >= ps->tie[w])))
+				continue;
+			ps->stamp[w] = ps->round;
+			ps->settled[w] = 0;
+			ps->dist[w] = dist;
+			ps->tie[w] = tie;
+			ps->via[w] = l;
+			heap_push(&ps->heap, dist, tie, w);
+		}
+	}
+	return to == NO_NODE;
+}
+
+static void label_push(struct path_space *ps, struct path_label label)
+{
+	if (ps->n_labels == ps->cap_labels) {
+		ps->cap_labels = ps->cap_labels ? 2 * ps->cap_labels : 256;
+		ps->labels = mem_grow(ps->labels, ps->cap_labels, sizeof(*ps->labels));
+	}
+	ps->labels[ps->n_labels] = label;
+	heap_push(&ps->heap, label.dist, label.tie, (uint32_t)ps->n_labels++);
+}
+
+/* Labels leave the heap by (weight, tie): one is dominated exactly when an earlier one of its
+ * node was no slower. */
+static bool search_bounded(struct path_space *ps, const struct path_query *q, uint32_t from, uint32_t to)
+{
+	const struct graph *g = ps->graph;
+
+	label_push(ps, (struct path_label){ .node = from, .link = NO_LINK, .parent = NO_LINK });
+	while (ps->heap.n > 0) {
+		uint32_t id = heap_pop(&ps->heap).id;
+		struct path_label at = ps->labels[id];
+		bool first = ps->stamp[at.node] != ps->round;
+		if (!first && at.delay >= ps->delay[at.node])
+			continue;
+		ps->delay[at.node] = at.delay;
+		if (first) {
+			ps->stamp[at.node] = ps->round;
+			ps->dist[at.node] = at.dist;
+			ps->tie[at.node] = at.tie;
+			ps->via[at.node] = id;
+		}
+		if (at.node == to)
+			return true;
+		ps->work += g->first[at.node + 1] - g->first[at.node] + 1;
+		for (uint32_t i = g->first[at.node]; i < g->first[at.node + 1]; i++) {
+			uint32_t l = g->arcs[i].link, w = g->arcs[i].to;
+			int64_t delay = at.delay + q->delay[l];
+			if (!link_usable(q, l) || delay > q->max_delay)
+				continue;
+			if (ps->stamp[w] == ps->round && delay >= ps->delay[w])
+				continue;
+			label_push(ps, (struct path_label){ at.dist + (q->weight ? q->weight[l] : 1),
+			                                    at.tie + (q->tie ? q->tie[l] : 0), delay, w, l, id });
+		}
+	}
+	return to == NO_NODE;
+}
+
+bool path_search(struct path_space *ps, const struct path_query *q, uint32_t from, uint32_t to)
+{
+	path_begin(ps, q->max_delay >= 0);
+	if (ps->labelled)
+		return search_bounded(ps, q, from, to);
+	return search_plain(ps, q, from, to);
+}
+
+int64_t path_dist(const struct path_space *ps, uint32_t node)
+{
+	return ps->stamp[node] == ps->round ? ps->dist[node] : DIST_NONE;
+}
+
+int64_t path_tie(const struct path_space *ps, uint32_t node)
+{
+	return ps->tie[node];
+}
+
+size_t path_trace(const struct path_space *ps, uint32_t node, uint32_t *links)
+{
+	const struct graph *g = ps->graph;
+	size_t n = 0;
+
+	if (ps->labelled) {
+		for (uint32_t id = ps->via[node]; ps->labels[id].link != NO_LINK; id = ps->labels[id].parent)
+			links[n++] = ps->labels[id].link;
+	} else {
+		while (ps->via[node] != NO_LINK) {
+			uint32_t l = ps->via[node];
+			links[n++] = l;
+			node = g->ends[l][0] == node ? g->ends[l][1] : g->ends[l][0];
+		}
+	}
+	for (size_t i = 0; i < n / 2; i++) {
+		uint32_t swap = links[i];
+		links[i] = links[n - 1 - i];
+		links[n - 1 - i] = swap;
+	}
+	return n;
+}
+
+/* ---- several sources ----------------------------------------------------------------------- */
+
+void path_nearest(struct path_space *ps, const struct path_query *q, const uint32_t *sources, size_t n,
+                  struct path_near *ret)
+{
+	const struct graph *g = ps->graph;
+
+	for (size_t v = 0; v < g->n_nodes; v++)
+		ret[v] = (struct path_near){ { DIST_NONE, DIST_NONE }, { NO_NODE, NO_NODE } };
+	path_begin(ps, true);
+	for (size_t i = 0; i < n; i++)
+		label_push(ps, (struct path_label){ .node = sources[i], .link = NO_LINK, .parent = sources[i] });
+	while (ps->heap.n > 0) {
+		struct path_label at = ps->labels[heap_pop(&ps->heap).id]; /* parent: the source */
+		struct path_near *near = &ret[at.node];
+		if (near->source[0] == at.parent || near->source[1] != NO_NODE)
+			continue;
+		int place = near->source[0] == NO_NODE ? 0 : 1;
+		near->source[place] = at.parent;
+		near->dist[place] = at.dist;
+		ps->work += g->first[at.node + 1] - g->first[at.node] + 1;
+		for (uint32_t i = g->first[at.node]; i < g->first[at.node + 1]; i++) {
+			uint32_t l = g->arcs[i].link, w = g->arcs[i].to;
+			if (!link_usable(q, l) || ret[w].source[1] != NO_NODE || ret[w].source[0] == at.parent)
+				continue;
+			label_push(ps, (struct path_label){ .dist = at.dist + (q->weight ? q->weight[l] : 1),
+			                                    .node = w, .link = l, .parent = at.parent });
+		}
+	}
+	ps->n_labels = 0;
+}
+
+int64_t path_widest(struct path_space *ps, const int64_t *cap, const uint32_t *sources, size_t n_sources,
+                    const uint32_t *targets, size_t n_targets)
+{
+	const struct graph *g = ps->graph;
+	int64_t widest = 0;
+
+	path_begin(ps, false);
+	for (size_t i = 0; i < n_sources; i++) {
+		ps->stamp[sources[i]] = ps->round;
+		ps->settled[sources[i]] = 0;
+		ps->dist[sources[i]] = INT64_MIN;
+		heap_push(&ps->heap, INT64_MIN, 0, sources[i]);
+	}
+	/* dist: minus the width of the best path that arrives at a node. A source counts as a
+	 * target through the paths that leave it, not by being one. */
+	mem_auto int64_t *width = mem_array(g->n_nodes + 1, sizeof(*width));
+	while (ps->heap.n > 0) {
+		uint32_t v = heap_pop(&ps->heap).id;
+		if (ps->settled[v])
+			continue;
+		ps->settled[v] = 1;
+		ps->work += g->first[v + 1] - g->first[v] + 1;
+		for (uint32_t i = g->first[v]; i < g->first[v + 1]; i++) {
+			uint32_t l = g->arcs[i].link, w = g->arcs[i].to;
+			int64_t wide = -cap[l] > ps->dist[v] ? -cap[l] : ps->dist[v];
+			if (-wide > width[w])
+				width[w] = -wide;
+			if (ps->stamp[w] == ps->round && wide >= ps->dist[w])
+				continue;
+			ps->stamp[w] = ps->round;
+			ps->settled[w] = 0;
+			ps->dist[w] = wide;
+			heap_push(&ps->heap, wide, 0, w);
+		}
+	}
+	for (size_t i = 0; i < n_targets; i++)
+		if (width[targets[i]] > widest)
+			widest = width[targets[i]];
+	return widest;
+}
