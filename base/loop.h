@@ -16,15 +16,17 @@ struct loop_source;
 int loop_new(struct loop **ret, struct err *err) VNE_MUST;
 void loop_free(struct loop *loop); /* frees what is still registered */
 int loop_run(struct loop *loop, struct err *err) VNE_MUST; /* until loop_stop */
-void loop_stop(struct loop *loop);
+void loop_stop(struct loop *loop); /* before loop_run: that returns at once */
 
-/* events: EPOLLIN | EPOLLOUT. The loop does not own fd. */
+/* events: EPOLLIN | EPOLLOUT; `ready` also hears EPOLLHUP and EPOLLERR. The loop does not own fd,
+ * which must stay open until the source is removed. */
 int loop_add_fd(struct loop *loop, int fd, uint32_t events,
                 void (*ready)(void *arg, uint32_t events), void *arg,
                 struct loop_source **ret, struct err *err) VNE_MUST;
 int loop_set_events(struct loop_source *source, uint32_t events, struct err *err) VNE_MUST;
 
-/* First after delay_ms, then every repeat_ms (0: once; the source stays until freed or set again). */
+/* `ret` may be NULL everywhere here: the source then lives as long as the loop.
+ * First after delay_ms, then every repeat_ms (0: once; the source stays until freed or set again). */
 int loop_add_timer(struct loop *loop, int64_t delay_ms, int64_t repeat_ms, void (*due)(void *arg),
                    void *arg, struct loop_source **ret, struct err *err) VNE_MUST;
 void loop_set_timer(struct loop_source *source, int64_t delay_ms, int64_t repeat_ms); /* -1: off */
@@ -33,7 +35,8 @@ void loop_set_timer(struct loop_source *source, int64_t delay_ms, int64_t repeat
 int loop_add_signal(struct loop *loop, int signo, void (*caught)(void *arg), void *arg,
                     struct loop_source **ret, struct err *err) VNE_MUST;
 
-/* Reports once the child pid has ended; reaps it. status as from waitpid. */
+/* Reports once, when the child pid has ended; reaps it. status as from waitpid. Removing the
+ * source neither kills nor reaps. */
 int loop_add_child(struct loop *loop, pid_t pid, void (*ended)(void *arg, int status), void *arg,
                    struct loop_source **ret, struct err *err) VNE_MUST;
 
