@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Reports of agents: names of states, and the end of their memory. */
+#include "model/load.h"
+
+#include <stdlib.h>
+
+const char *const router_state_names[] = {
+	[ROUTER_ABSENT] = "absent", [ROUTER_STARTING] = "starting",
+	[ROUTER_RUNNING] = "running", [ROUTER_FAILED] = "failed",
+};
+
+void load_report_done(struct load_report *r)
+{
+	free(r->routers);
+	free(r->ports);
+	free(r->segments);
+	*r = (struct load_report){ 0 };
+}
+
+void node_probe_done(struct node_probe *p)
+{
+	free(p->kinds);
+	free(p->features);
+	free(p->mtus);
+	*p = (struct node_probe){ 0 };
+}

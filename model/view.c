@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Views: names of states, and the end of their memory. */
+#include "model/view.h"
+
+#include <stdlib.h>
+
+const char *const net_state_names[NET_STATES] = {
+	[NET_PLANNED] = "planned",       [NET_PREPARING] = "preparing", [NET_COMMITTING] = "committing",
+	[NET_ACTIVE] = "active",         [NET_DEGRADED] = "degraded",   [NET_UPDATING] = "updating",
+	[NET_RELEASING] = "releasing",   [NET_RELEASED] = "released",   [NET_REJECTED] = "rejected",
+	[NET_FAILED] = "failed",
+};
+
+static void router_view_done(struct router_view *v)
+{
+	free(v->name);
+	free(v->node);
+	free(v->kind);
+	free(v->state);
+	free(v->reason);
+	free(v->loopback);
+}
+
+static void vlink_view_done(struct vlink_view *v)
+{
+	free(v->name);
+	free(v->a);
+	free(v->b);
+	free(v->address_a);
+	free(v->address_b);
+	for (size_t i = 0; v->paths && i < v->n_paths; i++) {
+		free(v->paths[i].via);
+		free(v->paths[i].links);
+	}
+	free(v->paths);
+}
+
+void network_view_done(struct network_view *v)
+{
+	/* the counts stand in a list's entry too, where the arrays do not */
+	for (size_t i = 0; v->routers && i < v->n_routers; i++)
+		router_view_done(&v->routers[i]);
+	for (size_t i = 0; v->links && i < v->n_links; i++)
+		vlink_view_done(&v->links[i]);
+	free(v->routers);
+	free(v->links);
+	free(v->owner);
+	free(v->name);
+	free(v->reason);
+	free(v->solver);
+	free(v->status);
+	*v = (struct network_view){ 0 };
+}
+
+void node_view_done(struct node_view *v)
+{
+	free(v->name);
+	free(v->state);
+	free(v->kinds);
+	free(v->address);
+	free(v->lacks);
+	*v = (struct node_view){ 0 };
+}
+
+void slink_view_done(struct slink_view *v)
+{
+	free(v->name);
+	free(v->a);
+	free(v->b);
+	*v = (struct slink_view){ 0 };
+}
+
+void event_view_done(struct event_view *v)
+{
+	free(v->kind);
+	free(v->object);
+	free(v->what);
+	*v = (struct event_view){ 0 };
+}
