@@ -55,7 +55,7 @@ struct message {
 	/* envelope */
 	uint64_t term;       /* of the coordinator; agents refuse older ones */
 	uint32_t net, generation;
-	uint64_t sequence;   /* of the sender, from 1 on each connection */
+	uint64_t sequence;   /* grows with the sender's messages, unique on the connection; set by wire_send */
 	uint64_t reply_to;   /* sequence that this answers; 0: none */
 	bool more;           /* further answers to the same request follow */
 	union {

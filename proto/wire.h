@@ -39,6 +39,9 @@ struct wire_server_options {
 };
 int wire_listen(struct loop *loop, const struct wire_server_options *options, struct wire **ret, struct err *err) VNE_MUST;
 void wire_set_allow(struct wire *wire, const struct allow_list *allow);
+/* The last endpoint that was bound, with the port that the kernel chose for "tcp://127.0.0.1:*". */
+const char *wire_endpoint(const struct wire *wire);
+bool peer_same(const struct peer *a, const struct peer *b); /* the same connection */
 
 enum wire_state { WIRE_CONNECTING, WIRE_UP, WIRE_DOWN, WIRE_REFUSED };
 struct wire_client_options {
@@ -52,6 +55,7 @@ struct wire_client_options {
 int wire_connect(struct loop *loop, const struct wire_client_options *options, struct wire **ret, struct err *err) VNE_MUST;
 
 /* Numbers the message (m->sequence) and queues it; never blocks. to: NULL on a client. -EAGAIN: the
- * peer does not read and its queue is full; -EHOSTUNREACH: it is gone. */
+ * peer does not read and its queue is full; -EHOSTUNREACH: it is gone (a client: the state is not
+ * WIRE_UP). Whatever was queued when a connection breaks is dropped: nothing old follows on the next. */
 int wire_send(struct wire *wire, const struct peer *to, struct message *m, struct err *err) VNE_MUST;
-void wire_close(struct wire *wire); /* NULL accepted; lets what is queued out for at most 200 ms */
+void wire_close(struct wire *wire); /* NULL accepted; lets what is queued out for at most 200 ms; allowed in callbacks */

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Every field of every message, with its bounds: the plain struct's name, the wire's name. */
+#include "proto/message_tables.h"
+
+#include <errno.h>
+
+enum {
+	LABEL_BYTES = 255,   /* names that were made of two names, states, kinds */
+	REASON_BYTES = 4096,
+	TEXT_BYTES = 1 << 20, /* what goes to a person: lists of errors */
+	FILE_BYTES = 64 << 20,
+	PARTS_MAX = 1 << 20, /* routers, links … of one message */
+	ARGV_MAX = 1024
+};
+
+/* ---- plan -------------------------------------------------------------------------------- */
+
+#define PLAIN struct plan_route
+#define GENERATED Vne__PlanRoute
+static const struct field plan_route_fields[] = { ADDR(to), ADDR(via), U32(port) };
+SHAPE(plan_route_shape, vne__plan_route__descriptor, plan_route_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
+#define PLAIN struct plan_router
+#define GENERATED Vne__PlanRouter
+static const struct field plan_router_fields[] = {
+	U32(id), NAME(name), CHARS(kind), INTEGER(cpu_milli, 0, CPU_MAX_MILLI), INTEGER(mem_kib, 0, MEM_MAX_KIB),
+	INTEGER(routing, ROUTING_STATIC, ROUTING_NONE), ARRAY_(FIELD_ADDRS, loopbacks, n_loopbacks, loopbacks, 2, NULL),
+	LIST(routes, PARTS_MAX, plan_route_shape)
+};
+SHAPE(plan_router_shape, vne__plan_router__descriptor, plan_router_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
+#define PLAIN struct plan_port
+#define GENERATED Vne__PlanPort
+static const struct field plan_port_fields[] = {
+	U32(id), U32(router), CHARS(ifname), RAW(mac), INTEGER(mtu, 0, 65535), ADDR(address), ADDR(peer),
+	TEXT(link, LABEL_BYTES), NAME(peer_router), INTEGER(bw_kbps, 0, BW_MAX_KBPS)
+};
+SHAPE(plan_port_shape, vne__plan_port__descriptor, plan_port_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
+#define PLAIN struct plan_segment
+#define GENERATED Vne__PlanSegment
+static const struct field plan_segment_fields[] = {
+	INTEGER(vni, 1, VNI_MAX), U32(link), ADDR(local), ADDR(remote), TEXT(slink, LABEL_BYTES),
+	INTEGER(mtu, 0, 65535), BOOLEAN(best_effort)
+};
+SHAPE(plan_segment_shape, vne__plan_segment__descriptor, plan_segment_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
+#define PLAIN struct plan_cross
+#define GENERATED Vne__PlanCross
+static const struct field plan_cross_fields[] = {
+	INTEGER_(a.kind, a_kind, ENDPOINT_PORT, ENDPOINT_SEGMENT), INTEGER_(a.id, a_id, 0, UINT32_MAX),
+	INTEGER_(b.kind, b_kind, ENDPOINT_PORT, ENDPOINT_SEGMENT), INTEGER_(b.id, b_id, 0, UINT32_MAX),
+	INTEGER(bw_kbps, 0, BW_MAX_KBPS), INTEGER(overhead, 0, 1024), INTEGER(role, CROSS_PRIMARY, CROSS_BACKUP),
+	U32(path)
+};
+SHAPE(plan_cross_shape, vne__plan_cross__descriptor, plan_cross_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
+#define PLAIN struct node_plan
+#define GENERATED Vne__NodePlan
+static const struct field node_plan_fields[] = {
+	INTEGER(net, 1, NET_ID_MAX), U32(generation), NAME(owner), NAME(name),
+	LIST(routers, PARTS_MAX, plan_router_shape), LIST(ports, PARTS_MAX, plan_port_shape),
+	LIST(segments, PARTS_MAX, plan_segment_shape), LIST(crosses, PARTS_MAX, plan_cross_shape)
+};
+SHAPE(node_plan_shape_, vne__node_plan__descriptor, node_plan_fields, NULL);
+const struct shape *const node_plan_shape = &node_plan_shape_;
+#undef PLAIN
+#undef GENERATED
+
+/* ---- probe, load -------------------------------------------------------------------------- */
+
+#define PLAIN struct probe_kind
+#define GENERATED Vne__ProbeKind
+static const struct field probe_kind_fields[] = { CHARS(kind), BOOLEAN(usable), CHARS(why) };
+SHAPE(probe_kind_shape, vne__probe_kind__descriptor, probe_kind_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
+#define PLAIN struct probe_feature
+#define GENERATED Vne__ProbeFeature
+static const struct field probe_feature_fields[] = { CHARS(name), BOOLEAN(present), CHARS(used_for) };
+SHAPE(probe_feature_shape, vne__probe_feature__descriptor, probe_feature_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
+#define PLAIN struct probe_mtu
+#define GENERATED Vne__ProbeMtu
+static const struct field probe_mtu_fields[] = { CHARS(address), U32(mtu) };
+SHAPE(probe_mtu_shape, vne__probe_mtu__descriptor, probe_mtu_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
+#define PLAIN struct node_probe
+#define GENERATED Vne__Probe
+static const struct field node_probe_fields[] = {
+	CHARS(version), CHARS(kernel), U32(cores), INTEGER(mem_kib, -1, INT64_MAX),
+	LIST(kinds, 64, probe_kind_shape), LIST(features, 256, probe_feature_shape), LIST(mtus, 4096, probe_mtu_shape)
+};
+SHAPE(node_probe_shape, vne__probe__descriptor, node_probe_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
+#define PLAIN struct held_net
+#define GENERATED Vne__Held
+static const struct field held_fields[] = {
+	INTEGER(net, 1, NET_ID_MAX), U32(generation), BOOLEAN(committed), U32(prepared), U64(digest)
+};
+SHAPE(held_shape, vne__held__descriptor, held_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
+#define PLAIN struct router_load
+#define GENERATED Vne__RouterLoad
+static const struct field router_load_fields[] = {
+	INTEGER(net, 1, NET_ID_MAX), U32(router), INTEGER(state, ROUTER_ABSENT, ROUTER_FAILED), U64(cpu_us),
+	INTEGER(mem_kib, -1, INT64_MAX), CHARS(reason)
+};
+SHAPE(router_load_shape, vne__router_load__descriptor, router_load_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
+#define PLAIN struct port_load
+#define GENERATED Vne__PortLoad
+static const struct field port_load_fields[] = {
+	INTEGER(net, 1, NET_ID_MAX), U32(port), U64(tx_frames), U64(tx_bytes), U64(tx_drops), U64(rx_frames),
+	U64(rx_bytes), U64(rx_drops)
+};
+SHAPE(port_load_shape, vne__port_load__descriptor, port_load_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
+#define PLAIN struct segment_load
+#define GENERATED Vne__SegmentLoad
+static const struct field segment_load_fields[] = {
+	INTEGER(net, 1, NET_ID_MAX), U32(vni), U64(tx_frames), U64(tx_bytes), U64(rx_frames), U64(rx_bytes), U64(drops)
+};
+SHAPE(segment_load_shape, vne__segment_load__descriptor, segment_load_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
+/* ---- views -------------------------------------------------------------------------------- */
+
+#define PLAIN struct router_view
+#define GENERATED Vne__Router
+static const struct field router_view_fields[] = {
+	TEXT(name, LABEL_BYTES), TEXT(node, LABEL_BYTES), TEXT(kind, LABEL_BYTES), TEXT(state, LABEL_BYTES),
+	TEXT_OR_NULL(reason, REASON_BYTES), TEXT(loopback, LABEL_BYTES), INTEGER(cpu_milli, 0, INT64_MAX),
+	INTEGER(mem_kib, 0, INT64_MAX), REAL(cpu_used), INTEGER(mem_used_kib, -1, INT64_MAX)
+};
+SHAPE(router_view_shape, vne__router__descriptor, router_view_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
+#define PLAIN struct path_view
+#define GENERATED Vne__Path
+static const struct field path_view_fields[] = {
+	TEXT(via, TEXT_BYTES), TEXT(links, TEXT_BYTES), REAL(mbit), BOOLEAN(backup)
+};
+SHAPE(path_view_shape, vne__path__descriptor, path_view_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
+#define PLAIN struct vlink_view
+#define GENERATED Vne__VLink
+static const struct field vlink_view_fields[] = {
+	TEXT(name, LABEL_BYTES), TEXT(a, LABEL_BYTES), TEXT(b, LABEL_BYTES), TEXT(address_a, LABEL_BYTES),
+	TEXT(address_b, LABEL_BYTES), REAL(mbit), INTEGER(max_delay_us, -1, INT64_MAX), INTEGER(delay_us, -1, INT64_MAX),
+	U32(mtu), LIST(paths, 64, path_view_shape), FIXED_REAL(mbit_now, 2), FIXED(frames, 2), FIXED(bytes, 2),
+	FIXED(drops, 2)
+};
+SHAPE(vlink_view_shape, vne__vlink__descriptor, vlink_view_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
+static int network_view_check(const void *plain, struct err *err)
+{
+	const struct network_view *v = plain;
+	if (v->detailed && ((v->n_routers && !v->routers) || (v->n_links && !v->links)))
+		return err_set(err, -EINVAL, "detailed, but its routers or links are missing");
+	return 0;
+}
+
+#define PLAIN struct network_view
+#define GENERATED Vne__Network
+static const struct field network_view_fields[] = {
+	TEXT(owner, LABEL_BYTES), TEXT(name, LABEL_BYTES), U32(id), U32(generation),
+	INTEGER(state, NET_PLANNED, NET_STATES - 1), TEXT_OR_NULL(reason, REASON_BYTES), U64(submitted_ms),
+	U64(changed_ms), INTEGER(lifetime_us, -1, INT64_MAX), REAL(cost), REAL(bound), REAL(revenue),
+	REAL(solve_seconds), TEXT(solver, LABEL_BYTES), TEXT(status, LABEL_BYTES), BOOLEAN(detailed),
+	LIST(routers, PARTS_MAX, router_view_shape), LIST(links, PARTS_MAX, vlink_view_shape),
+	{ .kind = FIELD_COUNT, .pb_size = PB_SIZE_OF(router_count), .count_at = AT(n_routers),
+	  .pb_at = PB_AT(router_count), .max = PARTS_MAX, .name = "router_count" },
+	{ .kind = FIELD_COUNT, .pb_size = PB_SIZE_OF(link_count), .count_at = AT(n_links),
+	  .pb_at = PB_AT(link_count), .max = PARTS_MAX, .name = "link_count" }
+};
+SHAPE(network_view_shape, vne__network__descriptor, network_view_fields, network_view_check);
+#undef PLAIN
+#undef GENERATED
+
+#define PLAIN struct node_view
+#define GENERATED Vne__Node
+static const struct field node_view_fields[] = {
+	TEXT(name, LABEL_BYTES), TEXT(state, LABEL_BYTES), TEXT(kinds, REASON_BYTES), TEXT(address, LABEL_BYTES),
+	INTEGER(cpu_milli, 0, INT64_MAX), INTEGER(cpu_reserved_milli, 0, INT64_MAX), INTEGER(mem_kib, 0, INT64_MAX),
+	INTEGER(mem_reserved_kib, 0, INT64_MAX), REAL(cpu_used_ratio), INTEGER(mem_total_kib, -1, INT64_MAX),
+	INTEGER(mem_used_kib, -1, INT64_MAX), INTEGER(routers, 0, INT64_MAX), INTEGER(segments, 0, INT64_MAX),
+	INTEGER(seen_ms_ago, -1, INT64_MAX), BOOLEAN(has_location), REAL(latitude), REAL(longitude),
+	TEXT(lacks, TEXT_BYTES)
+};
+SHAPE(node_view_shape, vne__node__descriptor, node_view_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
+#define PLAIN struct slink_view
+#define GENERATED Vne__Link
+static const struct field slink_view_fields[] = {
+	TEXT(name, LABEL_BYTES), TEXT(a, LABEL_BYTES), TEXT(b, LABEL_BYTES), REAL(mbit), REAL(reserved_mbit),
+	INTEGER(delay_us, 0, INT64_MAX), INTEGER(segments, 0, INT64_MAX), FIXED_REAL(mbit_now, 2)
+};
+SHAPE(slink_view_shape, vne__link__descriptor, slink_view_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
+#define PLAIN struct event_view
+#define GENERATED Vne__Event
+static const struct field event_view_fields[] = {
+	U64(sequence), U64(wall_ms), TEXT(kind, LABEL_BYTES), TEXT(object, LABEL_BYTES), TEXT(what, REASON_BYTES)
+};
+SHAPE(event_view_shape, vne__event__descriptor, event_view_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
+/* ---- bodies: all of struct message, with the body's part of the union ----------------------- */
+
+#define PLAIN struct message
+
+#define GENERATED Vne__Reply
+static const struct field reply_fields[] = { INTEGER_(u.reply.code, code, INT32_MIN, INT32_MAX),
+	                                         SIMPLE_(FIELD_TEXT, u.reply.text, text, TEXT_BYTES) };
+SHAPE(reply_shape, vne__reply__descriptor, reply_fields, NULL);
+#undef GENERATED
+
+#define GENERATED Vne__Hello
+static const struct field hello_fields[] = {
+	MSG_(u.hello.probe, probe, node_probe_shape), SIMPLE_(FIELD_U64, u.hello.term, term, 0),
+	LIST_(u.hello.held, u.hello.n_held, held, PARTS_MAX, held_shape)
+};
+SHAPE(hello_shape, vne__hello__descriptor, hello_fields, NULL);
+#undef GENERATED
+
+#define GENERATED Vne__Progress
+static const struct field progress_fields[] = { INTEGER_(u.progress.ready, ready, 0, UINT32_MAX),
+	                                            INTEGER_(u.progress.all, all, 0, UINT32_MAX),
+	                                            SIMPLE_(FIELD_TEXT, u.progress.stage, stage, LABEL_BYTES) };
+SHAPE(progress_shape, vne__progress__descriptor, progress_fields, NULL);
+#undef GENERATED
+
+#define GENERATED Vne__Report
+static const struct field report_fields[] = {
+	SIMPLE_(FIELD_U64, u.report.wall_ms, wall_ms, 0), INTEGER_(u.report.cpu_permille, cpu_permille, 0, 1000000),
+	INTEGER_(u.report.cores, cores, 0, UINT32_MAX), INTEGER_(u.report.mem_total_kib, mem_total_kib, -1, INT64_MAX),
+	INTEGER_(u.report.mem_used_kib, mem_used_kib, -1, INT64_MAX),
+	LIST_(u.report.routers, u.report.n_routers, routers, PARTS_MAX, router_load_shape),
+	LIST_(u.report.ports, u.report.n_ports, ports, PARTS_MAX, port_load_shape),
+	LIST_(u.report.segments, u.report.n_segments, segments, PARTS_MAX, segment_load_shape)
+};
+SHAPE(report_shape, vne__report__descriptor, report_fields, NULL);
+#undef GENERATED
+
+#define GENERATED Vne__Notice
+static const struct field notice_fields[] = { SIMPLE_(FIELD_TEXT, u.notice.object, object, LABEL_BYTES),
+	                                          SIMPLE_(FIELD_TEXT, u.notice.what, what, REASON_BYTES) };
+SHAPE(notice_shape, vne__notice__descriptor, notice_fields, NULL);
+#undef GENERATED
+
+#define GENERATED Vne__Welcome
+static const struct field welcome_fields[] = { SIMPLE_(FIELD_NAME, u.welcome.node, node, 0),
+	                                           INTEGER_(u.welcome.heartbeat_ms, heartbeat_ms, 1, 3600000),
+	                                           INTEGER_(u.welcome.report_ms, report_ms, 1, 3600000) };
+SHAPE(welcome_shape, vne__welcome__descriptor, welcome_fields, NULL);
+#undef GENERATED
+
+#define GENERATED Vne__NodePlan
+static const struct field plan_fields[] = {
+	INTEGER_(u.plan.net, net, 1, NET_ID_MAX), INTEGER_(u.plan.generation, generation, 0, UINT32_MAX),
+	SIMPLE_(FIELD_NAME, u.plan.owner, owner, 0), SIMPLE_(FIELD_NAME, u.plan.name, name, 0),
+	LIST_(u.plan.routers, u.plan.n_routers, routers, PARTS_MAX, plan_router_shape),
+	LIST_(u.plan.ports, u.plan.n_ports, ports, PARTS_MAX, plan_port_shape),
+	LIST_(u.plan.segments, u.plan.n_segments, segments, PARTS_MAX, plan_segment_shape),
+	LIST_(u.plan.crosses, u.plan.n_crosses, crosses, PARTS_MAX, plan_cross_shape)
+};
+SHAPE(plan_shape, vne__node_plan__descriptor, plan_fields, NULL);
+#undef GENERATED
+
+#define GENERATED Vne__Submit
+static const struct field submit_fields[] = {
+	BLOB_(u.submit.text, u.submit.len, text, FILE_BYTES),
+	INTEGER_(u.submit.wait_active, wait_active, 0, 1),
+	SIMPLE_(FIELD_TEXT, u.submit.file, file, REASON_BYTES)
+};
+SHAPE(submit_shape, vne__submit__descriptor, submit_fields, NULL);
+#undef GENERATED
+
+#define GENERATED Vne__NetworkName
+static const struct field name_fields[] = { SIMPLE_(FIELD_TEXT, u.name.name, name, LABEL_BYTES) };
+SHAPE(name_shape, vne__network_name__descriptor, name_fields, NULL);
+#undef GENERATED
+
+#define GENERATED Vne__Events
+static const struct field events_fields[] = { SIMPLE_(FIELD_U64, u.events.since, since, 0),
+	                                          INTEGER_(u.events.follow, follow, 0, 1) };
+SHAPE(events_shape, vne__events__descriptor, events_fields, NULL);
+#undef GENERATED
+
+#define GENERATED Vne__Networks
+static const struct field networks_fields[] = {
+	LIST_(u.networks.v, u.networks.n, v, PARTS_MAX, network_view_shape)
+};
+SHAPE(networks_shape, vne__networks__descriptor, networks_fields, NULL);
+#undef GENERATED
+
+#define GENERATED Vne__Nodes
+static const struct field nodes_fields[] = { LIST_(u.nodes.v, u.nodes.n, v, PARTS_MAX, node_view_shape) };
+SHAPE(nodes_shape, vne__nodes__descriptor, nodes_fields, NULL);
+#undef GENERATED
+
+#define GENERATED Vne__Links
+static const struct field links_fields[] = { LIST_(u.links.v, u.links.n, v, PARTS_MAX, slink_view_shape) };
+SHAPE(links_shape, vne__links__descriptor, links_fields, NULL);
+#undef GENERATED
+
+#define GENERATED Vne__EventList
+static const struct field event_list_fields[] = {
+	LIST_(u.events_list.v, u.events_list.n, v, PARTS_MAX, event_view_shape)
+};
+SHAPE(event_list_shape, vne__event_list__descriptor, event_list_fields, NULL);
+#undef GENERATED
+
+static int exec_check(const void *plain, struct err *err)
+{
+	const struct message *m = plain;
+	return m->u.exec.argc > 0 ? 0 : err_set(err, -EINVAL, "exec: no command");
+}
+
+#define GENERATED Vne__Exec
+static const struct field exec_fields[] = {
+	SIMPLE_(FIELD_U64, u.exec.id, id, 0), SIMPLE_(FIELD_TEXT, u.exec.network, network, LABEL_BYTES),
+	SIMPLE_(FIELD_TEXT, u.exec.router, router, LABEL_BYTES),
+	INTEGER_(u.exec.router_id, router_id, 0, UINT32_MAX),
+	TEXTS_(u.exec.argv, u.exec.argc, argv, ARGV_MAX)
+};
+SHAPE(exec_shape, vne__exec__descriptor, exec_fields, exec_check);
+#undef GENERATED
+
+#define GENERATED Vne__ExecData
+static const struct field exec_data_fields[] = {
+	SIMPLE_(FIELD_U64, u.exec_data.id, id, 0), INTEGER_(u.exec_data.stream, stream, 0, 2),
+	BLOB_(u.exec_data.data, u.exec_data.len, data, TEXT_BYTES)
+};
+SHAPE(exec_data_shape, vne__exec_data__descriptor, exec_data_fields, NULL);
+#undef GENERATED
+
+#define GENERATED Vne__ExecExit
+static const struct field exec_exit_fields[] = {
+	SIMPLE_(FIELD_U64, u.exec_exit.id, id, 0), INTEGER_(u.exec_exit.code, code, -1, 255),
+	SIMPLE_(FIELD_TEXT_OR_NULL, u.exec_exit.reason, reason, REASON_BYTES)
+};
+SHAPE(exec_exit_shape, vne__exec_exit__descriptor, exec_exit_fields, NULL);
+#undef GENERATED
+
+static const struct shape empty_shape = { .descriptor = &vne__empty__descriptor, .size = sizeof(struct message) };
+
+const struct message_body message_bodies[MSG_TYPES] = {
+	[MSG_REPLY] = { "reply", &reply_shape },
+	[MSG_HEARTBEAT] = { "heartbeat", &empty_shape },
+	[MSG_HELLO] = { "hello", &hello_shape },
+	[MSG_DONE] = { "done", &reply_shape },
+	[MSG_PROGRESS] = { "progress", &progress_shape },
+	[MSG_REPORT] = { "report", &report_shape },
+	[MSG_NOTICE] = { "notice", &notice_shape },
+	[MSG_WELCOME] = { "welcome", &welcome_shape },
+	[MSG_PREPARE] = { "prepare", &plan_shape },
+	[MSG_COMMIT] = { "commit", &empty_shape },
+	[MSG_ABORT] = { "abort", &empty_shape },
+	[MSG_ENSURE] = { "ensure", &plan_shape },
+	[MSG_SUBMIT] = { "submit", &submit_shape },
+	[MSG_PLAN] = { "plan", &submit_shape },
+	[MSG_RELEASE] = { "release", &name_shape },
+	[MSG_LIST] = { "list", &empty_shape },
+	[MSG_SHOW] = { "show", &name_shape },
+	[MSG_NODES] = { "nodes", &empty_shape },
+	[MSG_LINKS] = { "links", &empty_shape },
+	[MSG_EVENTS] = { "events", &events_shape },
+	[MSG_NETWORKS] = { "networks", &networks_shape },
+	[MSG_NODE_LIST] = { "node_list", &nodes_shape },
+	[MSG_LINK_LIST] = { "link_list", &links_shape },
+	[MSG_EVENT_LIST] = { "event_list", &event_list_shape },
+	[MSG_EXEC] = { "exec", &exec_shape },
+	[MSG_EXEC_INPUT] = { "exec_input", &exec_data_shape },
+	[MSG_EXEC_OUTPUT] = { "exec_output", &exec_data_shape },
+	[MSG_EXEC_EXIT] = { "exec_exit", &exec_exit_shape }
+};
