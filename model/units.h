@@ -36,6 +36,7 @@ const char *units_duration_text(int64_t us, char text[static UNITS_TEXT]);
 const char *units_memory_text(int64_t kib, char text[static UNITS_TEXT]);
 const char *units_cpu_text(int64_t milli, char text[static UNITS_TEXT]);
 const char *units_cost_text(int64_t micro, char text[static UNITS_TEXT]);
+const char *units_number_text(double value, char text[static UNITS_TEXT]);
 
 /* Addresses, IPv4 and IPv6 alike. */
 struct addr {
@@ -48,6 +49,7 @@ int addr_parse(const char *text, struct addr *ret, struct err *err) VNE_MUST;   
 int addr_parse_prefix(const char *text, struct addr *ret, struct err *err) VNE_MUST; /* prefix required */
 const char *addr_text(const struct addr *a, char text[static ADDR_TEXT]);            /* with /prefix unless full length */
 const char *addr_host_text(const struct addr *a, char text[static ADDR_TEXT]);       /* never with a prefix */
+void addr_network(const struct addr *a, struct addr *ret); /* with the bits behind the prefix cleared */
 /* The address `offset` behind the first of the pool, with full prefix length; -ERANGE when
  * it lies outside the pool. */
 int addr_offset(const struct addr *pool, uint64_t offset, struct addr *ret, struct err *err) VNE_MUST;
