@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Routing one virtual link between two hosts, by what it asks: a single path, a split, a
+ * protected pair, or best effort. Each writes its paths into the link's vroute and says whether
+ * it found any; nothing is taken until layout_set_route(). */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "embed/flow.h"
+#include "embed/layout.h"
+
+enum { DETOURS = 16 }; /* links of a primary path that are avoided in turn where it leaves no backup */
+
+struct path_query layout_query(const struct layout *l, uint32_t k, int64_t need)
+{
+	const struct vlink *link = &l->p->r->links[k];
+
+	/* Best effort: fewest hops, and of those the quickest, which settles its delay bound, too. */
+	if (link->bw_kbps == 0)
+		return (struct path_query){ .tie = l->p->link_delay, .max_delay = -1 };
+	return (struct path_query){ .weight = l->p->link_weight, .tie = l->p->link_tie, .cap = l->cap, .need = need,
+	                            .delay = l->p->link_delay, .max_delay = link->max_delay_us };
+}
+
+static void route_begin(struct vroute *r)
+{
+	r->n_paths = 0;
+	r->first[0] = 0;
+	r->backup = false;
+}
+
+static void route_add(struct vroute *r, const uint32_t *links, size_t n, int64_t bw_kbps)
+{
+	uint32_t at = r->first[r->n_paths];
+
+	if (at + n > r->cap) {
+		r->cap = (uint32_t)(at + n) * 2;
+		r->links = mem_grow(r->links, r->cap, sizeof(*r->links));
+	}
+	memcpy(r->links + at, links, n * sizeof(*links));
+	r->bw_kbps[r->n_paths] = bw_kbps;
+	r->first[++r->n_paths] = at + (uint32_t)n;
+}
+
+static double route_weight(const struct layout *l, const struct vroute *r)
+{
+	double sum = 0;
+
+	for (uint32_t i = 0; i < r->n_paths; i++)
+		for (uint32_t j = r->first[i]; j < r->first[i + 1]; j++)
+			sum += (double)r->bw_kbps[i] * (double)l->p->link_weight[r->links[j]];
+	return sum;
+}
+
+/* Finds one path by q and appends it. */
+static bool route_one(struct layout *l, uint32_t k, const struct path_query *q, int64_t bw_kbps)
+{
+	const struct vlink *link = &l->p->r->links[k];
+	uint32_t from = l->host[link->a], to = l->host[link->b];
+
+	if (!path_search(l->space, q, from, to))
+		return false;
+	if (link->bw_kbps == 0 && !q->weight && link->max_delay_us >= 0 && q->tie == l->p->link_delay &&
+	    path_tie(l->space, to) > link->max_delay_us)
+		return false;
+	size_t n = path_trace(l->space, to, l->scratch);
+	route_add(&l->route[k], l->scratch, n, bw_kbps);
+	return true;
+}
+
+static int64_t path_delay(const struct layout *l, const uint32_t *links, size_t n)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += l->p->link_delay[links[i]];
+	return sum;
+}
+
+static bool in_time(const struct layout *l, const struct vlink *link, const uint32_t *links, size_t n)
+{
+	return link->max_delay_us < 0 || path_delay(l, links, n) <= link->max_delay_us;
+}
+
+/* ---- split --------------------------------------------------------------------------------- */
+
+/* Minimum-cost flow, decomposed; false where it takes too many paths or a slow one. */
+static bool route_flow(struct layout *l, uint32_t k, const int64_t *room, int64_t amount, size_t max_paths)
+{
+	const struct vlink *link = &l->p->r->links[k];
+	uint32_t from = l->host[link->a], to = l->host[link->b];
+	struct flow_path paths[PATHS_MAX];
+
+	for (size_t i = 0; i < PATHS_MAX; i++)
+		paths[i].links = l->scratch + i * (l->p->s->n_nodes + 1);
+	if (!flow_send(l->space, l->p->link_weight, room, from, to, amount, l->flow))
+		return false;
+	size_t n = flow_split(l->space, from, to, l->flow, paths, max_paths);
+	if (n == SIZE_MAX)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!in_time(l, link, paths[i].links, paths[i].n))
+			return false;
+	for (size_t i = 0; i < n; i++)
+		route_add(&l->route[k], paths[i].links, paths[i].n, paths[i].amount);
+	return true;
+}
+
+/* The cheapest path that leaves no more than the paths still allowed can carry, then the next. */
+static bool route_greedy(struct layout *l, uint32_t k, int64_t bw_kbps)
+{
+	struct vroute *r = &l->route[k];
+	int64_t rest = bw_kbps;
+	bool found = true;
+
+	memcpy(l->room, l->cap, l->p->s->n_links * sizeof(*l->room));
+	for (int i = 0; rest > 0 && found; i++) {
+		struct path_query q = layout_query(l, k, (rest + PATHS_MAX - i - 1) / (PATHS_MAX - i));
+		q.cap = l->room;
+		found = route_one(l, k, &q, 0);
+		if (!found)
+			break;
+		int64_t width = rest;
+		for (uint32_t j = r->first[i]; j < r->first[i + 1]; j++)
+			if (l->room[r->links[j]] < width)
+				width = l->room[r->links[j]];
+		for (uint32_t j = r->first[i]; j < r->first[i + 1]; j++)
+			l->room[r->links[j]] -= width;
+		r->bw_kbps[i] = width;
+		rest -= width;
+	}
+	return found;
+}
+
+static bool route_split(struct layout *l, uint32_t k)
+{
+	const struct vlink *link = &l->p->r->links[k];
+	struct vroute *r = &l->route[k];
+	struct path_query q = layout_query(l, k, link->bw_kbps);
+	double whole = -1;
+
+	if (route_one(l, k, &q, link->bw_kbps)) {
+		whole = route_weight(l, r);
+		q.need = 1;
+		/* No flow is cheaper than the cheapest path; often that one is wide enough. */
+		if (path_search(l->space, &q, l->host[link->a], l->host[link->b]) &&
+		    (double)path_dist(l->space, l->host[link->b]) * (double)link->bw_kbps >= whole)
+			return true;
+		route_begin(r);
+	}
+	if (route_flow(l, k, l->cap, link->bw_kbps, PATHS_MAX))
+		return true;
+	route_begin(r);
+	if (route_greedy(l, k, link->bw_kbps) && (whole < 0 || route_weight(l, r) < whole))
+		return true;
+	route_begin(r);
+	q.need = link->bw_kbps;
+	return whole >= 0 && route_one(l, k, &q, link->bw_kbps);
+}
+
+/* ---- protection ---------------------------------------------------------------------------- */
+
+static bool risks_apart(const struct problem *p, const struct vroute *r)
+{
+	for (uint32_t i = r->first[0]; p->n_risks > 0 && i < r->first[1]; i++)
+		for (uint32_t j = r->first[1]; j < r->first[2]; j++)
+			if (problem_shares_risk(p, r->links[i], r->links[j]))
+				return false;
+	return true;
+}
+
+/* Marks (or clears) every link that a backup of r's only path must not use. */
+static void ban_around(struct layout *l, const struct vroute *r, bool ban)
+{
+	const struct problem *p = l->p;
+
+	for (uint32_t j = r->first[0]; j < r->first[1]; j++)
+		l->banned[r->links[j]] = ban;
+	if (p->n_risks == 0)
+		return;
+	mem_auto uint8_t *mark = mem_array(p->n_risks, 1);
+	for (uint32_t j = r->first[0]; j < r->first[1]; j++)
+		for (uint32_t i = p->risk_first[r->links[j]]; i < p->risk_first[r->links[j] + 1]; i++)
+			mark[p->risks[i]] = 1;
+	for (size_t m = 0; m < p->s->n_links; m++)
+		for (uint32_t i = p->risk_first[m]; i < p->risk_first[m + 1]; i++)
+			if (mark[p->risks[i]])
+				l->banned[m] = ban;
+}
+
+/* A primary path that avoids `detour`, then the cheapest backup beside it. `hops`: the number of links that a
+ * best-effort primary must have; 0: any. */
+static bool route_pair(struct layout *l, uint32_t k, uint32_t detour, uint32_t hops)
+{
+	const struct vlink *link = &l->p->r->links[k];
+	struct vroute *r = &l->route[k];
+	struct path_query q = layout_query(l, k, link->bw_kbps);
+
+	route_begin(r);
+	q.banned = l->banned;
+	if (detour != NO_LINK)
+		l->banned[detour] = 1;
+	bool found = route_one(l, k, &q, link->bw_kbps);
+	if (detour != NO_LINK)
+		l->banned[detour] = 0;
+	if (!found || (hops > 0 && r->first[1] != hops))
+		return false;
+	ban_around(l, r, true);
+	struct path_query beside = { .weight = l->p->link_weight, .tie = l->p->link_tie, .cap = l->cap, .need = link->bw_kbps,
+	                             .banned = l->banned, .delay = l->p->link_delay, .max_delay = link->max_delay_us };
+	found = route_one(l, k, &beside, link->bw_kbps);
+	ban_around(l, r, false);
+	r->backup = found;
+	return found;
+}
+
+static bool route_protected(struct layout *l, uint32_t k)
+{
+	const struct vlink *link = &l->p->r->links[k];
+	struct vroute *r = &l->route[k];
+	bool best_effort = link->bw_kbps == 0;
+
+	if (!best_effort) {
+		for (size_t m = 0; m < l->p->s->n_links; m++)
+			l->room[m] = l->cap[m] >= link->bw_kbps;
+		if (route_flow(l, k, l->room, 2, 2) && r->n_paths == 2 && risks_apart(l->p, r)) {
+			r->bw_kbps[0] = r->bw_kbps[1] = link->bw_kbps;
+			return r->backup = true;
+		}
+	}
+	/* Risks or delays: a primary first, and detours around each of its links while none leaves a backup. */
+	if (route_pair(l, k, NO_LINK, 0))
+		return true;
+	if (r->n_paths == 0)
+		return false;
+	uint32_t avoid[DETOURS], n = 0, hops = best_effort ? r->first[1] : 0;
+	for (uint32_t j = 0; j < r->first[1] && n < DETOURS; j++)
+		avoid[n++] = r->links[j];
+	for (uint32_t j = 0; j < n; j++)
+		if (route_pair(l, k, avoid[j], hops))
+			return true;
+	return false;
+}
+
+/* -------------------------------------------------------------------------------------------- */
+
+bool layout_route(struct layout *l, uint32_t k)
+{
+	const struct vlink *link = &l->p->r->links[k];
+	struct vroute *r = &l->route[k];
+	bool found;
+
+	route_begin(r);
+	if (l->host[link->a] == l->host[link->b]) {
+		found = true;
+	} else if (link->protect) {
+		found = route_protected(l, k);
+	} else if (link->split && link->bw_kbps > 0) {
+		found = route_split(l, k);
+	} else {
+		struct path_query q = layout_query(l, k, link->bw_kbps);
+		found = route_one(l, k, &q, link->bw_kbps);
+	}
+	if (found)
+		layout_set_route(l, k);
+	return found;
+}
