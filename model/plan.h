@@ -21,6 +21,13 @@
 
 enum { KIND_MAX = 15, IFNAME_MAX = 15, NET_ID_MAX = 0xffffff, VNI_MAX = 0xffffff };
 enum { VXLAN_OVERHEAD_V4 = 50, VXLAN_OVERHEAD_V6 = 70 }; /* bytes on the wire behind the inner frame's */
+/* Of one node's plan; what is beyond them plan_make does not make and no agent builds. */
+enum {
+	PLAN_ROUTERS_MAX = 1 << 16, PLAN_PORTS_MAX = 1 << 18, PLAN_SEGMENTS_MAX = 1 << 18,
+	PLAN_CROSSES_MAX = 1 << 19, PLAN_ROUTES_MAX = 1 << 21,
+	PLAN_NETWORK_ROUTES_MAX = 1 << 22, /* of all nodes together */
+	PLAN_MTU_MAX = 1500, PLAN_MTU_MIN_V4 = 576, PLAN_MTU_MIN_V6 = 1280
+};
 
 struct plan_route {
 	struct addr to;  /* prefix */
@@ -60,7 +67,7 @@ struct plan_segment {
 	uint32_t link;     /* number of the virtual link that it serves */
 	struct addr local, remote; /* underlay addresses */
 	char *slink;       /* name of the (first) substrate link */
-	uint32_t mtu;      /* of the inner packet */
+	uint32_t mtu;      /* of the inner packet: that of the link's ports */
 	bool best_effort;  /* runs below all promises at every hop */
 };
 
@@ -78,7 +85,7 @@ enum cross_role { CROSS_PRIMARY, CROSS_BACKUP };
 struct plan_cross {
 	struct endpoint a, b;
 	int64_t bw_kbps;
-	uint32_t overhead; /* bytes per frame that encapsulation adds on the wire; 0 between two ports */
+	uint32_t overhead; /* bytes per frame that encapsulation adds on the wire, at most along the path; 0 between two ports */
 	enum cross_role role;
 	uint32_t path;     /* number of the path within its virtual link */
 };
@@ -104,7 +111,8 @@ bool node_plan_empty(const struct node_plan *p); /* nothing to build: the releas
  * each cross joins what is there, names valid, counts bounded. -EINVAL with the first fault. */
 int node_plan_check(const struct node_plan *p, struct err *err) VNE_MUST;
 
-/* Hands out VNIs; the coordinator's. */
+/* Hands out VNIs; the coordinator's. Where plan_make fails, those it took before are the coordinator's
+ * to take back: it has seen each of them go. */
 struct vni_pool {
 	int (*take)(void *arg, uint32_t *ret_vni, struct err *err);
 	void *arg;
@@ -132,7 +140,12 @@ struct plan_input {
 	void *arg;
 	struct vni_pool vnis;
 };
-/* From nothing to a plan. Addresses: the k-th node has the k-th loopback, the k-th link the
- * k-th /31 (/127); routes by fewest hops, ties in the order of the file. -ERANGE: a pool is too small;
- * -EINVAL: a substrate link on a path has no underlay addresses and its nodes have none either. */
+/* From nothing to a plan of an embedding that was checked. Addresses, k counted from 0: the k-th
+ * node has the k-th address of the pool as loopback, the k-th link the k-th /31 (/127), its first
+ * endpoint the lower half. Routes by fewest hops, ties in the order of the file. A link's MTU is
+ * what all its paths leave room for, at most PLAN_MTU_MAX, the same at both ends. The same request and
+ * embedding give the same plan, but for what the pool of VNIs hands out: one per path and
+ * substrate link, taken in order of links, paths, hops. -ERANGE: a pool is too small, or the network
+ * too large for `static`; -EINVAL: a substrate link on a path has no underlay addresses and its nodes
+ * have none either, or its underlay's MTU is too small. O(size of the plan). */
 int plan_make(const struct plan_input *in, struct plan *ret, struct err *err) VNE_MUST;
