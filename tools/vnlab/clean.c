@@ -14,6 +14,13 @@
 
 enum { DEPTH_MAX = 16 };
 
+/* A cgroup is busy until the last of its dead processes has been reaped. */
+static void remove_group(int parent, const char *name)
+{
+	for (int tries = 0; unlinkat(parent, name, AT_REMOVEDIR) && errno == EBUSY && tries < 200; tries++)
+		poll(NULL, 0, 5);
+}
+
 /* Removes what a directory holds; `only_dirs`: cgroup trees, whose files remove themselves. The
  * walk stays on one file system and follows no link. */
 static void empty_dir(int parent, const char *name, dev_t dev, bool only_dirs, int depth)
@@ -34,9 +41,7 @@ static void empty_dir(int parent, const char *name, dev_t dev, bool only_dirs, i
 			continue;
 		if (S_ISDIR(st.st_mode)) {
 			empty_dir(fd, e->d_name, dev, only_dirs, depth + 1);
-			/* A cgroup is busy until the last of its dead processes has been reaped. */
-			for (int tries = 0; unlinkat(fd, e->d_name, AT_REMOVEDIR) && errno == EBUSY && tries < 200; tries++)
-				poll(NULL, 0, 5);
+			remove_group(fd, e->d_name);
 		} else if (!only_dirs) {
 			unlinkat(fd, e->d_name, 0);
 		}
@@ -66,18 +71,22 @@ void clean_files(const char *dir)
 	rmdir(dir); /* stays if somebody has put something of his own there */
 }
 
+/* Every group in `root` that belongs to the lab. */
 static void clean_cgroup(const char *root, const char *id)
 {
 	struct stat st;
-	int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
+	size_t len = strlen(id);
+	DIR *dir = opendir(root);
+	if (!dir)
 		return;
-	if (!fstatat(fd, id, &st, AT_SYMLINK_NOFOLLOW) && S_ISDIR(st.st_mode)) {
-		empty_dir(fd, id, st.st_dev, true, 0);
-		for (int tries = 0; unlinkat(fd, id, AT_REMOVEDIR) && errno == EBUSY && tries < 200; tries++)
-			poll(NULL, 0, 5);
+	for (struct dirent *e; (e = readdir(dir));) {
+		if (strncmp(e->d_name, id, len) || e->d_name[len] != '-' ||
+		    fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISDIR(st.st_mode))
+			continue;
+		empty_dir(dirfd(dir), e->d_name, st.st_dev, true, 0);
+		remove_group(dirfd(dir), e->d_name);
 	}
-	close(fd);
+	closedir(dir);
 }
 
 /* Every hierarchy that is mounted, version 1 or 2. */

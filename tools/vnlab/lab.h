@@ -45,7 +45,7 @@ struct lab {
 	bool rootless;
 	uid_t uid;
 	gid_t gid;
-	char id[24];        /* "vnlab-xxxxxxxx": names its cgroups */
+	char id[24];        /* "vnlab-xxxxxxxx": its nodes' cgroups are ID-0, ID-1 … */
 	struct substrate s; /* with the lab's own underlay addresses once lab_layout has run */
 	struct lab_node *nodes;
 	struct lab_link *links;
