@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The one entry of the library, its table of solvers, and what is the same for all of them: telling
+ * "not now" from "never". */
+#include "embed/embed.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/loop.h"
+#include "embed/search.h"
+
+static void run_heuristic(struct search *s)
+{
+	heuristic_run(s, s->options->effort > 0 ? UINT64_MAX : HEURISTIC_ARCS);
+}
+
+static int solve_heuristic(const struct substrate *s, const struct residual *left, const struct request *r,
+                           const struct embed_options *options, struct solution *ret, struct err *err)
+{
+	return search_run(s, left, r, options, "heuristic", run_heuristic, ret, err);
+}
+
+/* The reference: GLPK with a heuristic's answer in hand. */
+static void run_mip(struct search *s)
+{
+	heuristic_run(s, s->work_limit == UINT64_MAX ? HEURISTIC_ARCS : s->work_limit / 4);
+	if (!search_over(s))
+		mip_run(s);
+}
+
+static int solve_mip(const struct substrate *s, const struct residual *left, const struct request *r,
+                     const struct embed_options *options, struct solution *ret, struct err *err)
+{
+	return search_run(s, left, r, options, "mip", run_mip, ret, err);
+}
+
+static int solve_auto(const struct substrate *s, const struct residual *left, const struct request *r,
+                      const struct embed_options *options, struct solution *ret, struct err *err)
+{
+	return search_run(s, left, r, options, "auto", run_mip, ret, err);
+}
+
+static const struct embed_solver solver_auto = {
+	.name = "auto", .about = "the best that the limits allow: heuristic, then mip", .proves = true, .solve = solve_auto,
+};
+static const struct embed_solver solver_heuristic = {
+	.name = "heuristic", .about = "fast joint place-and-route; makes no promise", .solve = solve_heuristic,
+};
+static const struct embed_solver solver_mip = {
+	.name = "mip", .about = "the node-link formulation on GLPK; the reference", .proves = true, .solve = solve_mip,
+};
+
+const struct embed_solver *const embed_solvers[] = { &solver_auto, &solver_heuristic, &solver_mip, NULL };
+
+static const struct embed_solver *find_solver(const char *name)
+{
+	for (size_t i = 0; embed_solvers[i]; i++)
+		if (strcmp(embed_solvers[i]->name, name) == 0)
+			return embed_solvers[i];
+	return NULL;
+}
+
+static bool untouched(const struct substrate *s, const struct residual *left)
+{
+	for (size_t a = 0; a < s->n_nodes; a++)
+		if (memcmp(left->node[a], s->nodes[a].cap, sizeof(left->node[a])) != 0)
+			return false;
+	for (size_t l = 0; l < s->n_links; l++)
+		if (left->link_kbps[l] != s->links[l].bw_kbps)
+			return false;
+	return true;
+}
+
+/* Whether the request would fit the empty substrate. What the limits leave undecided is left unsaid. */
+static enum solve_scope scope_of(const struct substrate *s, const struct request *r, const struct embed_solver *solver,
+                                 const struct embed_options *options)
+{
+	struct residual all;
+	struct solution answer = { 0 };
+	struct embed_options quiet = *options;
+	enum solve_scope scope = SCOPE_UNSAID;
+	struct err ignored = { 0 };
+
+	quiet.progress = NULL;
+	quiet.objective = OBJECTIVE_COST;
+	residual_init(&all, s);
+	int ret = solve_heuristic(s, &all, r, &quiet, &answer, &ignored);
+	if (ret == 0 && !answer.has_embedding && answer.status != SOLVE_INFEASIBLE && solver->proves) {
+		solution_done(&answer);
+		ret = solver->solve(s, &all, r, &quiet, &answer, &ignored);
+	}
+	if (ret == 0 && answer.has_embedding)
+		scope = SCOPE_NOW;
+	else if (ret == 0 && answer.status == SOLVE_INFEASIBLE)
+		scope = SCOPE_NEVER;
+	solution_done(&answer);
+	residual_done(&all);
+	return scope;
+}
+
+static void set_scope(const struct substrate *s, const struct residual *left, const struct request *r,
+                      const struct embed_solver *solver, const struct embed_options *options, double spent_s,
+                      struct solution *answer)
+{
+	struct embed_options rest = *options;
+
+	if (untouched(s, left)) {
+		answer->scope = SCOPE_NEVER;
+		return;
+	}
+	if (rest.time_limit_s > 0)
+		rest.time_limit_s = rest.time_limit_s > spent_s + 0.05 ? rest.time_limit_s - spent_s : 0.05;
+	answer->scope = scope_of(s, r, solver, &rest);
+}
+
+int embed_solve(const struct substrate *s, const struct residual *left, const struct request *r,
+                const struct embed_options *options, struct solution *ret, struct err *err)
+{
+	const struct embed_solver *solver = find_solver(options->solver ? options->solver : "auto");
+	int64_t started = clock_us();
+	struct solution answer = { 0 };
+
+	if (!solver)
+		return err_set(err, -ENOENT, "no solver is called %s", options->solver);
+	if (left->n_nodes != s->n_nodes || left->n_links != s->n_links)
+		return err_set(err, -EINVAL, "what is left is of another substrate: %zu nodes and %zu links, not %zu and %zu",
+		               left->n_nodes, left->n_links, s->n_nodes, s->n_links);
+	int rc = solver->solve(s, left, r, options, &answer, err);
+	if (rc != 0)
+		return rc;
+	if (answer.status == SOLVE_INFEASIBLE)
+		set_scope(s, left, r, solver, options, (double)(clock_us() - started) / 1e6, &answer);
+	answer.seconds = (double)(clock_us() - started) / 1e6;
+	*ret = answer;
+	return 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What every solver works with: the problem, the budget, the best answer and bound so far. A
+ * solver offers embeddings and bounds; only what embedding_check() accepts becomes the answer. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "embed/layout.h"
+#include "embed/problem.h"
+
+/* One unit of effort, in arcs looked at: some microseconds. */
+enum { EFFORT_ARCS = 1000 };
+/* What the heuristic does where effort is not bounded: about 20 ms. */
+enum { HEURISTIC_ARCS = 3000000 };
+
+struct search {
+	struct problem problem;
+	const struct embed_options *options;
+	struct rng rng;
+	int64_t started_us, deadline_us; /* INT64_MAX: none */
+	uint64_t work, work_limit;       /* in arcs; UINT64_MAX: none */
+	uint64_t work_checked;           /* when the clock was read last */
+	bool halted;                     /* out of time, or the caller said stop */
+	bool stopped;                    /* halted, or out of work */
+	double objective;                /* of best, in the problem's units; INFINITY: none yet */
+	double bound;
+	struct solution best;
+	struct err fault;                /* an answer that the checker refused */
+};
+
+/* Counts work; false once a limit is reached, and from then on. Reads the clock now and then, never
+ * where only effort is bounded. */
+bool search_spend(struct search *s, uint64_t arcs);
+/* Seconds until the deadline; INFINITY without one. */
+double search_seconds_left(const struct search *s);
+/* An embedding of the solver `name`; copied if it is the best so far and passes the checker. *e is not kept. */
+void search_offer(struct search *s, const struct embedding *e, const char *name);
+void search_raise_bound(struct search *s, double bound);
+/* Proven: nothing fits. The reason is for people. */
+void search_exclude(struct search *s, const char *name, const struct err *why);
+/* Whether there is nothing more to find: best equals bound, excluded, or stopped. */
+bool search_over(const struct search *s);
+
+/* Sets a problem up, runs the solver unless nothing fits at a glance, and writes the answer. */
+int search_run(const struct substrate *s, const struct residual *left, const struct request *r,
+               const struct embed_options *options, const char *name, void (*run)(struct search *),
+               struct solution *ret, struct err *err) VNE_MUST;
+
+/* The parts that solvers are made of. */
+/* max_arcs: of its own, beside the search's limit. The first start is finished whatever the effort. */
+void heuristic_run(struct search *s, uint64_t max_arcs);
+void mip_run(struct search *s);
