@@ -15,17 +15,23 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-enum { YAML_MAX_BYTES = 64 << 20, YAML_MAX_DEPTH = 32, YAML_MAX_ERRORS = 100 };
+enum { YAML_MAX_BYTES = 64 << 20, YAML_MAX_DEPTH = 32, YAML_MAX_ERRORS = 100, YAML_MAX_NODES = 8 << 20 };
 
 struct yaml_mark {
 	uint32_t line, column; /* from 1 */
 };
 
-/* Errors gathered so far. `text` holds one line each, in order of place in the file. */
+/* Errors gathered so far. `text` holds one line each, in order of place in the file, and a last
+ * one that counts those beyond YAML_MAX_ERRORS. */
 struct yaml_errors {
-	const char *file; /* as the user named it; "-" is shown as <stdin> */
+	const char *file; /* as the user named it; "-" is shown as <stdin>, NULL as <input> */
 	struct buf text;
-	size_t n;
+	size_t n; /* all, those not kept included */
+	struct yaml_fault { /* what text is made of */
+		struct yaml_mark mark;
+		char *text;
+	} *kept;
+	size_t n_kept;
 };
 void yaml_errors_done(struct yaml_errors *errors);
 void yaml_error(struct yaml_errors *errors, struct yaml_mark mark, const char *format, ...)
@@ -40,6 +46,7 @@ struct yaml_node {
 	struct yaml_mark mark;
 	const char *text;        /* scalar: valid UTF-8, no NUL inside; plain `~`, `null`, empty: "" with is_null */
 	bool is_null, quoted;
+	bool cut;                /* the file broke off inside of it: what it lacks is no error */
 	struct yaml_node *first; /* sequence: items; mapping: values */
 	struct yaml_node *next;  /* sibling */
 	const char *key;         /* in a mapping */
@@ -90,6 +97,7 @@ yaml_read_fn yaml_read_bool;      /* bool: true, false */
 yaml_read_fn yaml_read_count;     /* int64_t >= 0 */
 yaml_read_fn yaml_read_choice;    /* int: index into detail, a NULL-ended const char *[] */
 yaml_read_fn yaml_read_addr;      /* struct addr, a host */
+yaml_read_fn yaml_read_prefix;    /* struct addr with a prefix length */
 yaml_read_fn yaml_read_ignore;    /* accepts anything: `kind`, read before */
 
 struct yaml_names {
@@ -104,5 +112,11 @@ const char *yaml_kind(const struct yaml_doc *doc, const char *expected, struct y
 /* Reads a whole file, "-": standard input; -EFBIG above YAML_MAX_BYTES. Caller frees *ret. */
 int yaml_load_file(const char *path, char **ret, size_t *ret_len, struct err *err) VNE_MUST;
 
-/* Writes a scalar so that it reads back as the same string. */
+/* Writes a scalar so that it reads back as the same string; in flow style, too. */
 void yaml_write_string(struct buf *out, const char *s);
+
+/* The length of the longest prefix of `text` that is valid UTF-8: `len` where all of it is. */
+size_t yaml_utf8_prefix(const char *text, size_t len);
+
+/* "a list", "a mapping", "nothing", "text": what stands there, for a reason. */
+const char *yaml_type_text(const struct yaml_node *node);
