@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Router drivers: one table of operations per kind of router.
+ *
+ * A driver keeps the *life* of routers; addresses, routes and ports are joined to it elsewhere.
+ * An instance (`self`) is made once per agent. Operations that take time are jobs: create and
+ * destroy return at once, and their end comes as one event from the loop, never from within
+ * the call; the driver bounds them in time. All are idempotent: creating what runs reports
+ * READY again, destroying what is not there reports GONE. To create what is being destroyed is
+ * fine: it is made anew once it is gone.
+ *
+ * tests/conformance/test_router.c runs one suite over every driver in `router_drivers`. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "model/load.h"
+#include "vnagent/spawner.h"
+
+struct router_key {
+	uint32_t net, router;
+};
+
+enum router_event_type {
+	ROUTER_EVENT_READY, /* create has ended well: it can get ports */
+	ROUTER_EVENT_FAILED, /* create has ended badly: nothing is left of it */
+	ROUTER_EVENT_GONE,  /* destroy has ended */
+	ROUTER_EVENT_DIED   /* it ended by itself */
+};
+struct router_event {
+	enum router_event_type type;
+	struct router_key key;
+	int code;         /* FAILED: negative errno */
+	const char *text; /* FAILED, DIED: why */
+};
+
+struct router_options {
+	struct loop *loop;
+	struct spawner *spawner; /* NULL for drivers that need none */
+	const char *cgroup;      /* parent group; "": none */
+	void (*event)(void *arg, const struct router_event *event);
+	void *arg;
+};
+
+struct router_spec {
+	struct router_key key;
+	const char *name; /* valid during the call */
+	int64_t cpu_milli, mem_kib;
+};
+
+/* Who makes a router's ports. */
+enum router_ports {
+	ROUTER_PORTS_VETH, /* the agent: a veth pair whose far end is made in the router's network namespace */
+	ROUTER_PORTS_NONE  /* nobody: the router has no data plane, and its virtual links none at this end */
+};
+
+/* Somebody's command in a router: stdin, stdout, stderr and the control end of spawner.h. */
+struct router_command {
+	const char *const *argv;
+	size_t argc;
+	int in, out, error, control;
+};
+
+struct router_driver {
+	const char *kind;
+	enum router_ports ports;
+
+	/* Whether this machine can host the kind, tried for real; blocks shortly, changes nothing. */
+	int (*probe)(struct err *err) VNE_MUST;
+	/* Finds what lives already (after a restart of the agent). */
+	int (*open)(const struct router_options *options, void **ret_self, struct err *err) VNE_MUST;
+	void (*close)(void *self); /* routers go on */
+
+	void (*list)(void *self, struct router_key **ret, size_t *ret_n); /* alive or being made; caller frees */
+	bool (*running)(void *self, struct router_key key);
+	void (*create)(void *self, const struct router_spec *spec);
+	void (*destroy)(void *self, struct router_key key); /* also cancels a create */
+	/* New numbers for one that runs. */
+	int (*resize)(void *self, const struct router_spec *spec, struct err *err) VNE_MUST;
+
+	/* ROUTER_PORTS_VETH: its network namespace, the driver's descriptor; -1 where it does not run. */
+	int (*netns)(void *self, struct router_key key);
+	/* -ENOENT: no such router; else what keeps the command from being started. */
+	int (*exec)(void *self, struct router_key key, const struct router_command *command, struct err *err) VNE_MUST;
+	void (*load)(void *self, struct router_key key, uint64_t *ret_cpu_us, int64_t *ret_mem_kib); /* mem -1: not known */
+};
+
+extern const struct router_driver router_netns, router_fake;
+extern const struct router_driver *const router_drivers[]; /* NULL-ended */
+const struct router_driver *router_driver_find(const char *kind); /* NULL: no such kind */
+
+static inline uint64_t router_key_u64(struct router_key key)
+{
+	return (uint64_t)key.net << 32 | key.router;
+}
