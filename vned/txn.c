@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* See txn.h. One function per phase: what an event means there. */
+#include "vned/txn.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/vec.h"
+
+const char *const txn_phase_names[] = { "new", "preparing", "deciding", "committing", "aborting", "committed", "aborted" };
+
+void txn_init(struct txn *t, size_t n_agents, bool release, int64_t step_ms)
+{
+	*t = (struct txn){ .release = release, .step_ms = step_ms, .deadline_ms = INT64_MAX, .n_agents = n_agents };
+	t->agents = mem_array(n_agents ? n_agents : 1, sizeof(*t->agents));
+}
+
+void txn_done(struct txn *t)
+{
+	free(t->agents);
+	t->agents = NULL;
+}
+
+bool txn_final(const struct txn *t)
+{
+	return t->phase == TXN_COMMITTED || t->phase == TXN_ABORTED;
+}
+
+bool txn_decided(const struct txn *t)
+{
+	return t->phase == TXN_COMMITTING || t->phase == TXN_COMMITTED;
+}
+
+static void act(struct txn_out *out, enum txn_action_type type, size_t agent)
+{
+	*vec_add(out) = (struct txn_action){ type, agent };
+}
+
+static void say(struct txn *t, const char *format, const char *who, const char *why)
+{
+	if (!t->reason[0]) /* the first reason is the cause, what follows is its consequence */
+		snprintf(t->reason, sizeof(t->reason), format, who, why);
+}
+
+static size_t count(const struct txn *t, enum txn_agent_state state)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < t->n_agents; i++)
+		n += t->agents[i].state == state;
+	return n;
+}
+
+static void enter(struct txn *t, enum txn_phase phase, int64_t now_ms)
+{
+	t->phase = phase;
+	t->deadline_ms = phase == TXN_DECIDING ? INT64_MAX : now_ms + t->step_ms;
+	for (size_t i = 0; i < t->n_agents; i++)
+		t->agents[i].state = TXN_AGENT_IDLE;
+}
+
+static void end(struct txn *t, enum txn_phase phase, struct txn_out *out)
+{
+	t->phase = phase;
+	t->deadline_ms = INT64_MAX;
+	act(out, TXN_ACT_END, 0);
+}
+
+/* ---- aborting ------------------------------------------------------------------------------- */
+
+static void abort_if_done(struct txn *t, struct txn_out *out)
+{
+	if (count(t, TXN_AGENT_ASKED) == 0)
+		end(t, TXN_ABORTED, out);
+}
+
+static void abort_begin(struct txn *t, int64_t now_ms, struct txn_out *out)
+{
+	enter(t, TXN_ABORTING, now_ms);
+	for (size_t i = 0; i < t->n_agents; i++) {
+		if (!t->agents[i].told || !t->agents[i].up)
+			continue;
+		t->agents[i].state = TXN_AGENT_ASKED;
+		act(out, TXN_ACT_ABORT, i);
+	}
+	abort_if_done(t, out);
+}
+
+static void aborting(struct txn *t, const struct txn_event *e, int64_t now_ms, struct txn_out *out)
+{
+	struct txn_agent *a = &t->agents[e->agent];
+	switch (e->type) {
+	case TXN_EV_DONE:
+		/* a refusal to undo is the agent's to repair: it is not desired there, and reconciled */
+		if (e->step == TXN_STEP_ABORT && a->state == TXN_AGENT_ASKED)
+			a->state = TXN_AGENT_READY;
+		break;
+	case TXN_EV_DOWN:
+		if (a->state == TXN_AGENT_ASKED)
+			a->state = TXN_AGENT_LOST;
+		break;
+	case TXN_EV_TICK:
+		if (now_ms >= t->deadline_ms) {
+			end(t, TXN_ABORTED, out);
+			return;
+		}
+		break;
+	default:
+		break;
+	}
+	abort_if_done(t, out);
+}
+
+/* ---- preparing ------------------------------------------------------------------------------ */
+
+static void decide(struct txn *t, int64_t now_ms, struct txn_out *out)
+{
+	enter(t, TXN_DECIDING, now_ms);
+	act(out, TXN_ACT_DECIDE, 0);
+}
+
+static void start(struct txn *t, int64_t now_ms, struct txn_out *out)
+{
+	if (t->release || t->n_agents == 0) {
+		decide(t, now_ms, out);
+		return;
+	}
+	enter(t, TXN_PREPARING, now_ms);
+	for (size_t i = 0; i < t->n_agents; i++) {
+		if (!t->agents[i].up) {
+			say(t, "node %s: %s", t->agents[i].name, "its agent is not connected");
+			abort_begin(t, now_ms, out);
+			return;
+		}
+	}
+	for (size_t i = 0; i < t->n_agents; i++) {
+		t->agents[i].state = TXN_AGENT_ASKED;
+		t->agents[i].told = true;
+		act(out, TXN_ACT_PREPARE, i);
+	}
+}
+
+static void late(struct txn *t, const char *what)
+{
+	size_t n = count(t, TXN_AGENT_ASKED);
+	for (size_t i = 0; i < t->n_agents && n > 0; i++) {
+		if (t->agents[i].state != TXN_AGENT_ASKED)
+			continue;
+		char why[128];
+		snprintf(why, sizeof(why), "did not %s within %.0f s%s", what, (double)t->step_ms / 1000,
+		         n > 1 ? ", nor did others" : "");
+		say(t, "node %s %s", t->agents[i].name, why);
+		return;
+	}
+}
+
+static void preparing(struct txn *t, const struct txn_event *e, int64_t now_ms, struct txn_out *out)
+{
+	struct txn_agent *a = &t->agents[e->agent];
+	switch (e->type) {
+	case TXN_EV_DONE:
+		if (e->step != TXN_STEP_PREPARE || a->state != TXN_AGENT_ASKED)
+			return;
+		if (e->code == 0) {
+			a->state = TXN_AGENT_READY;
+			if (count(t, TXN_AGENT_READY) == t->n_agents)
+				decide(t, now_ms, out);
+			return;
+		}
+		say(t, "node %s: %s", a->name, e->reason && e->reason[0] ? e->reason : strerror(-e->code));
+		break;
+	case TXN_EV_DOWN:
+		say(t, "node %s: %s", a->name, "its agent was lost while preparing");
+		break;
+	case TXN_EV_CANCEL:
+		say(t, "%s%s", "cancelled", "");
+		break;
+	case TXN_EV_TICK:
+		if (now_ms < t->deadline_ms)
+			return;
+		late(t, "prepare");
+		break;
+	default:
+		return;
+	}
+	abort_begin(t, now_ms, out);
+}
+
+/* ---- committing ----------------------------------------------------------------------------- */
+
+static void commit_if_done(struct txn *t, struct txn_out *out)
+{
+	size_t there = count(t, TXN_AGENT_READY);
+	/* a release does not wait for those who are away: they have nothing to carry any more */
+	size_t away = t->release ? count(t, TXN_AGENT_LOST) : 0;
+	if (there + away < t->n_agents)
+		return;
+	t->behind = away > 0;
+	end(t, TXN_COMMITTED, out);
+}
+
+static void commit_begin(struct txn *t, int64_t now_ms, struct txn_out *out)
+{
+	enter(t, TXN_COMMITTING, now_ms);
+	for (size_t i = 0; i < t->n_agents; i++) {
+		struct txn_agent *a = &t->agents[i];
+		a->state = a->up ? TXN_AGENT_ASKED : TXN_AGENT_LOST;
+		if (!a->up)
+			continue;
+		/* one whose connection began anew since it prepared may have lost that: desired state serves both */
+		act(out, t->release || !a->told ? TXN_ACT_ENSURE : TXN_ACT_COMMIT, i);
+	}
+	commit_if_done(t, out);
+}
+
+static void deciding(struct txn *t, const struct txn_event *e, int64_t now_ms, struct txn_out *out)
+{
+	switch (e->type) {
+	case TXN_EV_STORED:
+		commit_begin(t, now_ms, out);
+		break;
+	case TXN_EV_UNSTORED:
+		say(t, "the decision could not be stored%s%s", e->reason && e->reason[0] ? ": " : "", e->reason ? e->reason : "");
+		abort_begin(t, now_ms, out);
+		break;
+	default:
+		break;
+	}
+}
+
+static void committing(struct txn *t, const struct txn_event *e, int64_t now_ms, struct txn_out *out)
+{
+	struct txn_agent *a = &t->agents[e->agent];
+	switch (e->type) {
+	case TXN_EV_DONE:
+		if (e->step != TXN_STEP_COMMIT || a->state == TXN_AGENT_READY || a->state == TXN_AGENT_LOST)
+			return;
+		a->state = e->code == 0 ? TXN_AGENT_READY : TXN_AGENT_FAILED;
+		if (e->code != 0)
+			say(t, "node %s: %s", a->name, e->reason && e->reason[0] ? e->reason : strerror(-e->code));
+		break;
+	case TXN_EV_DOWN:
+		if (a->state != TXN_AGENT_READY)
+			a->state = TXN_AGENT_LOST;
+		break;
+	case TXN_EV_UP:
+		if (a->state == TXN_AGENT_READY)
+			return;
+		a->state = TXN_AGENT_ASKED;
+		act(out, TXN_ACT_ENSURE, e->agent);
+		break;
+	case TXN_EV_TICK:
+		if (now_ms < t->deadline_ms)
+			return;
+		for (size_t i = 0; i < t->n_agents; i++) {
+			if (t->agents[i].state == TXN_AGENT_LOST)
+				say(t, "node %s: %s", t->agents[i].name, "its agent is not connected");
+		}
+		late(t, "commit");
+		t->behind = true;
+		end(t, TXN_COMMITTED, out);
+		return;
+	default:
+		return;
+	}
+	commit_if_done(t, out);
+}
+
+/* ---- the machine ---------------------------------------------------------------------------- */
+
+void txn_step(struct txn *t, const struct txn_event *e, int64_t now_ms, struct txn_out *out)
+{
+	bool of_agent = e->type == TXN_EV_DONE || e->type == TXN_EV_DOWN || e->type == TXN_EV_UP;
+	if (of_agent && e->agent >= t->n_agents)
+		return;
+	if (e->type == TXN_EV_DOWN) {
+		t->agents[e->agent].up = false;
+		/* what it prepared may be gone, and is cleaned when it returns */
+		t->agents[e->agent].told = false;
+	}
+	if (e->type == TXN_EV_UP)
+		t->agents[e->agent].up = true;
+	switch (t->phase) {
+	case TXN_NEW:
+		if (e->type == TXN_EV_START)
+			start(t, now_ms, out);
+		break;
+	case TXN_PREPARING:
+		preparing(t, e, now_ms, out);
+		break;
+	case TXN_DECIDING:
+		deciding(t, e, now_ms, out);
+		break;
+	case TXN_COMMITTING:
+		committing(t, e, now_ms, out);
+		break;
+	case TXN_ABORTING:
+		aborting(t, e, now_ms, out);
+		break;
+	case TXN_COMMITTED:
+	case TXN_ABORTED:
+		break;
+	}
+}
