@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Traffic control: where frames of a device go, and how many. All of it are messages into a
+ * batch; nothing here talks to the kernel.
+ *
+ * Redirects are classic BPF programs at a device's ingress with the action mirred: they see
+ * frames of every size (u32 misses short ones), need neither verifier nor compiler, and exist
+ * wherever tc does. Replacing one (same handle) loses no frame. Behind them stands a program
+ * that drops: a device without a redirect is closed, never open into the host.
+ *
+ * Rates are TBF with the encapsulation as overhead, so that they count bytes on the wire. A
+ * segmentation-offload packet would be charged that overhead once for many frames; TBF
+ * takes such a packet apart when it exceeds the burst of its *peak* rate. So there is a peak
+ * rate, far above anything, whose burst is one frame. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/nl.h"
+
+enum { TARGETS_MAX = 8 };
+struct redirect_target {
+	uint32_t ifindex;
+	uint64_t weight; /* share of the flows, among several targets */
+};
+
+/* Ingress hook and closed door. Put it before the device goes up. */
+void tc_put_gate(struct nl_batch *b, uint32_t ifindex, const char *label);
+/* Everything that enters `ifindex` leaves by the target; among several each flow (addresses,
+ * protocol, ports; IPv4 and IPv6) sticks to one, spread by weight. n <= TARGETS_MAX. */
+void tc_put_redirect(struct nl_batch *b, uint32_t ifindex, const struct redirect_target *targets, size_t n,
+                     const char *label);
+/* Takes targets n .. from-1 away, which an earlier redirect may have had. */
+void tc_put_redirect_trim(struct nl_batch *b, uint32_t ifindex, size_t n, size_t from, const char *label);
+
+/* What leaves `ifindex` is limited; mtu: of the device. */
+void tc_put_limit(struct nl_batch *b, uint32_t ifindex, int64_t bw_kbps, uint32_t overhead, uint32_t mtu,
+                  const char *label);
+void tc_put_unlimited(struct nl_batch *b, uint32_t ifindex, const char *label);
+
+/* Marks in the outer header of tunnels (DSCP in the upper six bits). */
+enum { TOS_PROMISED = 0x48 /* AF21 */, TOS_BEST_EFFORT = 0x20 /* CS1 */ };
+/* An underlay device carries at most bw_kbps; what is marked best effort gets what others leave. */
+void tc_put_underlay(struct nl_batch *b, uint32_t ifindex, int64_t bw_kbps, const char *label);
