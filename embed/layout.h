@@ -53,6 +53,14 @@ void layout_unroute(struct layout *l, uint32_t k);
  * way for a single path and for a split or protected one without delay and risks (there the
  * minimum-cost flow, if eight paths carry it); else a good one. False: none found, nothing changed. */
 bool layout_route(struct layout *l, uint32_t k);
+/* Routes k over what l->flow sends (signed kbit/s per link; used up). False: it takes too many paths, or one
+ * too slow, or not all of its bandwidth. */
+bool layout_route_flow(struct layout *l, uint32_t k);
+/* Routes k by a path over links not in `banned` and, if protected, a backup over links not in `banned_backup`. */
+bool layout_route_within(struct layout *l, uint32_t k, const uint8_t *banned, const uint8_t *banned_backup);
+/* Whether a protected best-effort link has a path of fewest hops from a to b, in time, and a backup beside
+ * it. Wrongly true only where the first some thousand such paths have none. */
+bool layout_best_effort_pair(struct layout *l, uint32_t k, uint32_t a, uint32_t b);
 /* Notes the paths in r (links, first, bw_kbps, n_paths, backup set) and takes their bandwidth. */
 void layout_set_route(struct layout *l, uint32_t k);
 /* The query that finds single paths for k with `need` of bandwidth. */

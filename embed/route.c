@@ -10,7 +10,11 @@
 #include "embed/flow.h"
 #include "embed/layout.h"
 
-enum { DETOURS = 16 }; /* links of a primary path that are avoided in turn where it leaves no backup */
+enum {
+	DETOURS = 16,    /* links of a primary path that are avoided in turn where it leaves no backup */
+	PRIMARIES = 4096, /* paths of fewest hops that are tried for a best-effort link with a backup */
+	HOPS_MAX = 10000 /* of such a path: bounds the depth of the stack */
+};
 
 struct path_query layout_query(const struct layout *l, uint32_t k, int64_t need)
 {
@@ -85,8 +89,8 @@ static bool in_time(const struct layout *l, const struct vlink *link, const uint
 
 /* ---- split --------------------------------------------------------------------------------- */
 
-/* Minimum-cost flow, decomposed; false where it takes too many paths or a slow one. */
-static bool route_flow(struct layout *l, uint32_t k, const int64_t *room, int64_t amount, size_t max_paths)
+/* Decomposes l->flow; false where it takes too many paths or a slow one. */
+static bool route_decompose(struct layout *l, uint32_t k, size_t max_paths)
 {
 	const struct vlink *link = &l->p->r->links[k];
 	uint32_t from = l->host[link->a], to = l->host[link->b];
@@ -94,8 +98,6 @@ static bool route_flow(struct layout *l, uint32_t k, const int64_t *room, int64_
 
 	for (size_t i = 0; i < PATHS_MAX; i++)
 		paths[i].links = l->scratch + i * (l->p->s->n_nodes + 1);
-	if (!flow_send(l->space, l->p->link_weight, room, from, to, amount, l->flow))
-		return false;
 	size_t n = flow_split(l->space, from, to, l->flow, paths, max_paths);
 	if (n == SIZE_MAX)
 		return false;
@@ -104,6 +106,30 @@ static bool route_flow(struct layout *l, uint32_t k, const int64_t *room, int64_
 			return false;
 	for (size_t i = 0; i < n; i++)
 		route_add(&l->route[k], paths[i].links, paths[i].n, paths[i].amount);
+	return true;
+}
+
+static bool route_flow(struct layout *l, uint32_t k, const int64_t *room, int64_t amount, size_t max_paths)
+{
+	const struct vlink *link = &l->p->r->links[k];
+
+	return flow_send(l->space, l->p->link_weight, room, l->host[link->a], l->host[link->b], amount, l->flow) &&
+	       route_decompose(l, k, max_paths);
+}
+
+bool layout_route_flow(struct layout *l, uint32_t k)
+{
+	struct vroute *r = &l->route[k];
+	int64_t sum = 0;
+
+	route_begin(r);
+	if (!route_decompose(l, k, PATHS_MAX))
+		return false;
+	for (uint32_t i = 0; i < r->n_paths; i++)
+		sum += r->bw_kbps[i];
+	if (sum != l->p->r->links[k].bw_kbps)
+		return false;
+	layout_set_route(l, k);
 	return true;
 }
 
@@ -189,58 +215,140 @@ static void ban_around(struct layout *l, const struct vroute *r, bool ban)
 				l->banned[m] = ban;
 }
 
-/* A primary path that avoids `detour`, then the cheapest backup beside it. `hops`: the number of links that a
- * best-effort primary must have; 0: any. */
-static bool route_pair(struct layout *l, uint32_t k, uint32_t detour, uint32_t hops)
+/* The cheapest backup beside the path that r has. */
+static bool route_backup(struct layout *l, uint32_t k)
 {
 	const struct vlink *link = &l->p->r->links[k];
 	struct vroute *r = &l->route[k];
+	struct path_query beside = { .weight = l->p->link_weight, .tie = l->p->link_tie, .cap = l->cap, .need = link->bw_kbps,
+	                             .banned = l->banned, .delay = l->p->link_delay, .max_delay = link->max_delay_us };
+
+	ban_around(l, r, true);
+	r->backup = route_one(l, k, &beside, link->bw_kbps);
+	ban_around(l, r, false);
+	return r->backup;
+}
+
+/* A primary path that avoids `detour`, then a backup. */
+static bool route_pair(struct layout *l, uint32_t k, uint32_t detour)
+{
+	const struct vlink *link = &l->p->r->links[k];
 	struct path_query q = layout_query(l, k, link->bw_kbps);
 
-	route_begin(r);
+	route_begin(&l->route[k]);
 	q.banned = l->banned;
 	if (detour != NO_LINK)
 		l->banned[detour] = 1;
 	bool found = route_one(l, k, &q, link->bw_kbps);
 	if (detour != NO_LINK)
 		l->banned[detour] = 0;
-	if (!found || (hops > 0 && r->first[1] != hops))
-		return false;
-	ban_around(l, r, true);
-	struct path_query beside = { .weight = l->p->link_weight, .tie = l->p->link_tie, .cap = l->cap, .need = link->bw_kbps,
-	                             .banned = l->banned, .delay = l->p->link_delay, .max_delay = link->max_delay_us };
-	found = route_one(l, k, &beside, link->bw_kbps);
-	ban_around(l, r, false);
-	r->backup = found;
-	return found;
+	return found && route_backup(l, k);
 }
 
 static bool route_protected(struct layout *l, uint32_t k)
 {
 	const struct vlink *link = &l->p->r->links[k];
 	struct vroute *r = &l->route[k];
-	bool best_effort = link->bw_kbps == 0;
 
-	if (!best_effort) {
-		for (size_t m = 0; m < l->p->s->n_links; m++)
-			l->room[m] = l->cap[m] >= link->bw_kbps;
-		if (route_flow(l, k, l->room, 2, 2) && r->n_paths == 2 && risks_apart(l->p, r)) {
-			r->bw_kbps[0] = r->bw_kbps[1] = link->bw_kbps;
-			return r->backup = true;
-		}
+	for (size_t m = 0; m < l->p->s->n_links; m++)
+		l->room[m] = l->cap[m] >= link->bw_kbps;
+	if (route_flow(l, k, l->room, 2, 2) && r->n_paths == 2 && risks_apart(l->p, r)) {
+		r->bw_kbps[0] = r->bw_kbps[1] = link->bw_kbps;
+		return r->backup = true;
 	}
 	/* Risks or delays: a primary first, and detours around each of its links while none leaves a backup. */
-	if (route_pair(l, k, NO_LINK, 0))
+	if (route_pair(l, k, NO_LINK))
 		return true;
 	if (r->n_paths == 0)
 		return false;
-	uint32_t avoid[DETOURS], n = 0, hops = best_effort ? r->first[1] : 0;
+	uint32_t avoid[DETOURS], n = 0;
 	for (uint32_t j = 0; j < r->first[1] && n < DETOURS; j++)
 		avoid[n++] = r->links[j];
 	for (uint32_t j = 0; j < n; j++)
-		if (route_pair(l, k, avoid[j], hops))
+		if (route_pair(l, k, avoid[j]))
 			return true;
 	return false;
+}
+
+/* All paths of fewest hops, depth first, until one leaves a backup. `hops`: to the far end, per node. */
+static bool route_fewest(struct layout *l, uint32_t k, const int64_t *hops, uint32_t at, size_t depth, int64_t delay,
+                         uint32_t *path, int *tries)
+{
+	const struct problem *p = l->p;
+	const struct vlink *link = &p->r->links[k];
+
+	if (link->max_delay_us >= 0 && delay > link->max_delay_us)
+		return false;
+	if (hops[at] == 0) {
+		--*tries;
+		route_begin(&l->route[k]);
+		route_add(&l->route[k], path, depth, 0);
+		return route_backup(l, k);
+	}
+	for (uint32_t i = p->graph.first[at]; i < p->graph.first[at + 1] && *tries > 0; i++) {
+		struct arc arc = p->graph.arcs[i];
+		if (hops[arc.to] != hops[at] - 1)
+			continue;
+		path[depth] = arc.link;
+		if (route_fewest(l, k, hops, arc.to, depth + 1, delay + p->link_delay[arc.link], path, tries))
+			return true;
+	}
+	return false;
+}
+
+/* *ret_tries: 0 where there are more primaries than were looked at. */
+static bool route_best_effort_pair(struct layout *l, uint32_t k, uint32_t from, uint32_t to, int *ret_tries)
+{
+	size_t n = l->p->s->n_nodes;
+	mem_auto int64_t *hops = mem_array(n + 1, sizeof(*hops));
+	mem_auto uint32_t *path = mem_array(n + 1, sizeof(*path));
+	struct path_query q = { .max_delay = -1 };
+
+	*ret_tries = PRIMARIES;
+	path_search(l->space, &q, to, NO_NODE);
+	for (uint32_t v = 0; v < n; v++)
+		hops[v] = path_dist(l->space, v);
+	if (hops[from] == DIST_NONE)
+		return false;
+	if (hops[from] > HOPS_MAX) {
+		*ret_tries = 0;
+		return false;
+	}
+	return route_fewest(l, k, hops, from, 0, 0, path, ret_tries);
+}
+
+bool layout_best_effort_pair(struct layout *l, uint32_t k, uint32_t a, uint32_t b)
+{
+	const struct vlink *link = &l->p->r->links[k];
+	int tries;
+
+	if (a == b)
+		return true;
+	l->host[link->a] = a; /* where route_one() looks; nothing is placed */
+	l->host[link->b] = b;
+	bool found = route_best_effort_pair(l, k, a, b, &tries) || tries == 0;
+	l->host[link->a] = l->host[link->b] = NO_NODE;
+	return found;
+}
+
+bool layout_route_within(struct layout *l, uint32_t k, const uint8_t *banned, const uint8_t *banned_backup)
+{
+	const struct vlink *link = &l->p->r->links[k];
+	struct vroute *r = &l->route[k];
+	struct path_query q = layout_query(l, k, link->bw_kbps);
+
+	route_begin(r);
+	q.banned = banned;
+	if (!route_one(l, k, &q, link->bw_kbps))
+		return false;
+	q.banned = banned_backup;
+	if (link->protect) {
+		r->backup = route_one(l, k, &q, link->bw_kbps);
+		if (!r->backup || !risks_apart(l->p, r))
+			return false;
+	}
+	layout_set_route(l, k);
+	return true;
 }
 
 /* -------------------------------------------------------------------------------------------- */
@@ -254,6 +362,9 @@ bool layout_route(struct layout *l, uint32_t k)
 	route_begin(r);
 	if (l->host[link->a] == l->host[link->b]) {
 		found = true;
+	} else if (link->protect && link->bw_kbps == 0) {
+		int tries;
+		found = route_best_effort_pair(l, k, l->host[link->a], l->host[link->b], &tries);
 	} else if (link->protect) {
 		found = route_protected(l, k);
 	} else if (link->split && link->bw_kbps > 0) {
