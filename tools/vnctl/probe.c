@@ -28,7 +28,7 @@ struct end {
 
 struct probe {
 	struct client *client;
-	enum probe_kind kind;
+	enum probe_traffic kind;
 	int seconds;
 	struct probe_link *links;
 	size_t n, listening, finished;
@@ -251,7 +251,7 @@ static void conclude(struct probe *p)
 	}
 }
 
-int probe_run(struct client *c, enum probe_kind kind, int seconds, struct probe_link *links, size_t n)
+int probe_run(struct client *c, enum probe_traffic kind, int seconds, struct probe_link *links, size_t n)
 {
 	struct probe p = { .client = c, .kind = kind, .seconds = seconds, .links = links, .n = n,
 		           .first_id = 1 + (uint64_t)kind * 2 * n };

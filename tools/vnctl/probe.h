@@ -4,7 +4,7 @@
 
 #include "tools/vnctl/client.h"
 
-enum probe_kind { PROBE_TCP, PROBE_UDP, PROBE_KINDS };
+enum probe_traffic { PROBE_TCP, PROBE_UDP, PROBE_KINDS };
 
 struct probe_figure {
 	bool measured;
@@ -23,4 +23,4 @@ struct probe_link {
 /* Sends over all links at the same time, in both directions: TCP as fast as it goes, or UDP at
  * twice the limit, for `seconds`. Needs iperf3 inside the routers. Fills in the figures; returns
  * an exit code: not 0 only where vned was lost. */
-int probe_run(struct client *c, enum probe_kind kind, int seconds, struct probe_link *links, size_t n);
+int probe_run(struct client *c, enum probe_traffic kind, int seconds, struct probe_link *links, size_t n);

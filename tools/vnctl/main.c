@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* vnctl: what a service provider and an operator say to vned. Options and the table of commands. */
+#include <argp.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "model/units.h"
+#include "tools/vnctl/client.h"
+
+struct arguments {
+	struct settings settings;
+	char **rest; /* command and its words */
+	int n_rest;
+};
+
+static const struct command {
+	const char *name, *words, *about;
+	int (*run)(const struct settings *s, int argc, char **argv);
+} commands[] = {
+	{ "submit", "FILE [--wait accepted|active] [--timeout 30s]", "build what the file asks for", command_submit },
+	{ "plan", "FILE", "what would happen; changes nothing", command_plan },
+	{ "release", "NAME", "take a network away", command_release },
+	{ "list", "", "all networks", command_list },
+	{ "show", "NAME", "one network: routers, links, loads, a map", command_show },
+	{ "nodes", "", "the substrate's nodes and their load", command_nodes },
+	{ "links", "", "the substrate's links and what they carry", command_links },
+	{ "events", "[--follow]", "what happened", command_events },
+	{ "audit", "[NAME] [--probe]", "what was promised beside what is delivered", command_audit },
+	{ "exec", "NAME ROUTER -- COMMAND ...", "run a command inside a router; its exit code", command_exec },
+};
+
+const char *argp_program_version = "vnctl " VNE_VERSION;
+
+static const struct argp_option options[] = {
+	{ "config", 'c', "FILE", 0, "settings (VNE_CONFIG; the running lab's client.yaml, ~/.config/vne/vnctl.yaml, "
+	  "/etc/vne/vnctl.yaml)", 0 },
+	{ "server", 's', "tcp://HOST:PORT", 0, "vned's address (VNE_SERVER)", 0 },
+	{ "server-key", 'S', "FILE", 0, "vned's .pub file (VNE_SERVER_KEY)", 0 },
+	{ "key", 'k', "FILE", 0, "your .key file (VNE_KEY)", 0 },
+	{ "output", 'o', "FORMAT", 0, "text or json (VNE_OUTPUT)", 0 },
+	{ "timeout", 't', "DURATION", 0, "how long to wait for an answer (VNE_TIMEOUT; 30s)", 0 },
+	{ 0 }
+};
+
+static void put(char **setting, const char *value)
+{
+	free(*setting);
+	*setting = mem_str(value);
+}
+
+static error_t set(int key, const char *value, struct settings *s, const struct argp_state *state)
+{
+	struct err err = { 0 };
+	switch (key) {
+	case 'c':
+		put(&s->config, value);
+		return 0;
+	case 's':
+		put(&s->server, value);
+		return 0;
+	case 'S':
+		put(&s->server_key, value);
+		return 0;
+	case 'k':
+		put(&s->key, value);
+		return 0;
+	case 'o':
+		if (strcmp(value, "json") && strcmp(value, "text"))
+			argp_failure(state, 2, 0, "--output: %s; expected text or json", value);
+		s->json = !strcmp(value, "json");
+		return 0;
+	case 't':
+		if (units_duration(value, &s->timeout_us, &err))
+			argp_failure(state, 2, 0, "--timeout: %s", err.text);
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct arguments *a = state->input;
+	if (key == ARGP_KEY_ARG) {
+		a->rest = &state->argv[state->next - 1];
+		a->n_rest = state->argc - state->next + 1;
+		state->next = state->argc; /* the rest are the command's own words */
+		return 0;
+	}
+	if (key == ARGP_KEY_NO_ARGS)
+		argp_error(state, "no command");
+	return set(key, arg, &a->settings, state);
+}
+
+static void from_environment(struct settings *s)
+{
+	static const struct {
+		const char *name;
+		int key;
+	} names[] = { { "VNE_CONFIG", 'c' }, { "VNE_SERVER", 's' }, { "VNE_SERVER_KEY", 'S' }, { "VNE_KEY", 'k' },
+		      { "VNE_OUTPUT", 'o' }, { "VNE_TIMEOUT", 't' } };
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const char *value = getenv(names[i].name);
+		if (value && *value)
+			set(names[i].key, value, s, NULL);
+	}
+}
+
+/* The list of commands behind --help comes from the table. */
+static char *help_filter(int key, const char *text, void *input)
+{
+	struct buf b = BUF_INIT;
+	if (key != ARGP_KEY_HELP_POST_DOC)
+		return (char *)text;
+	buf_str(&b, "Commands:\n");
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		mem_auto char *line = mem_printf("%s %s", commands[i].name, commands[i].words);
+		buf_printf(&b, "  %-52s %s\n", line, commands[i].about);
+	}
+	buf_str(&b, "\nFILE may be `-`: standard input. Exit codes: 0 done, 1 refused (the reason on stderr), 2 bad usage "
+	            "or input, 3 no answer, 4 the time limit came first, 70 the machine failed.");
+	return buf_take(&b);
+}
+
+static int unknown(const char *word)
+{
+	const char *names[ARRAY_LEN(commands)];
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		names[i] = commands[i].name;
+	const char *near = name_nearest(word, names, ARRAY_LEN(names));
+	fprintf(stderr, "vnctl: there is no command %s%s%s%s; --help lists them\n", word, near ? "; did you mean " : "",
+	        near ? near : "", near ? "?" : "");
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct argp argp = { options, parse, "COMMAND [WORD ...]",
+		                          "Asks a vned to build, show and remove virtual networks.\v ", NULL, help_filter,
+		                          NULL };
+	struct arguments a = { .settings = { .timeout_us = 30 * 1000000 } };
+	setlocale(LC_CTYPE, "");
+	argp_err_exit_status = 2;
+	from_environment(&a.settings);
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &a);
+	int code = -1;
+	for (size_t i = 0; i < ARRAY_LEN(commands) && code < 0; i++) {
+		if (strcmp(commands[i].name, a.rest[0]))
+			continue;
+		code = settings_complete(&a.settings);
+		code = code ? code : commands[i].run(&a.settings, a.n_rest, a.rest);
+	}
+	if (code < 0)
+		code = unknown(a.rest[0]);
+	settings_done(&a.settings);
+	return code;
+}
