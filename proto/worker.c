@@ -313,25 +313,6 @@ static int embedding_in(const VneWorker__Embedding *pb, struct embedding *ret, s
 	return 0;
 }
 
-void embedding_pack(const struct embedding *e, uint8_t **ret, size_t *ret_len)
-{
-	struct arena arena = { NULL };
-	struct embedding_flat flat = flatten(e);
-	convert_pack(convert_out(&embedding_shape, &flat, &arena), 0, ret, ret_len);
-	arena_done(&arena);
-}
-
-int embedding_unpack(const uint8_t *data, size_t len, struct embedding *ret, struct err *err)
-{
-	ProtobufCMessage *pb;
-	int r = convert_unpack(&vne_worker__embedding__descriptor, data, len, &pb, err);
-	if (r < 0)
-		return r;
-	r = embedding_in((const VneWorker__Embedding *)pb, ret, err);
-	protobuf_c_message_free_unpacked(pb, NULL);
-	return r;
-}
-
 static int answer_in(const VneWorker__Answer *pb, struct worker_answer *a, struct err *err)
 {
 	if (!pb->solution || !pb->solution->embedding)

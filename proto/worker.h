@@ -39,7 +39,3 @@ void worker_answer_pack(const struct worker_answer *a, uint8_t **ret, size_t *re
  * still be out of range for the substrate: embedding_check finds that. */
 int worker_job_unpack(const uint8_t *data, size_t len, struct worker_job *ret, struct err *err) VNE_MUST;
 int worker_answer_unpack(const uint8_t *data, size_t len, struct worker_answer *ret, struct err *err) VNE_MUST;
-
-/* An embedding as bytes, for the coordinator's store; indices are not checked. */
-void embedding_pack(const struct embedding *e, uint8_t **ret, size_t *ret_len);
-int embedding_unpack(const uint8_t *data, size_t len, struct embedding *ret, struct err *err) VNE_MUST;
