@@ -72,7 +72,8 @@ int substrate_check(struct substrate *s, struct err *err) VNE_MUST;
 bool snode_hosts(const struct snode *node, const char *kind);
 const char *snode_label(const struct snode *node, const char *key); /* NULL where absent */
 
-/* Reads one document. Returns 0, or -EINVAL with errors grown. *ret untouched on failure. */
+/* Reads one document. Returns 0, or -EINVAL with errors grown. *ret untouched on failure. What
+ * yaml_parse found wrong (a key given twice) is in errors->n only. */
 int substrate_read(const struct yaml_doc *doc, struct yaml_errors *errors, struct substrate *ret) VNE_MUST;
 /* A file that holds one substrate; errors->file is set. err says how many errors there were, or why
  * the file could not be read. */

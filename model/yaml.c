@@ -279,7 +279,7 @@ static void walk_event(struct walk *w, const yaml_event_t *event)
 		yaml_error(w->errors, node->mark, "alias \"*%.70s\": aliases are not taken; write the value out",
 		           (const char *)event->data.alias.anchor);
 		node->text = "";
-		node->is_null = true;
+		node->refused = true;
 		walk_attach(w, node);
 		break;
 	}

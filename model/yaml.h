@@ -46,6 +46,7 @@ struct yaml_node {
 	struct yaml_mark mark;
 	const char *text;        /* scalar: valid UTF-8, no NUL inside; plain `~`, `null`, empty: "" with is_null */
 	bool is_null, quoted;
+	bool refused;            /* an error was noted: readers take nothing from it, and say no more */
 	bool cut;                /* the file broke off inside of it: what it lacks is no error */
 	struct yaml_node *first; /* sequence: items; mapping: values */
 	struct yaml_node *next;  /* sibling */

@@ -80,6 +80,8 @@ void yaml_read_mapping(const struct yaml_node *node, const struct yaml_key *keys
 
 	if (ret_given)
 		*ret_given = 0;
+	if (node->refused)
+		return;
 	if (node->type != YAML_MAPPING) {
 		yaml_error(errors, node->mark, "%s stands here; expected a mapping with the key \"%s\"", yaml_type_text(node),
 		           keys->name ? keys->name : "");
@@ -95,6 +97,8 @@ void yaml_read_mapping(const struct yaml_node *node, const struct yaml_key *keys
 			continue;
 		}
 		given |= UINT64_C(1) << (k - keys);
+		if (child->refused)
+			continue;
 		if (child->is_null && k->read != yaml_read_ignore)
 			yaml_error(errors, child->key_mark, "\"%s\" has no value; expected %s", k->name, expected_by(k));
 		else
@@ -112,6 +116,8 @@ void yaml_read_mapping(const struct yaml_node *node, const struct yaml_key *keys
 /* The text of a scalar, or NULL and an error. */
 static const char *scalar(const struct yaml_node *node, const struct yaml_key *key, struct yaml_errors *errors)
 {
+	if (node->refused)
+		return NULL;
 	if (node->type == YAML_SCALAR && !node->is_null)
 		return node->text;
 	yaml_error(errors, node->mark, "\"%s\" is %s; expected %s", key->name, yaml_type_text(node), expected_by(key));
