@@ -26,7 +26,6 @@ enum { PROBE_SECONDS = 5 };
 struct audit {
 	const struct settings *settings;
 	struct client client;
-	bool probe;
 	VEC(struct kept) networks;
 	VEC(struct probe_link) links;
 	int broken, unknown;
@@ -135,7 +134,7 @@ static void write_direction(struct audit *a, struct writer *w, const struct prob
 	const char *why;
 	char text[UNITS_TEXT];
 	mem_auto char *full = mem_printf("%s/%s", l->owner, l->network);
-	enum verdict verdict = a->probe ? judge(l, d, &why) : judge_now(v, d, &why);
+	enum verdict verdict = a->settings->probe ? judge(l, d, &why) : judge_now(v, d, &why);
 	a->broken += verdict == VERDICT_BROKEN;
 	a->unknown += verdict == VERDICT_UNKNOWN;
 
@@ -148,7 +147,7 @@ static void write_direction(struct audit *a, struct writer *w, const struct prob
 		write_mbit(w, "promised_mbit", "promised", v->mbit);
 	else
 		write_string(w, NULL, "promised", "best effort");
-	if (a->probe) {
+	if (a->settings->probe) {
 		write_probe(w, l, d);
 	} else {
 		write_mbit(w, "mbit_now", "now", v->mbit_now[d]);
@@ -182,7 +181,7 @@ static int report(struct audit *a)
 	if (!a->settings->json)
 		printf("\n%zu links, both directions: %d broken, %d not measured. Rates count bytes on the wire, encapsulation "
 		       "included.\n", a->links.n, a->broken, a->unknown);
-	return code ? code : a->broken ? 1 : a->probe && a->unknown ? 4 : 0;
+	return code ? code : a->broken ? 1 : a->settings->probe && a->unknown ? 4 : 0;
 }
 
 static int probe(struct audit *a)
@@ -201,22 +200,15 @@ static int probe(struct audit *a)
 int command_audit(const struct settings *s, int argc, char **argv)
 {
 	struct audit a = { .settings = s };
-	const char *name = NULL;
-	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--probe")) {
-			a.probe = true;
-		} else if (name || argv[i][0] == '-') {
-			fprintf(stderr, "usage: vnctl audit [NAME] [--probe]\n");
-			return 2;
-		} else {
-			name = argv[i];
-		}
+	if (argc > 2) {
+		fprintf(stderr, "usage: vnctl audit [NAME] [--probe]\n");
+		return 2;
 	}
 	int code = client_open(&a.client, s);
 	if (code)
 		return code;
-	code = gather(&a, name);
-	if (!code && a.probe)
+	code = gather(&a, argc == 2 ? argv[1] : NULL);
+	if (!code && s->probe)
 		code = probe(&a);
 	if (!code)
 		code = report(&a);

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "model/units.h"
 #include "model/view_write.h"
 #include "model/yaml.h"
 #include "tools/vnctl/client.h"
@@ -86,8 +85,7 @@ static int print_networks(struct client *c, const struct kept *answer, bool list
 	return code;
 }
 
-static int submit_or_plan(const struct settings *s, enum message_type type, const char *file, bool wait_active,
-                          int64_t timeout_us)
+static int submit_or_plan(const struct settings *s, enum message_type type, const char *file, bool wait_active)
 {
 	struct client c;
 	struct err err = { 0 };
@@ -104,7 +102,7 @@ static int submit_or_plan(const struct settings *s, enum message_type type, cons
 	int code = client_open(&c, s);
 	if (code)
 		return code;
-	code = client_ask(&c, &m, timeout_us, keep_message, &answer);
+	code = client_ask(&c, &m, s->timeout_us, keep_message, &answer);
 	if (answer.m.type == MSG_NETWORKS) {
 		bool many = s->json || answer.m.u.networks.n != 1;
 		int printed = print_networks(&c, &answer, s->json && many);
@@ -117,40 +115,16 @@ static int submit_or_plan(const struct settings *s, enum message_type type, cons
 
 int command_submit(const struct settings *s, int argc, char **argv)
 {
-	static const char text[] = "submit FILE [--wait accepted|active] [--timeout 30s]";
-	int64_t timeout_us = s->timeout_us;
-	const char *file = NULL;
-	bool wait_active = true;
-	for (int i = 1; i < argc; i++) {
-		struct err err = { 0 };
-		const char *value = strchr(argv[i], '=');
-		size_t n = value ? (size_t)(value++ - argv[i]) : strlen(argv[i]);
-		bool wait = n == 6 && !strncmp(argv[i], "--wait", 6);
-		bool timeout = n == 9 && !strncmp(argv[i], "--timeout", 9);
-		if ((wait || timeout) && !value && !(value = argv[++i]))
-			return usage(text);
-		if (timeout && units_duration(value, &timeout_us, &err)) {
-			fprintf(stderr, "vnctl: --timeout: %s\n", err.text);
-			return 2;
-		}
-		if (wait) {
-			if (strcmp(value, "active") && strcmp(value, "accepted"))
-				return usage(text);
-			wait_active = !strcmp(value, "active");
-		} else if (!timeout) {
-			if (file || (argv[i][0] == '-' && argv[i][1]))
-				return usage(text);
-			file = argv[i];
-		}
-	}
-	return file ? submit_or_plan(s, MSG_SUBMIT, file, wait_active, timeout_us) : usage(text);
+	if (argc != 2)
+		return usage("submit FILE [--wait accepted|active] [--timeout 30s]");
+	return submit_or_plan(s, MSG_SUBMIT, argv[1], !s->wait_accepted);
 }
 
 int command_plan(const struct settings *s, int argc, char **argv)
 {
 	if (argc != 2)
 		return usage("plan FILE");
-	return submit_or_plan(s, MSG_PLAN, argv[1], false, s->timeout_us);
+	return submit_or_plan(s, MSG_PLAN, argv[1], false);
 }
 
 int command_release(const struct settings *s, int argc, char **argv)
@@ -264,8 +238,8 @@ static void show_events(void *arg, struct message *m)
 int command_events(const struct settings *s, int argc, char **argv)
 {
 	struct client c;
-	struct events e = { s, argc == 2 };
-	if (argc > 2 || (argc == 2 && strcmp(argv[1], "--follow") && strcmp(argv[1], "-f")))
+	struct events e = { s, s->follow };
+	if (argc != 1)
 		return usage("events [--follow]");
 	struct message m = { .type = MSG_EVENTS, .u.events = { .follow = e.follow } };
 	int code = client_open(&c, s);

@@ -14,22 +14,26 @@ struct arguments {
 	struct settings settings;
 	char **rest; /* command and its words */
 	int n_rest;
+	unsigned given; /* options that only some commands take, given as flags */
 };
+
+enum { TAKES_WAIT = 1, TAKES_PROBE = 2, TAKES_FOLLOW = 4 };
 
 static const struct command {
 	const char *name, *words, *about;
 	int (*run)(const struct settings *s, int argc, char **argv);
+	unsigned takes;
 } commands[] = {
-	{ "submit", "FILE [--wait accepted|active] [--timeout 30s]", "build what the file asks for", command_submit },
-	{ "plan", "FILE", "what would happen; changes nothing", command_plan },
-	{ "release", "NAME", "take a network away", command_release },
-	{ "list", "", "all networks", command_list },
-	{ "show", "NAME", "one network: routers, links, loads, a map", command_show },
-	{ "nodes", "", "the substrate's nodes and their load", command_nodes },
-	{ "links", "", "the substrate's links and what they carry", command_links },
-	{ "events", "[--follow]", "what happened", command_events },
-	{ "audit", "[NAME] [--probe]", "what was promised beside what is delivered", command_audit },
-	{ "exec", "NAME ROUTER -- COMMAND ...", "run a command inside a router; its exit code", command_exec },
+	{ "submit", "FILE [--wait accepted|active] [--timeout 30s]", "build what the file asks for", command_submit, TAKES_WAIT },
+	{ "plan", "FILE", "what would happen; changes nothing", command_plan, 0 },
+	{ "release", "NAME", "take a network away", command_release, 0 },
+	{ "list", "", "all networks", command_list, 0 },
+	{ "show", "NAME", "one network: routers, links, loads, a map", command_show, 0 },
+	{ "nodes", "", "the substrate's nodes and their load", command_nodes, 0 },
+	{ "links", "", "the substrate's links and what they carry", command_links, 0 },
+	{ "events", "[--follow]", "what happened", command_events, TAKES_FOLLOW },
+	{ "audit", "[NAME] [--probe]", "what was promised beside what is delivered", command_audit, TAKES_PROBE },
+	{ "exec", "NAME ROUTER -- COMMAND ...", "run a command inside a router; its exit code", command_exec, 0 },
 };
 
 const char *argp_program_version = "vnctl " VNE_VERSION;
@@ -42,6 +46,10 @@ static const struct argp_option options[] = {
 	{ "key", 'k', "FILE", 0, "your .key file (VNE_KEY)", 0 },
 	{ "output", 'o', "FORMAT", 0, "text or json (VNE_OUTPUT)", 0 },
 	{ "timeout", 't', "DURATION", 0, "how long to wait for an answer (VNE_TIMEOUT; 30s)", 0 },
+	{ "wait", 'w', "accepted|active", 0, "of submit: wait until it is stored, or until it carries traffic (VNE_WAIT; "
+	  "active)", 0 },
+	{ "probe", 'p', NULL, 0, "of audit: measure by sending (VNE_PROBE=1)", 0 },
+	{ "follow", 'f', NULL, 0, "of events: go on with those to come (VNE_FOLLOW=1)", 0 },
 	{ 0 }
 };
 
@@ -76,6 +84,17 @@ static error_t set(int key, const char *value, struct settings *s, const struct 
 		if (units_duration(value, &s->timeout_us, &err))
 			argp_failure(state, 2, 0, "--timeout: %s", err.text);
 		return 0;
+	case 'w':
+		if (strcmp(value, "accepted") && strcmp(value, "active"))
+			argp_failure(state, 2, 0, "--wait: %s; expected accepted or active", value);
+		s->wait_accepted = !strcmp(value, "accepted");
+		return 0;
+	case 'p':
+		s->probe = !value || !strcmp(value, "1");
+		return 0;
+	case 'f':
+		s->follow = !value || !strcmp(value, "1");
+		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
 }
@@ -84,13 +103,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct arguments *a = state->input;
 	if (key == ARGP_KEY_ARG) {
-		a->rest = &state->argv[state->next - 1];
-		a->n_rest = state->argc - state->next + 1;
-		state->next = state->argc; /* the rest are the command's own words */
+		a->rest[a->n_rest++] = arg;
+		/* Its words may look like options: everything from here on belongs to it. */
+		if (a->n_rest == 1 && !strcmp(arg, "exec"))
+			while (state->next < state->argc)
+				a->rest[a->n_rest++] = state->argv[state->next++];
 		return 0;
 	}
 	if (key == ARGP_KEY_NO_ARGS)
 		argp_error(state, "no command");
+	a->given |= key == 'w' ? TAKES_WAIT : key == 'p' ? TAKES_PROBE : key == 'f' ? TAKES_FOLLOW : 0;
 	return set(key, arg, &a->settings, state);
 }
 
@@ -100,7 +122,8 @@ static void from_environment(struct settings *s)
 		const char *name;
 		int key;
 	} names[] = { { "VNE_CONFIG", 'c' }, { "VNE_SERVER", 's' }, { "VNE_SERVER_KEY", 'S' }, { "VNE_KEY", 'k' },
-		      { "VNE_OUTPUT", 'o' }, { "VNE_TIMEOUT", 't' } };
+		      { "VNE_OUTPUT", 'o' }, { "VNE_TIMEOUT", 't' }, { "VNE_WAIT", 'w' }, { "VNE_PROBE", 'p' },
+		      { "VNE_FOLLOW", 'f' } };
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		const char *value = getenv(names[i].name);
 		if (value && *value)
@@ -140,7 +163,8 @@ int main(int argc, char **argv)
 	static const struct argp argp = { options, parse, "COMMAND [WORD ...]",
 		                          "Asks a vned to build, show and remove virtual networks.\v ", NULL, help_filter,
 		                          NULL };
-	struct arguments a = { .settings = { .timeout_us = 30 * 1000000 } };
+	mem_auto char **words = mem_array((size_t)argc + 1, sizeof(*words));
+	struct arguments a = { .settings = { .timeout_us = 30 * 1000000 }, .rest = words };
 	setlocale(LC_CTYPE, "");
 	argp_err_exit_status = 2;
 	from_environment(&a.settings);
@@ -149,6 +173,11 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < ARRAY_LEN(commands) && code < 0; i++) {
 		if (strcmp(commands[i].name, a.rest[0]))
 			continue;
+		if (a.given & ~commands[i].takes) {
+			fprintf(stderr, "usage: vnctl %s %s\n", commands[i].name, commands[i].words);
+			code = 2;
+			break;
+		}
 		code = settings_complete(&a.settings);
 		code = code ? code : commands[i].run(&a.settings, a.n_rest, a.rest);
 	}

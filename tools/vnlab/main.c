@@ -66,10 +66,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct settings *s = state->input;
 	if (key == ARGP_KEY_ARG) {
-		/* From the command on, words are the command's own. */
-		s->rest = &state->argv[state->next - 1];
-		s->n_rest = state->argc - state->next + 1;
-		state->next = state->argc;
+		s->rest[s->n_rest++] = arg;
+		/* These take words that look like options: everything from here on is theirs. */
+		if (s->n_rest == 1 && (!strcmp(arg, "exec") || !strcmp(arg, "kill")))
+			while (state->next < state->argc)
+				s->rest[s->n_rest++] = state->argv[state->next++];
 		return 0;
 	}
 	if (key == ARGP_KEY_NO_ARGS)
@@ -168,7 +169,8 @@ int main(int argc, char **argv)
 {
 	static const struct argp argp = { options, parse, "COMMAND [ARGUMENT ...]", about, NULL, NULL, NULL };
 	mem_auto char *dir = lab_dir_default();
-	struct settings s = { .dir = dir, .timeout_us = 60 * 1000000 };
+	mem_auto char **words = mem_array((size_t)argc + 1, sizeof(*words));
+	struct settings s = { .dir = dir, .timeout_us = 60 * 1000000, .rest = words };
 	const char *names[ARRAY_LEN(commands)];
 	argp_err_exit_status = 2;
 	from_environment(&s);
