@@ -21,7 +21,7 @@
 #define LEAST 0.98
 #define MOST 1.02
 #define PAYLOAD_LEAST 0.7
-enum { PROBE_SECONDS = 5 };
+enum { PROBE_SECONDS = 6 };
 
 struct audit {
 	const struct settings *settings;
