@@ -27,12 +27,12 @@ void faults_add(struct faults *faults, enum part part, size_t index, const char 
 static void report_to_err(struct faults *faults, enum part part, size_t index, const char *text)
 {
 	struct faults_err *f = (struct faults_err *)faults;
-	static const char *const words[] = {"", "node", "link"};
+	static const char *const words[] = {[PART_NODE] = "node", [PART_LINK] = "link"};
 
 	if (f->code)
 		return;
 	f->code = -EINVAL;
-	if (part == PART_WHOLE)
+	if (!words[part])
 		err_set(f->err, -EINVAL, "%s", text);
 	else
 		err_set(f->err, -EINVAL, "%s %zu: %s", words[part], index + 1, text);
@@ -47,14 +47,17 @@ static void report_to_yaml(struct faults *faults, enum part part, size_t index, 
 {
 	struct faults_yaml *f = (struct faults_yaml *)faults;
 
-	yaml_error(f->errors, part == PART_WHOLE ? f->whole : part == PART_NODE ? f->nodes[index] : f->links[index], "%s",
-	           text);
+	yaml_error(f->errors, part == PART_WHOLE   ? f->whole
+	                      : part == PART_POOLS ? f->pools
+	                      : part == PART_NODE  ? f->nodes[index]
+	                                           : f->links[index],
+	           "%s", text);
 }
 
 struct faults_yaml faults_to_yaml(struct yaml_errors *errors, struct yaml_mark whole, const struct yaml_mark *nodes,
                                   const struct yaml_mark *links)
 {
-	return (struct faults_yaml){{report_to_yaml}, errors, whole, nodes, links};
+	return (struct faults_yaml){{report_to_yaml}, errors, whole, whole, nodes, links};
 }
 
 /* ---- links ---- */

@@ -7,7 +7,7 @@
 
 /* The rules that tie the parts of a file together (names once, ends that exist …) are checked in
  * one place for files and for structs that came another way; this says where a fault goes. */
-enum part { PART_WHOLE, PART_NODE, PART_LINK };
+enum part { PART_WHOLE, PART_POOLS, PART_NODE, PART_LINK };
 struct faults {
 	void (*report)(struct faults *faults, enum part part, size_t index, const char *text);
 };
@@ -26,7 +26,7 @@ struct faults_err faults_to_err(struct err *err);
 struct faults_yaml {
 	struct faults faults;
 	struct yaml_errors *errors;
-	struct yaml_mark whole;
+	struct yaml_mark whole, pools;
 	const struct yaml_mark *nodes, *links;
 };
 struct faults_yaml faults_to_yaml(struct yaml_errors *errors, struct yaml_mark whole, const struct yaml_mark *nodes,

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Whether a substrate node may host a virtual one at all: what candidates are filtered by, and
+ * what the checker asks again. */
+#include <errno.h>
+#include <string.h>
+
+#include "model/request.h"
+
+static bool listed(const struct yaml_names *names, const char *name)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (strcmp(names->v[i], name) == 0)
+			return true;
+	return false;
+}
+
+static bool near_fits(const struct place *p, const struct snode *n, struct err *why)
+{
+	static const char *const kinds[] = {"coordinates", "location", "position"};
+	char limit[UNITS_TEXT];
+
+	if (n->coords.kind != p->near.kind) {
+		err_set(why, -EINVAL, "\"%s\" has no %s to be near by", n->name, kinds[p->near.kind]);
+		return false;
+	}
+	double distance = coords_distance(&n->coords, &p->near);
+
+	if (distance <= p->within)
+		return true;
+	if (why) /* the solvers ask without, a thousand times */
+		err_set(why, -EINVAL, "\"%s\" is %.6g%s away, beyond %s", n->name, distance,
+		        p->near.kind == COORDS_LOCATION ? " km" : "", units_number_text(p->within, limit));
+	return false;
+}
+
+bool place_fits(const struct vnode *vnode, const struct substrate *s, size_t node, struct err *why)
+{
+	const struct snode *n = &s->nodes[node];
+	const struct place *p = &vnode->place;
+
+	if (!snode_hosts(n, vnode->kind)) {
+		if (!n->agent)
+			err_set(why, -EINVAL, "\"%s\" has no agent, so it hosts no routers", n->name);
+		else
+			err_set(why, -EINVAL, "\"%s\" hosts no routers%s%s", n->name, vnode->kind ? " of kind " : "",
+			        vnode->kind ? vnode->kind : "");
+		return false;
+	}
+	for (size_t i = 0; i < vnode->n_uplinks; i++)
+		if (!listed(&n->uplinks, vnode->uplinks[i].port)) {
+			err_set(why, -EINVAL, "\"%s\" has no uplink \"%s\"", n->name, vnode->uplinks[i].port);
+			return false;
+		}
+	if ((p->on.n && !listed(&p->on, n->name)) || listed(&p->not_on, n->name)) {
+		err_set(why, -EINVAL, "\"%s\" is excluded by \"%s\"", n->name, listed(&p->not_on, n->name) ? "not_on" : "on");
+		return false;
+	}
+	for (size_t i = 0; i < p->n_labels; i++) {
+		const char *value = snode_label(n, p->labels[i].key);
+
+		if (!value || strcmp(value, p->labels[i].value) != 0) {
+			err_set(why, -EINVAL, "\"%s\" lacks the label %s: %s", n->name, p->labels[i].key, p->labels[i].value);
+			return false;
+		}
+	}
+	return !p->has_near || near_fits(p, n, why);
+}

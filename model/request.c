@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The request as plain data: its rules, whichever way it came, and its copies. */
+#include "model/request.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/mem.h"
+#include "model/parts.h"
+#include "model/plan.h"
+#include "model/request_rules.h"
+
+const char *const placement_names[] = {"distinct", "pack", NULL};
+const char *const routing_names[] = {"static", "ospf", "none", NULL};
+
+void vnode_done(struct vnode *n)
+{
+	free(n->name);
+	free(n->kind);
+	for (size_t i = 0; i < n->n_uplinks; i++)
+		free(n->uplinks[i].port);
+	free(n->uplinks);
+	yaml_names_done(&n->place.on);
+	yaml_names_done(&n->place.not_on);
+	labels_done(n->place.labels, n->place.n_labels);
+}
+
+void request_done(struct request *r)
+{
+	for (size_t i = 0; i < r->n_nodes; i++)
+		vnode_done(&r->nodes[i]);
+	for (size_t i = 0; i < r->n_links; i++)
+		free(r->links[i].name);
+	free(r->nodes);
+	free(r->links);
+	free(r->name);
+	hash_free(r->node_index, NULL);
+	hash_free(r->link_index, NULL);
+	*r = (struct request){0};
+}
+
+static struct vnode vnode_copy(const struct vnode *from)
+{
+	struct vnode to = *from;
+
+	to.name = mem_str(from->name);
+	to.kind = mem_str(from->kind);
+	to.uplinks = from->n_uplinks ? mem_dup(from->uplinks, from->n_uplinks * sizeof(*from->uplinks)) : NULL;
+	for (size_t i = 0; i < to.n_uplinks; i++)
+		to.uplinks[i].port = mem_str(from->uplinks[i].port);
+	to.place.on = names_copy(&from->place.on);
+	to.place.not_on = names_copy(&from->place.not_on);
+	to.place.labels = labels_copy(from->place.labels, from->place.n_labels);
+	return to;
+}
+
+int request_copy(const struct request *from, struct request *ret, struct err *err)
+{
+	struct request to = *from;
+
+	to.name = mem_str(from->name);
+	to.nodes = mem_array(from->n_nodes, sizeof(*to.nodes));
+	to.links = mem_array(from->n_links, sizeof(*to.links));
+	to.node_index = to.link_index = NULL;
+	for (size_t i = 0; i < to.n_nodes; i++)
+		to.nodes[i] = vnode_copy(&from->nodes[i]);
+	for (size_t i = 0; i < to.n_links; i++) {
+		to.links[i] = from->links[i];
+		to.links[i].name = mem_str(from->links[i].name);
+	}
+	int r = request_check(&to, err);
+
+	if (r < 0) {
+		request_done(&to);
+		return r;
+	}
+	*ret = to;
+	return 0;
+}
+
+int64_t request_revenue_nano(const struct request *r)
+{
+	int64_t sum = 0, part;
+
+	for (size_t i = 0; i < r->n_nodes; i++)
+		if (__builtin_mul_overflow(r->nodes[i].demand[RES_CPU_MILLI], INT64_C(1000000), &part) ||
+		    __builtin_add_overflow(sum, part, &sum))
+			return INT64_MAX;
+	for (size_t i = 0; i < r->n_links; i++)
+		if (__builtin_mul_overflow(r->links[i].bw_kbps, INT64_C(1000000), &part) ||
+		    __builtin_add_overflow(sum, part, &sum))
+			return INT64_MAX;
+	return sum;
+}
+
+/* ---- rules ---- */
+
+static const char *vnode_name_at(const void *owner, size_t i)
+{
+	return ((const struct request *)owner)->nodes[i].name;
+}
+
+static struct link_ends vlink_at(const void *owner, size_t i)
+{
+	const struct vlink *l = &((const struct request *)owner)->links[i];
+
+	return (struct link_ends){l->name, l->a, l->b};
+}
+
+int pool_check(const char *key, const struct addr *pool, struct err *err)
+{
+	char text[ADDR_TEXT], right[ADDR_TEXT];
+	struct addr network;
+	uint8_t full = pool->family == AF_INET ? 32 : 128;
+
+	if ((pool->family != AF_INET && pool->family != AF_INET6) || pool->prefix > full)
+		return err_set(err, -EINVAL, "pool \"%s\" is no range of addresses", key);
+	addr_network(pool, &network);
+	if (memcmp(network.bytes, pool->bytes, sizeof(network.bytes)) != 0)
+		return err_set(err, -EINVAL, "pool \"%s\": %s has bits behind its prefix; write %s/%d", key,
+		               addr_text(pool, text), addr_host_text(&network, right), pool->prefix);
+	return 0;
+}
+
+void request_default_pools(struct request *r)
+{
+	if (!r->pool_loopbacks.family)
+		r->pool_loopbacks = (struct addr){AF_INET, 16, {10, 255}};
+	if (!r->pool_links.family)
+		r->pool_links = (struct addr){AF_INET, 12, {10, 64}};
+}
+
+static bool pools_overlap(const struct addr *p, const struct addr *q)
+{
+	struct addr a = *p, b = *q;
+
+	if (a.family != b.family)
+		return false;
+	a.prefix = b.prefix = a.prefix < b.prefix ? a.prefix : b.prefix;
+	addr_network(&a, &a);
+	addr_network(&b, &b);
+	return memcmp(a.bytes, b.bytes, sizeof(a.bytes)) == 0;
+}
+
+static void pool_faults(const struct request *r, struct faults *faults)
+{
+	char loopbacks[ADDR_TEXT], links[ADDR_TEXT];
+	struct addr last;
+
+	addr_text(&r->pool_loopbacks, loopbacks);
+	addr_text(&r->pool_links, links);
+	if (r->n_nodes && addr_offset(&r->pool_loopbacks, r->n_nodes - 1, &last, NULL) < 0)
+		faults_add(faults, PART_POOLS, 0, "pool \"loopbacks\" %s is too small; expected room for %zu nodes", loopbacks,
+		           r->n_nodes);
+	if (r->n_links && addr_offset(&r->pool_links, 2 * (uint64_t)r->n_links - 1, &last, NULL) < 0)
+		faults_add(faults, PART_POOLS, 0, "pool \"links\" %s is too small; expected room for %zu links of two addresses each",
+		           links, r->n_links);
+	if (pools_overlap(&r->pool_loopbacks, &r->pool_links))
+		faults_add(faults, PART_POOLS, 0, "pools \"loopbacks\" %s and \"links\" %s overlap; expected two that do not",
+		           loopbacks, links);
+}
+
+void request_faults(struct request *r, struct faults *faults)
+{
+	hash_free(r->node_index, NULL);
+	hash_free(r->link_index, NULL);
+	r->node_index = hash_new();
+	r->link_index = hash_new();
+	if (!r->n_nodes)
+		faults_add(faults, PART_WHOLE, 0, "a network without nodes; expected at least one");
+	for (size_t i = 0; i < r->n_nodes; i++) {
+		struct vnode *n = &r->nodes[i];
+
+		n->demand[RES_ROUTERS] = 1;
+		n->demand[RES_PORTS] = 0;
+		if (n->name && !hash_index_put(r->node_index, n->name, i))
+			faults_add(faults, PART_NODE, i, "node \"%s\" stands here again; it was node %zu; expected each name once",
+			           n->name, hash_index(r->node_index, n->name) + 1);
+	}
+	links_check(r->n_links, vlink_at, r, vnode_name_at, r->n_nodes, r->link_index, faults);
+	for (size_t i = 0; i < r->n_links; i++) {
+		const struct vlink *l = &r->links[i];
+
+		if (l->a < r->n_nodes && l->b < r->n_nodes) {
+			r->nodes[l->a].demand[RES_PORTS]++;
+			r->nodes[l->b].demand[RES_PORTS]++;
+		}
+		if (l->split && l->protect)
+			faults_add(faults, PART_LINK, i, "\"protection: link\" together with \"paths: split\"; expected one of them");
+	}
+	pool_faults(r, faults);
+}
+
+/* What the readers of a file have seen to. */
+
+static int uplinks_check(const struct vnode *n, struct err *err)
+{
+	struct yaml_names ports = {.v = mem_array(n->n_uplinks, sizeof(*ports.v)), .n = n->n_uplinks};
+	int r;
+
+	for (size_t i = 0; i < n->n_uplinks; i++)
+		ports.v[i] = n->uplinks[i].port;
+	r = names_check(&ports, err);
+	free(ports.v);
+	for (size_t i = 0; i < n->n_uplinks && r == 0; i++) {
+		const struct addr *a = &n->uplinks[i].address;
+
+		if (a->family && ((a->family != AF_INET && a->family != AF_INET6) || a->prefix > (a->family == AF_INET ? 32 : 128)))
+			r = err_set(err, -EINVAL, "an address that is none");
+	}
+	return r < 0 ? err_add(err, r, "uplinks") : 0;
+}
+
+static int place_check(const struct place *p, struct err *err)
+{
+	int r = names_check(&p->on, err);
+
+	if (r == 0)
+		r = names_check(&p->not_on, err);
+	if (r == 0 && p->has_near) {
+		if (p->near.kind == COORDS_NONE)
+			r = err_set(err, -EINVAL, "near nothing");
+		else if (!isfinite(p->within) || p->within < 0)
+			r = err_set(err, -EINVAL, "a distance that is none");
+		else
+			r = coords_check(&p->near, err);
+	}
+	if (r == 0)
+		r = labels_check(p->labels, p->n_labels, err);
+	return r < 0 ? err_add(err, r, "place") : 0;
+}
+
+static int vnode_check(const struct vnode *n, struct err *err)
+{
+	if (!n->name)
+		return err_set(err, -EINVAL, "a node without a name");
+	int r = name_check(n->name, strlen(n->name), err);
+
+	if (r == 0)
+		r = amount_check("cpu", n->demand[RES_CPU_MILLI], CPU_MAX_MILLI, err);
+	if (r == 0)
+		r = amount_check("memory", n->demand[RES_MEM_KIB], MEM_MAX_KIB, err);
+	if (r == 0 && n->kind)
+		r = name_check(n->kind, strlen(n->kind), err);
+	if (r == 0 && n->kind && strlen(n->kind) > KIND_MAX)
+		r = err_set(err, -EINVAL, "router kind \"%s\" is too long; at most %d characters", n->kind, KIND_MAX);
+	if (r == 0)
+		r = uplinks_check(n, err);
+	return r ? r : place_check(&n->place, err);
+}
+
+static int vlink_check(const struct vlink *l, struct err *err)
+{
+	if (!l->name)
+		return err_set(err, -EINVAL, "a link without a name");
+	int r = amount_check("bandwidth", l->bw_kbps, BW_MAX_KBPS, err);
+
+	return r || l->max_delay_us == -1 ? r : amount_check("max_delay", l->max_delay_us, DELAY_MAX_US, err);
+}
+
+static int request_check_whole(const struct request *r, struct err *err)
+{
+	if (!r->name)
+		return err_set(err, -EINVAL, "a network without a name");
+	int code = name_check(r->name, strlen(r->name), err);
+
+	if (code == 0 && r->arrival_us != -1)
+		code = amount_check("arrival", r->arrival_us, DURATION_MAX_US, err);
+	if (code == 0 && r->lifetime_us != -1)
+		code = amount_check("lifetime", r->lifetime_us, DURATION_MAX_US, err);
+	if (code == 0 && r->lifetime_us == 0)
+		code = err_set(err, -EINVAL, "a lifetime of 0");
+	if (code == 0)
+		code = amount_check("priority", r->priority_micro, COST_MAX_MICRO, err);
+	if (code == 0 && r->priority_micro == 0)
+		code = err_set(err, -EINVAL, "a priority of 0");
+	if (code == 0 && (r->placement > PLACEMENT_PACK || r->routing > ROUTING_NONE))
+		code = err_set(err, -EINVAL, "an unknown placement or routing");
+	if (code == 0)
+		code = pool_check("loopbacks", &r->pool_loopbacks, err);
+	if (code == 0)
+		code = pool_check("links", &r->pool_links, err);
+	if (code == 0 && (r->n_nodes >= NO_NODE || r->n_links >= NO_NODE))
+		code = err_set(err, -EINVAL, "a network of more than %u nodes or links", NO_NODE - 1);
+	return code;
+}
+
+int request_check(struct request *r, struct err *err)
+{
+	struct faults_err faults = faults_to_err(err);
+
+	request_default_pools(r);
+	int code = request_check_whole(r, err);
+
+	if (code < 0)
+		return code;
+	for (size_t i = 0; i < r->n_nodes; i++)
+		if ((code = vnode_check(&r->nodes[i], err)) < 0)
+			return err_add(err, code, "node %zu", i + 1);
+	for (size_t i = 0; i < r->n_links; i++) {
+		if (r->links[i].a >= r->n_nodes || r->links[i].b >= r->n_nodes)
+			return err_set(err, -EINVAL, "link %zu: an end that is no node", i + 1);
+		if ((code = vlink_check(&r->links[i], err)) < 0)
+			return err_add(err, code, "link %zu", i + 1);
+	}
+	request_faults(r, &faults.faults);
+	return faults.code;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Between request.c and request_yaml.c. */
+#pragma once
+
+#include "model/parts.h"
+#include "model/request.h"
+
+#define PRIORITY_DEFAULT_MICRO INT64_C(1000000)
+
+extern const char *const placement_names[]; /* by enum placement, NULL-ended */
+extern const char *const routing_names[];   /* by enum routing, NULL-ended */
+
+/* Fills the pools that are not given with the defaults of formats.md. */
+void request_default_pools(struct request *r);
+
+/* Builds the indices, fills demand[] of routers and ports, and reports what is wrong between the
+ * parts; a name that is NULL and an end that is NO_NODE were reported already. */
+void request_faults(struct request *r, struct faults *faults);
+
+/* One pool: a network without bits behind its prefix. */
+int pool_check(const char *key, const struct addr *pool, struct err *err) VNE_MUST;
+void vnode_done(struct vnode *n);
