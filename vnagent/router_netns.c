@@ -19,7 +19,7 @@
 #include "vnagent/proc.h"
 #include "vnagent/router.h"
 
-enum { CREATE_TIMEOUT_MS = 15000 };
+enum { CREATE_TIMEOUT_MS = 15000, END_TIMEOUT_MS = 10000 };
 
 enum state { WAITING, ASKED, RUNNING, ENDING };
 
@@ -122,6 +122,7 @@ static void ended(void *arg, uint32_t events)
 static void end(struct netns_router *r)
 {
 	r->state = ENDING;
+	r->asked_ms = clock_ms();
 	if (r->netns_fd >= 0)
 		close(r->netns_fd);
 	r->netns_fd = -1;
@@ -223,6 +224,11 @@ static bool tell_all(void *arg)
 static void overdue(void *value, void *arg)
 {
 	struct netns_router *r = value;
+	if (r->state == ENDING && r->report_gone && clock_ms() - r->asked_ms >= END_TIMEOUT_MS) {
+		/* A process that the kernel cannot end now: nobody waits for it any longer. */
+		r->report_gone = false;
+		tell(r->self, ROUTER_EVENT_GONE, r->spec.key, 0, NULL);
+	}
 	if ((r->state != ASKED && r->state != WAITING) || clock_ms() - r->asked_ms < CREATE_TIMEOUT_MS)
 		return;
 	tell(r->self, r->wanted ? ROUTER_EVENT_FAILED : ROUTER_EVENT_GONE, r->spec.key, -ETIMEDOUT,

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The builder: makes the node what its plans say. It knows no messages and no sockets of the
+ * control plane; the agent, a test and a benchmark drive it alike.
+ *
+ * Per network there is at most one plan that carries traffic (committed) and one that was built
+ * beside it (prepared). Operations of one network run one after the other, those of several
+ * networks side by side, in slices between which the loop serves others. All are idempotent. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "model/load.h"
+#include "model/plan.h"
+#include "proto/message.h"
+#include "vnagent/router.h"
+
+enum build_op {
+	BUILD_PREPARE, /* build what the new plan has more; nothing that exists changes what it carries */
+	BUILD_COMMIT,  /* carry traffic by the prepared plan, then remove what it no longer has */
+	BUILD_ABORT,   /* remove what was prepared */
+	BUILD_ENSURE,  /* make it so, looking at what is really there */
+	BUILD_REPAIR   /* ENSURE of the committed plan, of the builder's own accord */
+};
+
+struct build_result {
+	enum build_op op;
+	uint32_t net, generation;
+	uint64_t cookie;
+	int code;         /* 0; -ESTALE: an older generation; -ENOENT: not prepared; -EOPNOTSUPP: not offered
+	                   * here; -EBUSY: too many operations wait; else what failed */
+	const char *text; /* "" or the reason */
+};
+
+enum build_slot { SLOT_COMMITTED, SLOT_PREPARED };
+
+struct build_options {
+	struct loop *loop;
+	struct spawner *spawner;      /* may be NULL where no kind needs it */
+	const char *cgroup;           /* parent group; "": none */
+	const char *const *kinds;     /* router kinds to offer, NULL-ended */
+	void (*result)(void *arg, const struct build_result *result);
+	void (*progress)(void *arg, uint32_t net, uint64_t cookie, uint32_t ready, uint32_t all);
+	void (*notice)(void *arg, uint32_t net, const char *object, const char *what);
+	/* Keeps a plan where a restart finds it; NULL: forget it. */
+	void (*store)(void *arg, uint32_t net, enum build_slot slot, const struct node_plan *plan);
+	void *arg;                    /* callbacks but result may be NULL */
+};
+
+struct builder;
+/* Finds the devices and routers that exist. -ENOENT: a kind that there is no driver for. */
+int builder_new(const struct build_options *options, struct builder **ret, struct err *err) VNE_MUST;
+void builder_free(struct builder *b); /* what is built stays. NULL accepted */
+
+/* After a restart, before anything else: each network's plans as they were kept (either may be NULL;
+ * copied), then builder_sweep, which removes whatever belongs to no network. */
+void builder_restore(struct builder *b, const struct node_plan *committed, const struct node_plan *prepared);
+void builder_sweep(struct builder *b);
+
+/* The result comes later, from the loop. plan (PREPARE, ENSURE): checked by node_plan_check; copied. */
+void builder_start(struct builder *b, enum build_op op, uint32_t net, uint32_t generation,
+                   const struct node_plan *plan, uint64_t cookie);
+
+bool builder_idle(const struct builder *b); /* nothing is being built or waits to be */
+void builder_held(const struct builder *b, struct held_net **ret, size_t *ret_n); /* caller frees */
+/* The driver and the instance that a router of the committed (else the prepared) plan lives in. */
+int builder_find_router(const struct builder *b, struct router_key key, const struct router_driver **ret_driver,
+                        void **ret_self, struct err *err) VNE_MUST;
+/* Routers, ports and segments of `r`; the node itself is filled in elsewhere. Few requests to the kernel,
+ * whatever the number of links. */
+int builder_load(struct builder *b, struct load_report *r, struct err *err) VNE_MUST;

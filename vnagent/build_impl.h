@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The builder's insides: shared by build.c (networks, operations, events), build_steps.c (what an
+ * operation does to the kernel) and load.c. Nobody else includes this. */
+#pragma once
+
+#include "base/hash.h"
+#include "base/vec.h"
+#include "vnagent/build.h"
+#include "vnagent/device.h"
+#include "vnagent/plan_index.h"
+
+enum { DRIVERS_MAX = 8, JOBS_MAX = 16 };
+
+struct open_driver {
+	const struct router_driver *ops;
+	void *self;
+};
+
+struct job;
+
+enum step_result { STEP_AGAIN, STEP_NEXT, STEP_WAIT }; /* or a negative errno */
+typedef int step_fn(struct builder *b, struct job *job, struct err *err);
+
+/* One operation on one network. */
+struct job {
+	struct job *next;
+	struct build_net *net;
+	enum build_op op;
+	uint32_t generation;
+	uint64_t cookie;
+	bool internal;          /* nobody waits for its result */
+	struct node_plan want;  /* what shall be */
+	struct plan_index now, old; /* of want; of what was committed when it began */
+	bool begun;
+	step_fn *const *steps;  /* NULL-ended */
+	size_t step, cursor;    /* where it is: step, and object within */
+	bool full;              /* apply everything, not only what differs */
+	struct hash *pending;   /* routers that are being made or ended: number → itself */
+	struct hash *remade;    /* routers that this operation made: number → itself */
+	struct hash *unreal;    /* VNIs of segments whose other end has no data plane here */
+	uint32_t n_pending_at_first;
+	int64_t told_ms;        /* last progress */
+	int code;               /* of a failure that is being cleaned up */
+	struct err err;
+};
+
+struct failed_router {
+	uint32_t id;
+	char reason[128];
+};
+
+struct build_net {
+	struct builder *b;
+	uint32_t id;
+	bool has_committed, has_prepared;
+	struct node_plan committed, prepared;
+	uint64_t digest;        /* of the committed plan */
+	struct job *first, *last;
+	size_t n_jobs;
+	VEC(struct failed_router) failed;
+	struct loop_source *repair;
+	int64_t repair_ms;      /* pause before the next repair; grows while repairs repeat */
+	int64_t repaired_at_ms;
+};
+
+struct builder {
+	struct build_options options;
+	struct open_driver drivers[DRIVERS_MAX];
+	size_t n_drivers;
+	bool real;              /* some kind has a data plane: we speak to the kernel */
+	struct nl *nl, *events;
+	struct nl_batch *batch;
+	struct inventory *inv;
+	struct hash *nets;      /* by number */
+	struct hash *released;  /* number → generation + 1 of the release */
+	struct hash *counters;  /* load.c */
+	struct loop_source *prepare, *event_source;
+	size_t n_jobs;
+};
+
+const struct open_driver *build_driver(const struct builder *b, const char *kind); /* NULL: not offered */
+struct build_net *build_net_find(const struct builder *b, uint32_t net);
+void build_fail_router(struct build_net *net, uint32_t router, const char *reason); /* NULL: it is well again */
+
+/* build_steps.c: the steps of each operation, and those that undo a failed PREPARE. */
+step_fn *const *build_steps(enum build_op op);
+step_fn *const *build_undo_steps(void);
+bool build_port_is_real(const struct builder *b, const struct plan_index *index, const struct plan_port *port);
+
+/* load.c */
+void build_counters_free(struct hash *counters);

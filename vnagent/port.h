@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Ports of routers that are namespaces: a veth pair whose far end is made inside the router at
+ * once (moving one in costs a grace period of the kernel), and what a router is configured
+ * with. Messages into a batch only. */
+#pragma once
+
+#include "base/nl.h"
+#include "model/plan.h"
+#include "vnagent/device.h"
+
+/* Into the agent's namespace: the pair, both ends down. */
+void port_put_create(struct nl_batch *b, const struct device *dev, const struct plan_port *port, int router_netns);
+
+/* Into the router's namespace. Everything replaces what is there, so it can be repeated. */
+void port_put_router(struct nl_batch *b, const struct plan_router *r); /* lo up, loopback addresses */
+void port_put_inside(struct nl_batch *b, const struct plan_port *port); /* MTU, address, up */
+void port_put_route(struct nl_batch *b, const struct plan_router *r, const struct plan_route *route);
+/* Takes back what `old` had and `now` has not (each may be NULL where the other is not). */
+void port_put_stale_routes(struct nl_batch *b, const struct plan_router *old, const struct plan_router *now);
+void port_put_stale_loopbacks(struct nl_batch *b, const struct plan_router *old, const struct plan_router *now);
+void port_put_stale_address(struct nl_batch *b, const struct plan_port *old, const struct plan_port *now);
+
+bool addr_same(const struct addr *a, const struct addr *b);
