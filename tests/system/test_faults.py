@@ -105,9 +105,8 @@ def test_agent_silent_between_prepare_and_commit(lab, signal):
     """An agent that stops answering in the middle: the others undo what they have prepared, and
     nothing is promised to anybody."""
     lab.kill("c", "STOP")  # it cannot answer PREPARE any more, and vned does not know it yet
-    submit = lab.start("vnctl", "--timeout", "60s", "submit", "/dev/stdin", stdout=subprocess.PIPE, stderr=subprocess.PIPE) \
-        if False else subprocess.Popen(lab.command("vnctl", "--timeout", "90s", "submit", "-"), env=lab.env, text=True,
-                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    submit = subprocess.Popen(lab.command("vnctl", "--timeout", "90s", "submit", "-"), env=lab.env, text=True,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     submit.stdin.write(request("half"))
     submit.stdin.close()
     submit.stdin = None
