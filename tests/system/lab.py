@@ -52,6 +52,14 @@ def eventually(what, seconds=20, pause=0.05):
         time.sleep(pause)
 
 
+def check_schema(name, value, many=False):
+    """Against docs/schema; `many`: a list of such objects."""
+    import jsonschema
+    schema = json.loads((ROOT / "docs/schema" / f"{name}.json").read_text())
+    for one in value if many else [value]:
+        jsonschema.validate(one, schema)
+
+
 class Done:
     def __init__(self, done):
         self.code, self.out, self.err = done.returncode, done.stdout, done.stderr

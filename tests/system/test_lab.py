@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """vnlab: what it makes, and that it leaves nothing behind however it ends."""
-import json
 import os
 import signal
 import subprocess
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import BUILD, TRIANGLE, Lab, eventually, request, running_lab
+from lab import BUILD, TRIANGLE, Lab, check_schema, eventually, request, running_lab
 
 NOBODY = 65534
 
@@ -140,6 +139,7 @@ def test_a_daemon_that_cannot_start_is_told(place, monkeypatch):
 
 def test_status_and_what_it_points_to(triangle):
     status = triangle.status()
+    check_schema("lab", status)
     assert [n["name"] for n in status["nodes"]] == ["a", "b", "c"]
     assert all(n["agent"] == "ready" for n in status["nodes"])
     with urllib.request.urlopen(status["metrics"], timeout=10) as answer:

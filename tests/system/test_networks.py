@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lab import TOPOLOGIES, eventually
+from lab import TOPOLOGIES, check_schema, eventually
 
 REQUESTS = TOPOLOGIES / "requests"
 
@@ -108,6 +108,15 @@ def test_loads_arrive(abilene, networks):
     eventually(lambda: sum(abilene.ask("show", "ring")["links"][0]["bytes"]) >= before + 40 * 148)
 
 
+def test_json_is_as_its_schema_says(abilene, networks):
+    check_schema("network", abilene.ask("show", "ring"))
+    for command, schema in (("list", "network"), ("nodes", "node"), ("links", "slink"), ("events", "event")):
+        answer = abilene.ask(command)
+        assert answer
+        check_schema(schema, answer, many=True)
+    check_schema("audit", abilene.ask("audit"))
+
+
 def test_exec_passes_streams_and_code(abilene, networks):
     done = abilene.vnctl("exec", "ring", "west", "--", "sh", "-c", "cat; echo oops >&2; exit 7", stdin="hello\n" * 2000, code=7)
     assert done.out == "hello\n" * 2000 and done.err == "oops\n"
@@ -166,6 +175,7 @@ def test_events_tell_the_story(abilene, networks):
 
 def test_promises_hold_under_probe(abilene, networks):
     done = abilene.vnctl("-o", "json", "audit", "--probe", "chain", seconds=120)
+    check_schema("audit", json.loads(done.out))
     links = json.loads(done.out)["links"]
     assert len(links) == 6
     for link in links:
