@@ -242,7 +242,9 @@ static bool recreate(struct heur *h, uint32_t patience)
 			continue;
 		if (patience-- == 0)
 			return false;
+		/* The same places would end the same way: ever bolder choices. */
 		h->failed[u]++;
+		h->noise = 0.2 + 1.3 * h->noise;
 		make_way(h, u, 1 + rng_below(&h->search->rng, 3));
 	}
 	return layout_complete(&h->at);
@@ -360,11 +362,14 @@ static void heur_done(struct heur *h)
 	free(h->list);
 }
 
-/* Where candidates are few, looking closer first pays for itself. */
+/* Where candidates are few or delays bounded, looking closer first pays for itself. */
 static bool worth_narrowing(const struct problem *p)
 {
 	size_t sum = 0;
 
+	for (size_t k = 0; k < p->r->n_links; k++)
+		if (p->r->links[k].max_delay_us >= 0)
+			return true;
 	for (size_t u = 0; u < p->r->n_nodes; u++)
 		sum += p->cand[u].n;
 	return sum * 3 <= p->r->n_nodes * p->s->n_nodes;

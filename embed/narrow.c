@@ -3,6 +3,7 @@
  * bandwidth and delay joins to any candidate at the other end of a virtual link goes, and what
  * the shortest of those paths weighs is a bound. */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/mem.h"
 #include "embed/problem.h"
@@ -12,7 +13,10 @@ struct narrow {
 	struct path_space space;
 	struct path_near *near;
 	uint32_t *gone;
+	size_t dropped;
 };
+
+enum { ROUNDS = 4 }; /* a candidate that goes may take others along */
 
 static int no_path(struct narrow *n, uint32_t k, int64_t quickest, struct err *why)
 {
@@ -56,8 +60,30 @@ static int narrow_side(struct narrow *n, uint32_t k, const struct path_query *q,
 		return no_path(n, k, least, why);
 	for (size_t i = 0; i < gone; i++)
 		problem_drop_candidate(p, to, n->gone[i]);
+	n->dropped += gone;
 	*ret_least = least;
 	return 0;
+}
+
+static int narrow_link(struct narrow *n, uint32_t k, int64_t *ret_least, struct err *why)
+{
+	const struct problem *p = n->p;
+	const struct vlink *link = &p->r->links[k];
+	struct path_query q = { .weight = p->link_delay, .cap = p->left->link_kbps, .max_delay = -1,
+	                        .need = link->split && link->bw_kbps > 0 ? 1 : link->bw_kbps };
+	int64_t unused;
+	int ret = 0;
+
+	if (link->max_delay_us >= 0)
+		ret = narrow_side(n, k, &q, link->max_delay_us, link->a, link->b, &unused, why);
+	if (ret == 0 && link->max_delay_us >= 0)
+		ret = narrow_side(n, k, &q, link->max_delay_us, link->b, link->a, &unused, why);
+	q.weight = p->link_weight;
+	if (ret == 0)
+		ret = narrow_side(n, k, &q, INT64_MAX, link->a, link->b, ret_least, why);
+	if (ret == 0)
+		ret = narrow_side(n, k, &q, INT64_MAX, link->b, link->a, ret_least, why);
+	return ret;
 }
 
 int problem_narrow(struct problem *p, struct err *why)
@@ -72,21 +98,10 @@ int problem_narrow(struct problem *p, struct err *why)
 	path_space_init(&n.space, &p->graph);
 	n.near = mem_array(p->s->n_nodes + 1, sizeof(*n.near));
 	n.gone = mem_array(p->s->n_nodes + 1, sizeof(*n.gone));
-	for (uint32_t k = 0; ret == 0 && k < r->n_links; k++) {
-		const struct vlink *link = &r->links[k];
-		struct path_query q = { .cap = p->left->link_kbps, .max_delay = -1,
-		                        .need = link->split && link->bw_kbps > 0 ? 1 : link->bw_kbps };
-		int64_t unused;
-		q.weight = p->link_delay;
-		if (link->max_delay_us >= 0)
-			ret = narrow_side(&n, k, &q, link->max_delay_us, link->a, link->b, &unused, why);
-		if (ret == 0 && link->max_delay_us >= 0)
-			ret = narrow_side(&n, k, &q, link->max_delay_us, link->b, link->a, &unused, why);
-		q.weight = p->link_weight;
-		if (ret == 0)
-			ret = narrow_side(&n, k, &q, INT64_MAX, link->a, link->b, &least[k], why);
-		if (ret == 0)
-			ret = narrow_side(&n, k, &q, INT64_MAX, link->b, link->a, &least[k], why);
+	for (int round = 0; ret == 0 && round < ROUNDS && (round == 0 || n.dropped > 0); round++) {
+		n.dropped = 0;
+		for (uint32_t k = 0; ret == 0 && k < r->n_links; k++)
+			ret = narrow_link(&n, k, &least[k], why);
 	}
 	if (ret == 0)
 		ret = problem_suffices(p, why);
@@ -95,6 +110,7 @@ int problem_narrow(struct problem *p, struct err *why)
 		p->narrowed = true;
 	}
 	path_space_done(&n.space);
-	mem_auto void *near = n.near, *gone = n.gone;
+	free(n.near);
+	free(n.gone);
 	return ret;
 }
