@@ -49,12 +49,11 @@ static void empty_dir(int parent, const char *name, dev_t dev, bool only_dirs, i
 	closedir(dir);
 }
 
-/* The lock goes last but one: whoever wants to make a lab here waits for it. */
-void clean_files(const char *dir)
+void clean_content(const char *dir)
 {
 	static const char *const trees[] = { "allowed", "nodes", "log", "state" };
 	static const char *const files[] = { "client.yaml", "control", "notify", "vned.yaml", "vned.key", "vned.pub",
-		                             "admin.key", "admin.pub", "substrate.yaml", "id", "lock" };
+		                             "admin.key", "admin.pub", "substrate.yaml", "id" };
 	struct stat st;
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
@@ -68,6 +67,14 @@ void clean_files(const char *dir)
 			unlinkat(fd, files[i], 0);
 	}
 	close(fd);
+}
+
+/* The lock goes last but one: whoever wants to make a lab here waits for it. */
+void clean_files(const char *dir)
+{
+	mem_auto char *lock = mem_printf("%s/lock", dir);
+	clean_content(dir);
+	unlink(lock);
 	rmdir(dir); /* stays if somebody has put something of his own there */
 }
 
@@ -118,4 +125,5 @@ void clean_stale(const char *dir)
 	id[strcspn(id, "\n")] = 0;
 	if (sscanf(id, "vnlab-%8x%c", &random, &end) == 1)
 		clean_cgroups(id);
+	clean_content(dir);
 }

@@ -82,7 +82,8 @@ struct lab_route {
 void switches_routes(const struct lab *lab, struct lab_route **ret, size_t *ret_n); /* caller frees */
 
 /* clean.c: what the kernel does not remove. */
-void clean_files(const char *dir);
+void clean_content(const char *dir); /* all but the lock */
+void clean_files(const char *dir);   /* and the lock, and the directory */
 void clean_cgroups(const char *id);
 void clean_stale(const char *dir); /* of a lab that nobody holds any more */
 

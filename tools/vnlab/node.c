@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -49,7 +50,8 @@ static int make_dirs(const char *path)
 static int mount_run(const struct lab *lab, struct err *err)
 {
 	char through[64];
-	bool inside = !strncmp(lab->dir, "/run/", 5);
+	mem_auto char *real = realpath(lab->dir, NULL);
+	bool inside = real && !strncmp(real, "/run/", 5);
 	int fd = open(lab->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(err, -errno, "%s", lab->dir);
@@ -58,10 +60,10 @@ static int mount_run(const struct lab *lab, struct err *err)
 		rc = err_sys(err, -errno, "tmpfs on /run");
 	if (!rc && inside) {
 		snprintf(through, sizeof(through), "/proc/self/fd/%d", fd);
-		rc = make_dirs(lab->dir);
+		rc = make_dirs(real);
 		if (rc)
 			rc = err_sys(err, rc, "%s in the node's /run", lab->dir);
-		else if (mount(through, lab->dir, NULL, MS_BIND, NULL))
+		else if (mount(through, real, NULL, MS_BIND, NULL))
 			rc = err_sys(err, -errno, "%s in the node's /run", lab->dir);
 	}
 	close(fd);
