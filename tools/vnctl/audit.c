@@ -120,9 +120,9 @@ static void write_probe(struct writer *w, const struct probe_link *l, int d)
 {
 	const struct probe_figure *tcp = &l->figure[PROBE_TCP][d], *udp = &l->figure[PROBE_UDP][d];
 	write_mbit(w, "tcp_mbit", "tcp", tcp->measured ? tcp->wire_mbit : -1);
-	write_mbit(w, "tcp_payload_mbit", "payload", tcp->measured ? tcp->payload_mbit : -1);
+	write_mbit(w, "tcp_payload_mbit", "tcp payload", tcp->measured ? tcp->payload_mbit : -1);
 	write_mbit(w, "udp_mbit", "udp at 2x", udp->measured ? udp->wire_mbit : -1);
-	write_mbit(w, "udp_payload_mbit", "payload ", udp->measured ? udp->payload_mbit : -1);
+	write_mbit(w, "udp_payload_mbit", "udp payload", udp->measured ? udp->payload_mbit : -1);
 	if (udp->measured)
 		write_int(w, "udp_drops", "udp drops", (int64_t)udp->drops);
 }

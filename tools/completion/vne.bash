@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Bash completion of vnctl and vnlab: commands, options, and the names that a running vned or lab
+# knows. Source it, or put it into /etc/bash_completion.d.
+
+_vne_names() { # of a JSON list on standard input
+	grep -o '"name": "[A-Za-z0-9][A-Za-z0-9_-]*"' | cut -d '"' -f 4
+}
+
+_vnctl() {
+	local word=${COMP_WORDS[COMP_CWORD]} command= i
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-*) ;;
+		*) command=${COMP_WORDS[i]}; break ;;
+		esac
+	done
+	local words=
+	case $word in
+	-*)
+		words='--config --server --server-key --key --output --timeout --help --version'
+		case $command in
+		submit) words+=' --wait' ;;
+		audit) words+=' --probe' ;;
+		events) words+=' --follow' ;;
+		esac
+		;;
+	*)
+		case $command in
+		'') words='submit plan release list show nodes links events audit exec' ;;
+		submit | plan) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+		release | show | audit) words=$(vnctl --timeout 2s -o json list 2>/dev/null | _vne_names) ;;
+		exec)
+			if ((COMP_CWORD == i + 1)); then
+				words=$(vnctl --timeout 2s -o json list 2>/dev/null | _vne_names)
+			elif ((COMP_CWORD == i + 2)); then
+				words=$(vnctl --timeout 2s -o json show "${COMP_WORDS[i + 1]}" 2>/dev/null |
+					sed 's/.*"routers": \[//; s/"links": \[.*//' | _vne_names)
+			fi
+			;;
+		esac
+		;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+}
+
+_vnlab() {
+	local word=${COMP_WORDS[COMP_CWORD]} words=
+	case ${COMP_WORDS[1]} in
+	up) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+	exec) words=$(vnlab status -o json 2>/dev/null | _vne_names) ;;
+	kill | start | restart) words="vned $(vnlab status -o json 2>/dev/null | _vne_names)" ;;
+	*) ((COMP_CWORD == 1)) && words='up status exec down kill start restart --help --version' ;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+}
+
+complete -F _vnctl vnctl
+complete -F _vnlab vnlab
