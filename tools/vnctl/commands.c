@@ -77,6 +77,8 @@ static int print_networks(struct client *c, const struct kept *answer, bool list
 		return print_result(s, w);
 	}
 	for (size_t i = 0; i < n && !code; i++) {
+		if (v[i].state == NET_REJECTED)
+			continue; /* there is nothing to see but the reason, and that stands on stderr */
 		struct writer *w = settings_writer(s);
 		write_network_view(w, &v[i]);
 		code = print_result(s, w);
