@@ -39,10 +39,12 @@ static void act(struct txn_out *out, enum txn_action_type type, size_t agent)
 	*vec_add(out) = (struct txn_action){ type, agent };
 }
 
-static void say(struct txn *t, const char *format, const char *who, const char *why)
+static void say(struct txn *t, int code, const char *format, const char *who, const char *why)
 {
-	if (!t->reason[0]) /* the first reason is the cause, what follows is its consequence */
-		snprintf(t->reason, sizeof(t->reason), format, who, why);
+	if (t->reason[0])
+		return; /* the first reason is the cause, what follows is its consequence */
+	snprintf(t->reason, sizeof(t->reason), format, who, why);
+	t->code = code;
 }
 
 static size_t count(const struct txn *t, enum txn_agent_state state)
@@ -130,7 +132,7 @@ static void start(struct txn *t, int64_t now_ms, struct txn_out *out)
 	enter(t, TXN_PREPARING, now_ms);
 	for (size_t i = 0; i < t->n_agents; i++) {
 		if (!t->agents[i].up) {
-			say(t, "node %s: %s", t->agents[i].name, "its agent is not connected");
+			say(t, -ETIMEDOUT, "node %s: %s", t->agents[i].name, "its agent is not connected");
 			abort_begin(t, now_ms, out);
 			return;
 		}
@@ -151,7 +153,7 @@ static void late(struct txn *t, const char *what)
 		char why[128];
 		snprintf(why, sizeof(why), "did not %s within %.0f s%s", what, (double)t->step_ms / 1000,
 		         n > 1 ? ", nor did others" : "");
-		say(t, "node %s %s", t->agents[i].name, why);
+		say(t, -ETIMEDOUT, "node %s %s", t->agents[i].name, why);
 		return;
 	}
 }
@@ -169,13 +171,13 @@ static void preparing(struct txn *t, const struct txn_event *e, int64_t now_ms, 
 				decide(t, now_ms, out);
 			return;
 		}
-		say(t, "node %s: %s", a->name, e->reason && e->reason[0] ? e->reason : strerror(-e->code));
+		say(t, e->code, "node %s: %s", a->name, e->reason && e->reason[0] ? e->reason : strerror(-e->code));
 		break;
 	case TXN_EV_DOWN:
-		say(t, "node %s: %s", a->name, "its agent was lost while preparing");
+		say(t, -ETIMEDOUT, "node %s: %s", a->name, "its agent was lost while preparing");
 		break;
 	case TXN_EV_CANCEL:
-		say(t, "%s%s", "cancelled", "");
+		say(t, -ECANCELED, "%s%s", "cancelled", "");
 		break;
 	case TXN_EV_TICK:
 		if (now_ms < t->deadline_ms)
@@ -222,7 +224,7 @@ static void deciding(struct txn *t, const struct txn_event *e, int64_t now_ms, s
 		commit_begin(t, now_ms, out);
 		break;
 	case TXN_EV_UNSTORED:
-		say(t, "the decision could not be stored%s%s", e->reason && e->reason[0] ? ": " : "", e->reason ? e->reason : "");
+		say(t, -EIO, "the decision could not be stored%s%s", e->reason && e->reason[0] ? ": " : "", e->reason ? e->reason : "");
 		abort_begin(t, now_ms, out);
 		break;
 	default:
@@ -239,7 +241,7 @@ static void committing(struct txn *t, const struct txn_event *e, int64_t now_ms,
 			return;
 		a->state = e->code == 0 ? TXN_AGENT_READY : TXN_AGENT_FAILED;
 		if (e->code != 0)
-			say(t, "node %s: %s", a->name, e->reason && e->reason[0] ? e->reason : strerror(-e->code));
+			say(t, e->code, "node %s: %s", a->name, e->reason && e->reason[0] ? e->reason : strerror(-e->code));
 		break;
 	case TXN_EV_DOWN:
 		if (a->state != TXN_AGENT_READY)
@@ -256,7 +258,7 @@ static void committing(struct txn *t, const struct txn_event *e, int64_t now_ms,
 			return;
 		for (size_t i = 0; i < t->n_agents; i++) {
 			if (t->agents[i].state == TXN_AGENT_LOST)
-				say(t, "node %s: %s", t->agents[i].name, "its agent is not connected");
+				say(t, -ETIMEDOUT, "node %s: %s", t->agents[i].name, "its agent is not connected");
 		}
 		late(t, "commit");
 		t->behind = true;

@@ -73,6 +73,7 @@ struct txn {
 	struct txn_agent *agents;
 	size_t n_agents;
 	char reason[512];
+	int code;            /* of the reason: -ETIMEDOUT: silence or loss; -ECANCELED; else what the agent said */
 	bool behind;         /* COMMITTED, but some agent has not confirmed */
 };
 

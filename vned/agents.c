@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The agents: who is there, what was sent to whom, and what an agent holds against what it should.
+ *
+ * An agent speaks for one node, the one in its key. Its newest connection is in force; what
+ * comes on an older one is ignored. After every HELLO desired state wins: what is missing or
+ * different is sent, what is surplus is sent away, what is right is not touched. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "vned/vned.h"
+
+struct command { /* sent, not answered */
+	uint32_t net, generation;
+	enum command_kind kind;
+};
+
+int agents_init(struct vned *v, struct err *err)
+{
+	v->agents = mem_array(v->substrate.n_nodes, sizeof(*v->agents));
+	for (size_t i = 0; i < v->substrate.n_nodes; i++) {
+		v->agents[i].snode = (uint32_t)i;
+		v->agents[i].commands = hash_new();
+	}
+	return substrate_copy(&v->substrate, &v->usable, err);
+}
+
+void agents_done(struct vned *v)
+{
+	for (size_t i = 0; v->agents && i < v->substrate.n_nodes; i++) {
+		hash_free(v->agents[i].commands, free);
+		node_probe_done(&v->agents[i].probe);
+	}
+	free(v->agents);
+	v->agents = NULL;
+	substrate_done(&v->usable);
+}
+
+static const char *node_name(const struct vned *v, const struct agent *a)
+{
+	return v->substrate.nodes[a->snode].name;
+}
+
+bool agents_reachable(const struct vned *v, uint32_t snode)
+{
+	return v->agents[snode].connected && !v->agents[snode].doomed;
+}
+
+struct agent *agents_of_peer(struct vned *v, const struct peer *peer)
+{
+	size_t i = hash_index(v->substrate.node_index, peer->node);
+	if (i == SIZE_MAX)
+		return NULL;
+	struct agent *a = &v->agents[i];
+	return a->connected && peer_same(&a->peer, peer) ? a : NULL;
+}
+
+void agents_names_down(const struct vned *v, struct buf *out)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < v->substrate.n_nodes; i++) {
+		if (!v->substrate.nodes[i].agent || agents_reachable(v, (uint32_t)i))
+			continue;
+		if (n++ < 8)
+			buf_printf(out, "%s%s", n > 1 ? ", " : "", v->substrate.nodes[i].name);
+	}
+	if (n > 8)
+		buf_printf(out, " and %zu more", n - 8);
+}
+
+uint32_t agents_underlay_mtu(void *vned, uint32_t snode, uint32_t slink)
+{
+	const struct vned *v = vned;
+	const struct slink *l = &v->substrate.links[slink];
+	const struct addr *address = &l->underlay[l->b == snode];
+	if (!address->family)
+		address = &v->substrate.nodes[snode].address;
+	char text[ADDR_TEXT];
+	const struct node_probe *probe = &v->agents[snode].probe;
+	addr_host_text(address, text);
+	for (size_t i = 0; address->family && i < probe->n_mtus; i++) {
+		if (strcmp(probe->mtus[i].address, text) == 0)
+			return probe->mtus[i].mtu;
+	}
+	return 0;
+}
+
+/* ---- sending ------------------------------------------------------------------------------ */
+
+static void doom_later(struct vned *v, struct agent *a)
+{
+	/* not here: whoever sends is in the middle of a network's life */
+	a->doomed = true;
+	loop_set_timer(v->doom, 0, 0);
+}
+
+static bool agent_send(struct vned *v, struct agent *a, struct message *m)
+{
+	struct err err = { 0 };
+	if (!a->connected)
+		return false;
+	m->term = v->term;
+	if (wire_send(v->wire, &a->peer, m, &err) == 0)
+		return true;
+	log_warn("agent of %s: %s: %s", node_name(v, a), message_type_name(m->type), err.text);
+	doom_later(v, a);
+	return false;
+}
+
+static void remember(struct agent *a, const struct message *m, enum command_kind kind)
+{
+	struct command c = { m->net, m->generation, kind };
+	free(hash_put_u64(a->commands, m->sequence, mem_dup(&c, sizeof(c))));
+}
+
+/* Nothing of a network is wanted on this node. The names are for people. */
+static void ensure_empty(struct vned *v, struct agent *a, uint32_t net, uint32_t generation, const char *owner,
+                         const char *name)
+{
+	struct message m = { .type = MSG_ENSURE, .net = net, .generation = generation,
+		                 .u.plan = { .net = net, .generation = generation, .owner = (char *)(uintptr_t)owner,
+		                             .name = (char *)(uintptr_t)name } };
+	if (agent_send(v, a, &m))
+		remember(a, &m, COMMAND_ENSURE);
+}
+
+void agents_command(struct vned *v, struct network *net, size_t part, enum command_kind kind)
+{
+	static const enum message_type types[] = { MSG_PREPARE, MSG_COMMIT, MSG_ABORT, MSG_ENSURE };
+	struct agent *a = &v->agents[net->plan.snode[part]];
+	if (kind == COMMAND_ENSURE && net->txn && net->txn->release) {
+		ensure_empty(v, a, net->id, net->generation, net->owner, net->name);
+		return;
+	}
+	struct message m = { .type = types[kind], .net = net->id, .generation = net->generation };
+	if (kind == COMMAND_PREPARE || kind == COMMAND_ENSURE)
+		m.u.plan = net->plan.nodes[part]; /* borrowed: wire_send packs it */
+	if (agent_send(v, a, &m))
+		remember(a, &m, kind);
+}
+
+/* ---- coming and going ---------------------------------------------------------------------- */
+
+static void agent_lost(struct vned *v, struct agent *a, const char *why)
+{
+	a->connected = a->doomed = false;
+	hash_free(a->commands, free);
+	a->commands = hash_new();
+	log_warn("agent of %s: lost: %s", node_name(v, a), why);
+	events_publish(v->events, "node", node_name(v, a), "down: %s", why);
+	exec_agent_lost(v, a);
+	flow_agent_changed(v, a);
+}
+
+void agents_tick(struct vned *v)
+{
+	int64_t now = clock_ms(), limit = v->config.timeout_us / 1000;
+	for (size_t i = 0; i < v->substrate.n_nodes; i++) {
+		struct agent *a = &v->agents[i];
+		if (!a->connected)
+			continue;
+		if (a->doomed) {
+			agent_lost(v, a, "the connection is gone");
+		} else if (now - a->heard_ms > limit) {
+			char why[64];
+			snprintf(why, sizeof(why), "silent for %.1f s", (double)(now - a->heard_ms) / 1000);
+			agent_lost(v, a, why);
+		}
+	}
+}
+
+/* The kinds that can be placed on a node: declared and usable. */
+static void reduce_kinds(struct vned *v, struct agent *a)
+{
+	const struct snode *declared = &v->substrate.nodes[a->snode];
+	struct snode *usable = &v->usable.nodes[a->snode];
+	struct yaml_names kinds = { mem_array(a->probe.n_kinds ? a->probe.n_kinds : 1, sizeof(char *)), 0 };
+	for (size_t i = 0; i < a->probe.n_kinds; i++) {
+		if (a->probe.kinds[i].usable && snode_hosts(declared, a->probe.kinds[i].kind))
+			kinds.v[kinds.n++] = mem_str(a->probe.kinds[i].kind);
+	}
+	yaml_names_done(&usable->kinds);
+	usable->kinds = kinds;
+	usable->any_kind = false;
+	for (size_t i = 0; i < declared->kinds.n; i++) {
+		if (!snode_hosts(usable, declared->kinds.v[i]))
+			log_warn("node %s: its agent cannot host %s routers, though the substrate declares them", declared->name,
+			         declared->kinds.v[i]);
+	}
+}
+
+static void reconcile_held(struct vned *v, struct agent *a, const struct held_net *h)
+{
+	struct network *net = networks_find(v, h->net);
+	size_t part = net ? network_part(net, a->snode) : SIZE_MAX;
+	bool wanted = part != SIZE_MAX && network_committed(net);
+	if (part != SIZE_MAX && net->txn && net->txn->phase == TXN_DECIDING)
+		return; /* brought to desired state once that is known */
+	if (!wanted) {
+		log_info("node %s: network %u is not wanted there: removed", node_name(v, a), h->net);
+		ensure_empty(v, a, h->net, h->generation > h->prepared ? h->generation : h->prepared,
+		             net ? net->owner : "unknown", net ? net->name : "unknown");
+		return;
+	}
+	struct part *p = &net->parts[part];
+	p->synced = h->committed && h->generation == net->generation && h->digest == p->digest && h->prepared == 0;
+}
+
+/* Everything that should be on this node and was not confirmed by what it holds. */
+static void reconcile_missing(struct vned *v, struct agent *a)
+{
+	for (size_t i = 0; i < v->n_networks; i++) {
+		struct network *net = v->networks[i];
+		size_t part = network_part(net, a->snode);
+		if (part == SIZE_MAX || net->txn || !network_committed(net) || net->parts[part].synced)
+			continue;
+		log_info("node %s: network %s is missing or different there: sent", node_name(v, a), net->full);
+		net->parts[part].ensuring = true;
+		agents_command(v, net, part, COMMAND_ENSURE);
+	}
+}
+
+static void welcome(struct vned *v, struct agent *a, const struct message *hello)
+{
+	struct message m = { .type = MSG_WELCOME, .reply_to = hello->sequence,
+		                 .u.welcome = { .node = v->substrate.nodes[a->snode].name,
+		                                .heartbeat_ms = (uint32_t)(v->config.heartbeat_us / 1000),
+		                                .report_ms = REPORT_MS } };
+	for (size_t i = 0; i < v->n_networks; i++) {
+		size_t part = network_part(v->networks[i], a->snode);
+		if (part != SIZE_MAX)
+			v->networks[i]->parts[part].synced = false;
+	}
+	if (!agent_send(v, a, &m))
+		return;
+	for (size_t i = 0; i < hello->u.hello.n_held; i++)
+		reconcile_held(v, a, &hello->u.hello.held[i]);
+	reconcile_missing(v, a);
+	flow_agent_changed(v, a);
+}
+
+/* An agent that obeys a higher term than ours has served another coordinator, or our state is
+ * older than it was: go beyond, or it would refuse everything. */
+static void raise_term(struct vned *v, const struct agent *a, uint64_t seen)
+{
+	char text[32];
+	struct err err = { 0 };
+	log_warn("agent of %s has seen term %llu, ours was %llu: going beyond; is another vned at work, or was state lost?",
+	         node_name(v, a), (unsigned long long)seen, (unsigned long long)v->term);
+	v->term = seen + 1;
+	int len = snprintf(text, sizeof(text), "%llu", (unsigned long long)v->term);
+	struct store_op op = { "term", text, (size_t)len };
+	/* not waited for: after a crash the next start finds the lower one and learns the same way */
+	if (v->store->driver->batch(v->store, v->store->driver->revision(v->store), &op, 1, NULL, NULL, &err) < 0)
+		flow_fatal(v, "the store cannot be written", err.text);
+}
+
+static void hello(struct vned *v, const struct peer *peer, struct message *m)
+{
+	size_t i = hash_index(v->substrate.node_index, peer->node);
+	if (i == SIZE_MAX || !v->substrate.nodes[i].agent) {
+		char text[160];
+		snprintf(text, sizeof(text), i == SIZE_MAX ? "the substrate has no node %s" : "node %s is declared to have no agent",
+		         peer->node);
+		log_warn("agent %s from %s: %s", peer->identity, peer->address, text);
+		api_reply(v, peer, m->sequence, 1, text);
+		return;
+	}
+	struct agent *a = &v->agents[i];
+	if (a->connected)
+		agent_lost(v, a, "it has connected anew");
+	a->peer = *peer;
+	a->connected = a->seen = true;
+	a->doomed = false;
+	a->heard_ms = clock_ms();
+	node_probe_done(&a->probe);
+	a->probe = m->u.hello.probe;
+	m->u.hello.probe = (struct node_probe){ 0 };
+	reduce_kinds(v, a);
+	if (m->u.hello.term > v->term)
+		raise_term(v, a, m->u.hello.term);
+	log_info("agent of %s: connected from %s, version %s, holds %zu networks", node_name(v, a), peer->address,
+	         a->probe.version, m->u.hello.n_held);
+	events_publish(v->events, "node", node_name(v, a), "up");
+	welcome(v, a, m);
+}
+
+/* ---- answers and reports --------------------------------------------------------------------- */
+
+static void ensured(struct vned *v, struct network *net, size_t part, const struct message *m)
+{
+	struct part *p = &net->parts[part];
+	p->ensuring = false;
+	p->synced = m->u.reply.code == 0;
+	p->retry_ms = clock_ms() + RETRY_MS;
+	free(p->why);
+	p->why = p->synced ? NULL : mem_str(m->u.reply.text[0] ? m->u.reply.text : strerror(-m->u.reply.code));
+}
+
+static void done(struct vned *v, struct agent *a, const struct message *m)
+{
+	static const enum txn_step_kind steps[] = { TXN_STEP_PREPARE, TXN_STEP_COMMIT, TXN_STEP_ABORT, TXN_STEP_COMMIT };
+	struct command *c = hash_del_u64(a->commands, m->reply_to);
+	if (!c) {
+		log_warn("agent of %s: answers what was not asked (%llu)", node_name(v, a), (unsigned long long)m->reply_to);
+		return;
+	}
+	struct command command = *c;
+	free(c);
+	if (m->u.reply.code != 0)
+		log_warn("node %s: network %u: %s", node_name(v, a), command.net, m->u.reply.text);
+	struct network *net = networks_find(v, command.net);
+	size_t part = net ? network_part(net, a->snode) : SIZE_MAX;
+	if (part == SIZE_MAX || command.generation != net->generation)
+		return; /* of a network that is no more, or was before */
+	if (command.kind == COMMAND_ENSURE || command.kind == COMMAND_COMMIT)
+		ensured(v, net, part, m);
+	struct txn_event event = { .type = TXN_EV_DONE, .agent = part, .step = steps[command.kind],
+		                       .code = m->u.reply.code, .reason = m->u.reply.text };
+	if (net->txn)
+		flow_event(v, net, &event);
+}
+
+/* An agent's word counts for what is placed on its node, nothing else. */
+static void report(struct vned *v, struct agent *a, const struct load_report *r)
+{
+	int64_t now = clock_us();
+	a->report = *r;
+	a->report.routers = NULL;
+	a->report.ports = NULL;
+	a->report.segments = NULL;
+	a->report.n_routers = a->report.n_ports = a->report.n_segments = 0;
+	a->has_report = true;
+	for (size_t i = 0; i < r->n_routers; i++) {
+		struct network *net = networks_find(v, r->routers[i].net);
+		uint32_t id = r->routers[i].router;
+		if (net && id < net->embedding.n_nodes && net->embedding.host[id] == a->snode)
+			net_load_router(&net->load, &r->routers[i], now);
+	}
+	for (size_t i = 0; i < r->n_ports; i++) {
+		struct network *net = networks_find(v, r->ports[i].net);
+		uint32_t link = r->ports[i].port >> 1;
+		if (!net || link >= net->request.n_links)
+			continue;
+		const struct vlink *l = &net->request.links[link];
+		if (net->embedding.host[r->ports[i].port & 1 ? l->b : l->a] == a->snode)
+			net_load_port(&net->load, &r->ports[i], now);
+	}
+	for (size_t i = 0; i < r->n_segments; i++) {
+		struct network *net = networks_find(v, r->segments[i].net);
+		size_t part = net ? network_part(net, a->snode) : SIZE_MAX;
+		if (part == SIZE_MAX || hash_get_u64(v->vnis, r->segments[i].vni) != net)
+			continue;
+		const struct node_plan *np = &net->plan.nodes[part];
+		uint32_t overhead = np->n_segments && np->segments[0].local.family == AF_INET6 ? VXLAN_OVERHEAD_V6 : VXLAN_OVERHEAD_V4;
+		monitor_set_segment(v->monitor, a->snode, &r->segments[i], overhead, now);
+	}
+}
+
+static void heartbeat(struct vned *v, struct agent *a)
+{
+	struct message m = { .type = MSG_HEARTBEAT };
+	(void)agent_send(v, a, &m); /* a failure has marked it */
+}
+
+void agents_message(struct vned *v, const struct peer *peer, struct message *m)
+{
+	if (m->type == MSG_HELLO) {
+		hello(v, peer, m);
+		return;
+	}
+	struct agent *a = agents_of_peer(v, peer);
+	if (!a) {
+		/* before its hello, after it was given up, or replaced: it has to begin again */
+		if (m->type == MSG_HEARTBEAT || m->type == MSG_REPORT)
+			api_reply(v, peer, m->sequence, 3, "say hello first: this connection was given up");
+		return;
+	}
+	a->heard_ms = clock_ms();
+	switch (m->type) {
+	case MSG_HEARTBEAT:
+		heartbeat(v, a);
+		break;
+	case MSG_DONE:
+		done(v, a, m);
+		break;
+	case MSG_REPORT:
+		report(v, a, &m->u.report);
+		break;
+	case MSG_NOTICE:
+		events_publish(v->events, "node", node_name(v, a), "%s: %s", m->u.notice.object, m->u.notice.what);
+		break;
+	case MSG_PROGRESS: {
+		const struct network *net = networks_find(v, m->net);
+		if (net && network_part(net, a->snode) != SIZE_MAX)
+			events_publish(v->events, "progress", net->full, "node %s: %s %u of %u", node_name(v, a), m->u.progress.stage,
+			               m->u.progress.ready, m->u.progress.all);
+		break;
+	}
+	case MSG_EXEC_OUTPUT:
+	case MSG_EXEC_EXIT:
+		exec_agent_message(v, a, m);
+		break;
+	default:
+		log_warn("agent of %s: %s is not an agent's to send", node_name(v, a), message_type_name(m->type));
+	}
+}

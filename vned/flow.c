@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A network's life: store, transaction, agents, and who waits for what.
+ *
+ *   accept   PLANNED and its capacity durable → who waited for "accepted" is told → prepare
+ *   decide   COMMITTING durable → commit
+ *   end      ACTIVE; or, aborted, taken out of the store
+ *   release  RELEASING durable → agents remove it → taken out of the store
+ *
+ * A store that fails to make something durable ends the process (exit code 70): whether a decision
+ * is on disk is then known only after a restart, and the networks run on meanwhile. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "vned/vned.h"
+
+/* ---- who waits ---------------------------------------------------------------------------- */
+
+void waiter_add(struct waiter **list, void (*done)(void *, struct network *, int, const char *), void *arg)
+{
+	struct waiter *w = mem_alloc(sizeof(*w));
+	w->done = done;
+	w->arg = arg;
+	w->next = *list;
+	*list = w;
+}
+
+static void waiters_tell(struct waiter **list, struct network *net, int code, const char *reason)
+{
+	struct waiter *w = *list;
+	*list = NULL;
+	while (w) {
+		struct waiter *next = w->next;
+		w->done(w->arg, net, code, reason);
+		free(w);
+		w = next;
+	}
+}
+
+/* ---- the store ---------------------------------------------------------------------------- */
+
+void flow_fatal(struct vned *v, const char *what, const char *reason)
+{
+	log_error("%s: %s; stopping: running networks are not touched", what, reason);
+	v->exit_code = 70;
+	loop_stop(v->loop);
+}
+
+enum { WRITE_OTHER, WRITE_ACCEPTED, WRITE_DECIDED };
+struct write {
+	struct vned *v;
+	uint32_t net;
+	int kind;
+};
+
+static void flow_start(struct vned *v, struct network *net);
+
+static void written(void *arg, int code, const char *reason)
+{
+	struct write w = *(struct write *)arg;
+	free(arg);
+	if (code < 0) {
+		flow_fatal(w.v, "the store cannot be written", reason);
+		return;
+	}
+	struct network *net = networks_find(w.v, w.net);
+	if (!net)
+		return;
+	if (w.kind == WRITE_ACCEPTED) {
+		waiters_tell(&net->accepted, net, 0, "");
+		flow_start(w.v, net);
+	} else if (w.kind == WRITE_DECIDED) {
+		struct txn_event stored = { .type = TXN_EV_STORED };
+		flow_event(w.v, net, &stored);
+	}
+}
+
+static int write_batch(struct vned *v, uint32_t net, int kind, const struct store_op *ops, size_t n, struct err *err)
+{
+	struct write *w = mem_alloc(sizeof(*w));
+	*w = (struct write){ v, net, kind };
+	int r = v->store->driver->batch(v->store, v->store->driver->revision(v->store), ops, n, written, w, err);
+	if (r < 0)
+		free(w);
+	return r;
+}
+
+static void store_key(char key[32], uint32_t net)
+{
+	snprintf(key, 32, "net/%u", net);
+}
+
+static int store_network(struct vned *v, const struct network *net, int kind, struct err *err)
+{
+	char key[32], ids[64];
+	buf_auto struct buf value = BUF_INIT;
+	store_key(key, net->id);
+	network_pack(net, &v->substrate, &value);
+	int len = snprintf(ids, sizeof(ids), "%u %u", v->next_net, v->next_vni);
+	struct store_op ops[] = { { key, value.data, value.len }, { "ids", ids, (size_t)len } };
+	return write_batch(v, net->id, kind, ops, ARRAY_LEN(ops), err);
+}
+
+static void store_forget(struct vned *v, const struct network *net)
+{
+	char key[32];
+	struct err err = { 0 };
+	store_key(key, net->id);
+	struct store_op op = { key, NULL, 0 };
+	if (write_batch(v, net->id, WRITE_OTHER, &op, 1, &err) < 0)
+		flow_fatal(v, "the store cannot be written", err.text);
+}
+
+static void set_state(struct vned *v, struct network *net, enum net_state state, const char *why)
+{
+	net->state = state;
+	net->changed_ms = (uint64_t)clock_wall_ms();
+	events_publish(v->events, "network", net->full, why ? "state %s: %s" : "state %s", net_state_names[state], why);
+	log_info("network %s: %s%s%s", net->full, net_state_names[state], why ? ": " : "", why ? why : "");
+}
+
+/* ---- the transaction ------------------------------------------------------------------------ */
+
+static struct txn *txn_begin(struct vned *v, struct network *net, bool release)
+{
+	if (net->txn) {
+		txn_done(net->txn);
+		free(net->txn);
+	}
+	net->txn = mem_alloc(sizeof(*net->txn));
+	txn_init(net->txn, net->plan.n_nodes, release, v->config.prepare_timeout_us / 1000);
+	for (size_t i = 0; i < net->plan.n_nodes; i++) {
+		struct txn_agent *a = &net->txn->agents[i];
+		snprintf(a->name, sizeof(a->name), "%s", v->substrate.nodes[net->plan.snode[i]].name);
+		a->up = agents_reachable(v, net->plan.snode[i]);
+		net->parts[i].ensuring = false;
+	}
+	return net->txn;
+}
+
+static void flow_start(struct vned *v, struct network *net)
+{
+	struct txn_event start = { .type = TXN_EV_START };
+	txn_begin(v, net, false);
+	set_state(v, net, NET_PREPARING, NULL);
+	flow_event(v, net, &start);
+}
+
+static void decide(struct vned *v, struct network *net)
+{
+	struct err err = { 0 };
+	set_state(v, net, net->txn->release ? NET_RELEASING : NET_COMMITTING, NULL);
+	if (store_network(v, net, WRITE_DECIDED, &err) == 0)
+		return;
+	struct txn_event unstored = { .type = TXN_EV_UNSTORED, .reason = err.text };
+	if (net->txn->release)
+		flow_fatal(v, "the store cannot be written", err.text);
+	else
+		flow_event(v, net, &unstored);
+}
+
+/* The network is gone, or never came to be. */
+static void forget(struct vned *v, struct network *net, int code, const char *reason)
+{
+	struct waiter *accepted = net->accepted, *active = net->active, *gone = net->gone;
+	net->accepted = net->active = net->gone = NULL;
+	waiters_tell(&accepted, net, code, reason);
+	waiters_tell(&active, net, code, reason);
+	store_forget(v, net);
+	networks_remove(v, net);
+	waiters_tell(&gone, NULL, 0, "");
+}
+
+static void end_committed(struct vned *v, struct network *net, bool behind, const char *reason)
+{
+	struct err err = { 0 };
+	for (size_t i = 0; i < net->plan.n_nodes; i++) {
+		net->parts[i].synced = net->txn->agents[i].state == TXN_AGENT_READY;
+		net->parts[i].retry_ms = clock_ms() + RETRY_MS;
+	}
+	txn_done(net->txn);
+	free(net->txn);
+	net->txn = NULL;
+	net->degraded = behind;
+	free(net->reason);
+	net->reason = behind ? mem_str(reason) : NULL;
+	set_state(v, net, NET_ACTIVE, behind ? reason : NULL);
+	/* nothing waits for this to be durable: after a restart, COMMITTING leads to the same */
+	if (store_network(v, net, WRITE_OTHER, &err) < 0)
+		flow_fatal(v, "the store cannot be written", err.text);
+	v->counters.accepted++;
+	waiters_tell(&net->active, net, behind ? 3 : 0, reason); /* it stands, but not all of it is confirmed */
+}
+
+static void end(struct vned *v, struct network *net)
+{
+	struct txn *t = net->txn;
+	mem_auto char *reason = mem_str(t->reason);
+	if (t->phase == TXN_ABORTED) {
+		v->counters.failed++;
+		set_state(v, net, NET_FAILED, reason);
+		forget(v, net, t->code == -ECANCELED ? 1 : t->code == -ETIMEDOUT ? 3 : 70, reason);
+	} else if (t->release) {
+		v->counters.released++;
+		set_state(v, net, NET_RELEASED, t->behind ? "what is left on nodes that are away goes when they return" : NULL);
+		forget(v, net, 1, "released");
+	} else {
+		end_committed(v, net, t->behind, reason);
+	}
+}
+
+void flow_event(struct vned *v, struct network *net, const struct txn_event *event)
+{
+	if (!net->txn)
+		return;
+	struct txn_out out = { 0 };
+	bool over = false, wants_decision = false;
+	txn_step(net->txn, event, clock_ms(), &out);
+	for (size_t i = 0; i < out.n; i++) {
+		switch (out.v[i].type) {
+		case TXN_ACT_PREPARE:
+			agents_command(v, net, out.v[i].agent, COMMAND_PREPARE);
+			break;
+		case TXN_ACT_COMMIT:
+			agents_command(v, net, out.v[i].agent, COMMAND_COMMIT);
+			break;
+		case TXN_ACT_ABORT:
+			agents_command(v, net, out.v[i].agent, COMMAND_ABORT);
+			break;
+		case TXN_ACT_ENSURE:
+			agents_command(v, net, out.v[i].agent, COMMAND_ENSURE);
+			break;
+		case TXN_ACT_DECIDE:
+			wants_decision = true;
+			break;
+		case TXN_ACT_END:
+			over = true;
+			break;
+		}
+	}
+	free(out.v);
+	/* last, because either may lead back here or free the network */
+	if (over)
+		end(v, net);
+	else if (wants_decision)
+		decide(v, net);
+}
+
+/* ---- from outside --------------------------------------------------------------------------- */
+
+int flow_accept(struct vned *v, struct network *net, struct err *err)
+{
+	net->state = NET_PLANNED;
+	net->submitted_ms = net->changed_ms = (uint64_t)clock_wall_ms();
+	if (net->request.lifetime_us >= 0)
+		net->expires_ms = net->submitted_ms + (uint64_t)(net->request.lifetime_us / 1000);
+	int r = networks_add(v, net, err);
+	if (r < 0) {
+		network_free(net);
+		return r;
+	}
+	r = store_network(v, net, WRITE_ACCEPTED, err);
+	if (r < 0) {
+		networks_remove(v, net);
+		return r;
+	}
+	events_publish(v->events, "network", net->full, "state %s", net_state_names[NET_PLANNED]);
+	return 0;
+}
+
+static void release_begin(struct vned *v, struct network *net)
+{
+	struct txn_event start = { .type = TXN_EV_START };
+	net->generation++;
+	net->plan.generation = net->generation;
+	txn_begin(v, net, true);
+	flow_event(v, net, &start);
+}
+
+void flow_release(struct vned *v, struct network *net, const char *why)
+{
+	if (net->txn && net->txn->release)
+		return;
+	log_info("network %s: release: %s", net->full, why);
+	if (net->state == NET_PLANNED && !net->txn) {
+		/* not begun: nothing stands anywhere */
+		forget(v, net, 1, why);
+		return;
+	}
+	if (net->txn && !txn_decided(net->txn) && net->txn->phase != TXN_DECIDING) {
+		struct txn_event cancel = { .type = TXN_EV_CANCEL };
+		flow_event(v, net, &cancel);
+		return;
+	}
+	if (net->txn && net->txn->phase == TXN_DECIDING)
+		return; /* flow_tick takes it up again: somebody waits for it to be gone */
+	waiters_tell(&net->active, net, 1, why);
+	release_begin(v, net);
+}
+
+/* ---- health and repair ------------------------------------------------------------------------ */
+
+static bool part_healthy(struct vned *v, struct network *net, size_t i, struct buf *why)
+{
+	const char *node = v->substrate.nodes[net->plan.snode[i]].name;
+	const struct agent *a = &v->agents[net->plan.snode[i]];
+	if (!a->connected) {
+		/* after our own start, agents are given time to come back */
+		if (!a->seen && clock_ms() - v->started_ms < 2 * v->config.timeout_us / 1000 + 2000)
+			return true;
+		buf_printf(why, "no word from the agent of node %s", node);
+	} else if (net->parts[i].why) {
+		buf_printf(why, "node %s: %s", node, net->parts[i].why);
+	}
+	return why->len == 0;
+}
+
+static void judge(struct vned *v, struct network *net)
+{
+	buf_auto struct buf why = BUF_INIT;
+	for (size_t i = 0; i < net->plan.n_nodes && part_healthy(v, net, i, &why); i++)
+		;
+	for (size_t i = 0; i < net->load.n_routers && why.len == 0; i++) {
+		const struct router_mon *m = &net->load.routers[i];
+		if (m->known && m->state == ROUTER_FAILED)
+			buf_printf(&why, "router %s: %s", net->request.nodes[i].name, m->reason[0] ? m->reason : "failed");
+	}
+	bool degraded = why.len > 0;
+	bool same = degraded == net->degraded && strcmp(buf_cstr(&why), net->reason ? net->reason : "") == 0;
+	if (same)
+		return;
+	free(net->reason);
+	net->reason = degraded ? mem_str(buf_cstr(&why)) : NULL;
+	net->degraded = degraded;
+	net->changed_ms = (uint64_t)clock_wall_ms();
+	events_publish(v->events, "network", net->full, degraded ? "state degraded: %s" : "state active%s", buf_cstr(&why));
+	log_info("network %s: %s%s", net->full, degraded ? "degraded: " : "active again", buf_cstr(&why));
+}
+
+static void repair(struct vned *v, struct network *net)
+{
+	for (size_t i = 0; i < net->plan.n_nodes; i++) {
+		struct part *p = &net->parts[i];
+		if (p->synced || p->ensuring || clock_ms() < p->retry_ms || !agents_reachable(v, net->plan.snode[i]))
+			continue;
+		p->retry_ms = clock_ms() + RETRY_MS;
+		p->ensuring = true;
+		agents_command(v, net, i, COMMAND_ENSURE);
+	}
+}
+
+/* PLANNED before a restart: on, as soon as its agents are back. */
+static void resume(struct vned *v, struct network *net)
+{
+	bool all = true;
+	for (size_t i = 0; i < net->plan.n_nodes; i++)
+		all = all && agents_reachable(v, net->plan.snode[i]);
+	if (!all && clock_ms() < net->give_up_ms)
+		return;
+	net->give_up_ms = 0;
+	flow_start(v, net);
+}
+
+static void tick_network(struct vned *v, struct network *net)
+{
+	if (net->give_up_ms) {
+		resume(v, net);
+	} else if (net->txn) {
+		struct txn_event tick = { .type = TXN_EV_TICK };
+		flow_event(v, net, &tick);
+	} else if (net->gone) {
+		release_begin(v, net); /* asked for while the decision was on its way to disk */
+	} else if (network_committed(net)) {
+		repair(v, net);
+		judge(v, net);
+	}
+}
+
+void flow_tick(struct vned *v)
+{
+	uint64_t wall = (uint64_t)clock_wall_ms();
+	size_t n = v->n_networks;
+	uint32_t *ids = mem_array(n ? n : 1, sizeof(*ids));
+	for (size_t i = 0; i < n; i++)
+		ids[i] = v->networks[i]->id;
+	for (size_t i = 0; i < n; i++) {
+		struct network *net = networks_find(v, ids[i]);
+		if (net)
+			tick_network(v, net);
+		net = networks_find(v, ids[i]);
+		if (net && net->expires_ms && wall >= net->expires_ms && !(net->txn && net->txn->release))
+			flow_release(v, net, "its lifetime is over");
+	}
+	free(ids);
+}
+
+void flow_agent_changed(struct vned *v, struct agent *agent)
+{
+	struct txn_event event = { .type = agent->connected ? TXN_EV_UP : TXN_EV_DOWN };
+	size_t n = v->n_networks;
+	uint32_t *ids = mem_array(n ? n : 1, sizeof(*ids));
+	for (size_t i = 0; i < n; i++)
+		ids[i] = v->networks[i]->id;
+	for (size_t i = 0; i < n; i++) {
+		struct network *net = networks_find(v, ids[i]);
+		size_t part = net ? network_part(net, agent->snode) : SIZE_MAX;
+		if (part == SIZE_MAX)
+			continue;
+		event.agent = part;
+		if (!agent->connected)
+			net->parts[part].ensuring = false;
+		if (net->txn)
+			flow_event(v, net, &event);
+		else if (net->give_up_ms)
+			resume(v, net);
+		else
+			judge(v, net);
+	}
+	free(ids);
+}
+
+/* ---- at start -------------------------------------------------------------------------------- */
+
+struct load {
+	struct vned *v;
+	struct network **v_net;
+	size_t n;
+	int code;
+	struct err *err;
+};
+
+static void load_one(void *arg, const char *key, const void *value, size_t len)
+{
+	struct load *l = arg;
+	struct network *net;
+	if (l->code < 0)
+		return;
+	l->code = network_unpack(value, len, &l->v->substrate, &net, l->err);
+	if (l->code < 0) {
+		l->code = err_add(l->err, l->code, "%s", key);
+		return;
+	}
+	l->v_net = mem_grow(l->v_net, l->n + 1, sizeof(*l->v_net));
+	l->v_net[l->n++] = net;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct network *x = *(struct network *const *)a, *y = *(struct network *const *)b;
+	return x->submitted_ms != y->submitted_ms ? (x->submitted_ms < y->submitted_ms ? -1 : 1) :
+	                                            (x->id < y->id ? -1 : x->id > y->id);
+}
+
+/* What a stored network goes on with. */
+static void load_resume(struct vned *v, struct network *net)
+{
+	struct txn_event start = { .type = TXN_EV_START };
+	switch (net->state) {
+	case NET_PLANNED:
+	case NET_PREPARING:
+		/* nobody knows what was prepared: a new generation replaces it */
+		net->state = NET_PLANNED;
+		net->plan.generation = ++net->generation;
+		for (size_t i = 0; i < net->plan.n_nodes; i++)
+			net->plan.nodes[i].generation = net->generation;
+		net->give_up_ms = clock_ms() + v->config.prepare_timeout_us / 1000;
+		break;
+	case NET_RELEASING:
+		txn_begin(v, net, true);
+		flow_event(v, net, &start);
+		break;
+	default:
+		/* decided: desired state, confirmed agent by agent as they come */
+		if (net->state == NET_COMMITTING)
+			set_state(v, net, NET_ACTIVE, NULL);
+		break;
+	}
+}
+
+int flow_load(struct vned *v, struct err *err)
+{
+	struct load l = { v, NULL, 0, 0, err };
+	size_t len;
+	const char *ids = v->store->driver->get(v->store, "ids", &len);
+	if (ids) {
+		mem_auto char *text = mem_strn(ids, len);
+		if (sscanf(text, "%u %u", &v->next_net, &v->next_vni) != 2 || v->next_net == 0 || v->next_net > NET_ID_MAX ||
+		    v->next_vni == 0 || v->next_vni > VNI_MAX)
+			return err_set(err, -EBADMSG, "the store: ids: not understood");
+	}
+	v->store->driver->each(v->store, "net/", load_one, &l);
+	if (l.n)
+		qsort(l.v_net, l.n, sizeof(struct network *), by_id);
+	for (size_t i = 0; i < l.n; i++) {
+		struct network *net = l.v_net[i];
+		if (l.code == 0) {
+			l.code = embedding_check(&v->substrate, &v->left, &net->request, &net->embedding, err);
+			if (l.code < 0)
+				l.code = err_add(err, l.code, "network %s no longer fits the substrate file", net->full);
+		}
+		if (l.code == 0)
+			l.code = networks_add(v, net, err);
+		if (l.code < 0)
+			network_free(net);
+	}
+	free(l.v_net);
+	for (size_t i = 0; l.code == 0 && i < v->n_networks; i++)
+		load_resume(v, v->networks[i]);
+	if (l.code == 0 && v->n_networks)
+		log_info("%zu networks from the store", v->n_networks);
+	return l.code;
+}

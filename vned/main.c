@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* vned: the coordinator. Arguments and signals; everything else is registered in coordinator.c. */
+#include <argp.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "vned/vned.h"
+
+const char *argp_program_version = "vned " VNE_VERSION;
+
+struct arguments {
+	const char *config;
+	bool check, verbose;
+};
+
+static const struct argp_option options[] = {
+	{ "config", 'c', "FILE", 0, "the configuration (VNE_CONFIG; default /etc/vne/vned.yaml)", 0 },
+	{ "check", 'n', NULL, 0, "read configuration, substrate and keys, say what is wrong, and end (VNE_CHECK)", 0 },
+	{ "verbose", 'v', NULL, 0, "log more (VNE_VERBOSE)", 0 },
+	{ 0 },
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct arguments *a = state->input;
+	switch (key) {
+	case 'c':
+		a->config = arg;
+		return 0;
+	case 'n':
+		a->check = true;
+		return 0;
+	case 'v':
+		a->verbose = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "%s: not expected", arg);
+		return EINVAL;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp argp = {
+	.options = options,
+	.parser = parse,
+	.doc = "Coordinates virtual networks over a substrate: admits requests, embeds them, and has the agents build them."
+};
+
+static bool environment(const char *name)
+{
+	const char *value = getenv(name);
+	return value && *value && strcmp(value, "0") != 0;
+}
+
+/* Prints every error; 0 or the exit code. */
+static int read_config(const char *path, struct vned_config *ret)
+{
+	struct err err = { 0 };
+	struct yaml_errors errors = { 0 };
+	int r = vned_config_load(path, &errors, ret, &err);
+	if (r < 0)
+		fprintf(stderr, "%s%s\n", errors.n ? buf_cstr(&errors.text) : "vned: ", errors.n ? "" : err.text);
+	yaml_errors_done(&errors);
+	return r < 0 ? 2 : 0;
+}
+
+static int check(const struct vned_config *c)
+{
+	struct err err = { 0 };
+	struct yaml_errors errors = { 0 };
+	struct substrate s = { 0 };
+	struct identity self = { 0 };
+	struct allow_list *allow = NULL;
+	int r = substrate_load(c->substrate, &errors, &s, &err);
+	if (r < 0)
+		fprintf(stderr, "%s%s\n", errors.n ? buf_cstr(&errors.text) : "vned: ", errors.n ? "" : err.text);
+	int bad = r < 0;
+	err = (struct err){ 0 };
+	if (identity_load(c->key, &self, &err) < 0 || allow_list_load(c->allow, &allow, &err) < 0) {
+		fprintf(stderr, "vned: %s\n", err.text);
+		bad = 1;
+	}
+	if (!bad)
+		printf("%s: %zu nodes, %zu links\n", s.name, s.n_nodes, s.n_links);
+	explicit_bzero(&self, sizeof(self));
+	allow_list_free(allow);
+	substrate_done(&s);
+	yaml_errors_done(&errors);
+	return bad ? 2 : 0;
+}
+
+static void stop(void *arg)
+{
+	struct vned *v = arg;
+	log_info("stopping; virtual networks run on");
+	notify_supervisor("STOPPING=1");
+	loop_stop(v->loop);
+}
+
+static void reload(void *arg)
+{
+	struct vned *v = arg;
+	if (v->wire)
+		vned_reload_keys(v);
+}
+
+static void ready(struct vned *v)
+{
+	(void)v;
+	notify_supervisor("READY=1");
+}
+
+static int serve(struct vned_config *config)
+{
+	struct err err = { 0 };
+	struct loop *loop = NULL;
+	struct loop_source *signals[3];
+	struct vned v = { 0 };
+	int r = loop_new(&loop, &err);
+	if (r == 0)
+		r = loop_add_signal(loop, SIGTERM, stop, &v, &signals[0], &err);
+	if (r == 0)
+		r = loop_add_signal(loop, SIGINT, stop, &v, &signals[1], &err);
+	if (r == 0)
+		r = loop_add_signal(loop, SIGHUP, reload, &v, &signals[2], &err);
+	if (r == 0)
+		r = vned_open(&v, loop, config, ready, &err);
+	if (r == 0)
+		r = loop_run(loop, &err);
+	if (r < 0) {
+		log_error("%s", err.text);
+		v.exit_code = r == -EINVAL || r == -ENOENT || r == -EACCES ? 2 : 70;
+	}
+	vned_close(&v);
+	loop_free(loop);
+	return v.exit_code;
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments a = { .config = getenv("VNE_CONFIG"), .check = environment("VNE_CHECK"),
+		                   .verbose = environment("VNE_VERBOSE") };
+	struct vned_config config = { 0 };
+	argp_err_exit_status = 2;
+	argp_parse(&argp, argc, argv, 0, NULL, &a);
+	log_open("vned", a.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	signal(SIGPIPE, SIG_IGN);
+	int code = read_config(a.config && *a.config ? a.config : "/etc/vne/vned.yaml", &config);
+	if (code == 0)
+		code = a.check ? check(&config) : serve(&config);
+	vned_config_done(&config);
+	return code;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The load view: the last counters of everything, and rates over the last seconds. Fed by the
+ * agents' reports; time is handed in, so that tests own the clock. History is not kept. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/load.h"
+
+/* A counter that only grows while its object lives; when it falls, the object was made anew. */
+struct rate {
+	struct { int64_t at_us; uint64_t value; } sample[4]; /* a ring over the last reports */
+	unsigned int n, next;
+};
+void rate_add(struct rate *r, int64_t now_us, uint64_t value);
+double rate_per_second(const struct rate *r, int64_t now_us); /* < 0: not known, or stale */
+
+struct router_mon {
+	bool known;
+	enum router_state state;
+	int64_t mem_kib;
+	char reason[128];
+	struct rate cpu; /* µs */
+};
+struct port_mon {
+	bool known;
+	struct port_load last;
+	struct rate tx_bytes;
+};
+struct net_load {
+	struct router_mon *routers; /* by router id */
+	struct port_mon *ports;     /* by port id */
+	size_t n_routers, n_ports;
+};
+void net_load_init(struct net_load *l, size_t n_routers, size_t n_links);
+void net_load_done(struct net_load *l);
+
+struct seg_mon {
+	uint32_t net, vni;
+	struct segment_load last;
+	struct rate tx_bytes; /* on the wire, encapsulation included */
+};
+struct monitor; /* segments by (VNI, substrate node) */
+struct monitor *monitor_new(void);
+void monitor_free(struct monitor *m);
+struct seg_mon *monitor_segment(const struct monitor *m, uint32_t snode, uint32_t vni); /* NULL: not known */
+void monitor_set_segment(struct monitor *m, uint32_t snode, const struct segment_load *l, uint32_t overhead, int64_t now_us);
+void monitor_forget_segment(struct monitor *m, uint32_t snode, uint32_t vni);
+
+/* Nets' own part: ids out of range are ignored. */
+void net_load_router(struct net_load *l, const struct router_load *r, int64_t now_us);
+void net_load_port(struct net_load *l, const struct port_load *p, int64_t now_us);

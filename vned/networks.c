@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The table of networks, and what is handed out to them: numbers, VNIs, capacity.
+ *
+ * Numbers of networks and VNIs go round rather than being given again at once: what an absent
+ * agent still holds under an old number is then told from what is new. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "vned/vned.h"
+
+void networks_init(struct vned *v)
+{
+	v->by_id = hash_new();
+	v->by_name = hash_new();
+	v->vnis = hash_new();
+	v->next_net = v->next_vni = 1;
+	residual_init(&v->left, &v->substrate);
+}
+
+void networks_done(struct vned *v)
+{
+	for (size_t i = 0; i < v->n_networks; i++)
+		network_free(v->networks[i]);
+	free(v->networks);
+	v->networks = NULL;
+	v->n_networks = 0;
+	hash_free(v->by_id, NULL);
+	hash_free(v->by_name, NULL);
+	hash_free(v->vnis, NULL);
+	residual_done(&v->left);
+}
+
+struct network *network_new(const char *owner, const struct request *r, struct err *err)
+{
+	struct network *net = mem_alloc(sizeof(*net));
+	if (request_copy(r, &net->request, err) < 0) {
+		free(net);
+		return NULL;
+	}
+	net->owner = mem_str(owner);
+	net->name = mem_str(r->name);
+	net->full = mem_printf("%s/%s", owner, r->name);
+	net->bound = -1;
+	net_load_init(&net->load, r->n_nodes, r->n_links);
+	return net;
+}
+
+static void waiters_free(struct waiter *w)
+{
+	while (w) {
+		struct waiter *next = w->next;
+		free(w);
+		w = next;
+	}
+}
+
+void network_free(struct network *net)
+{
+	if (!net)
+		return;
+	for (size_t i = 0; net->parts && i < net->plan.n_nodes; i++)
+		free(net->parts[i].why);
+	free(net->parts);
+	if (net->txn)
+		txn_done(net->txn);
+	free(net->txn);
+	waiters_free(net->accepted);
+	waiters_free(net->active);
+	waiters_free(net->gone);
+	net_load_done(&net->load);
+	plan_done(&net->plan);
+	embedding_done(&net->embedding);
+	request_done(&net->request);
+	free(net->owner);
+	free(net->name);
+	free(net->full);
+	free(net->reason);
+	free(net);
+}
+
+void network_make_parts(struct network *net)
+{
+	net->parts = mem_array(net->plan.n_nodes ? net->plan.n_nodes : 1, sizeof(*net->parts));
+	for (size_t i = 0; i < net->plan.n_nodes; i++)
+		net->parts[i].digest = node_plan_digest(&net->plan.nodes[i]);
+}
+
+int networks_add(struct vned *v, struct network *net, struct err *err)
+{
+	if (v->n_networks >= NETWORKS_MAX)
+		return err_set(err, -ENOSPC, "there are %zu networks already", v->n_networks);
+	if (hash_get(v->by_name, net->full))
+		return err_set(err, -EEXIST, "a network %s exists already", net->full);
+	if (networks_find(v, net->id))
+		return err_set(err, -EEXIST, "two networks with number %u", net->id);
+	v->networks = mem_grow(v->networks, v->n_networks + 1, sizeof(*v->networks));
+	v->networks[v->n_networks++] = net;
+	hash_put(v->by_name, net->full, net);
+	hash_put_u64(v->by_id, net->id, net);
+	for (size_t i = 0; i < net->plan.n_vnis; i++)
+		hash_put_u64(v->vnis, net->plan.vnis[i], net);
+	residual_take(&v->left, &net->request, &net->embedding);
+	return 0;
+}
+
+void networks_remove(struct vned *v, struct network *net)
+{
+	size_t i = 0;
+	while (v->networks[i] != net)
+		i++;
+	memmove(&v->networks[i], &v->networks[i + 1], (v->n_networks - i - 1) * sizeof(*v->networks));
+	v->n_networks--;
+	hash_del(v->by_name, net->full);
+	hash_del_u64(v->by_id, net->id);
+	for (size_t k = 0; k < net->plan.n_vnis; k++)
+		hash_del_u64(v->vnis, net->plan.vnis[k]);
+	for (size_t k = 0; k < net->plan.n_nodes; k++) {
+		for (size_t s = 0; s < net->plan.nodes[k].n_segments; s++)
+			monitor_forget_segment(v->monitor, net->plan.snode[k], net->plan.nodes[k].segments[s].vni);
+	}
+	residual_give(&v->left, &net->request, &net->embedding);
+	network_free(net);
+}
+
+struct network *networks_find(const struct vned *v, uint32_t id)
+{
+	return hash_get_u64(v->by_id, id);
+}
+
+bool network_visible(const struct peer *peer, const struct network *net)
+{
+	return peer->role != ROLE_TENANT || strcmp(peer->identity, net->owner) == 0;
+}
+
+int networks_resolve(const struct vned *v, const struct peer *peer, const char *name, struct network **ret,
+                     struct err *err)
+{
+	struct network *found = strchr(name, '/') ? hash_get(v->by_name, name) : NULL;
+	if (found && !network_visible(peer, found))
+		found = NULL;
+	for (size_t i = 0; !strchr(name, '/') && i < v->n_networks; i++) {
+		struct network *net = v->networks[i];
+		if (strcmp(net->name, name) != 0 || !network_visible(peer, net))
+			continue;
+		if (found)
+			return err_set(err, -ENOTUNIQ, "several networks are named %s: write %s or %s", name, found->full, net->full);
+		found = net;
+	}
+	if (!found)
+		return err_set(err, -ENOENT, "no network is named %s", name);
+	*ret = found;
+	return 0;
+}
+
+uint32_t networks_take_id(struct vned *v)
+{
+	/* NETWORKS_MAX is far below the number of numbers: this ends */
+	while (networks_find(v, v->next_net))
+		v->next_net = v->next_net == NET_ID_MAX ? 1 : v->next_net + 1;
+	uint32_t id = v->next_net;
+	v->next_net = v->next_net == NET_ID_MAX ? 1 : v->next_net + 1;
+	return id;
+}
+
+/* A plan takes each of its VNIs once, and they are marked in use when its network is added: within
+ * one plan the counter alone keeps them apart. */
+static int take_vni(void *arg, uint32_t *ret, struct err *err)
+{
+	struct vned *v = arg;
+	for (uint32_t tried = 0; tried < VNI_MAX; tried++) {
+		uint32_t vni = v->next_vni;
+		v->next_vni = v->next_vni == VNI_MAX ? 1 : v->next_vni + 1;
+		if (!hash_get_u64(v->vnis, vni)) {
+			*ret = vni;
+			return 0;
+		}
+	}
+	return err_set(err, -ENOSPC, "no VNI is left");
+}
+
+struct vni_pool networks_vni_pool(struct vned *v)
+{
+	return (struct vni_pool){ take_vni, v };
+}
+
+size_t network_part(const struct network *net, uint32_t snode)
+{
+	for (size_t i = 0; i < net->plan.n_nodes; i++) {
+		if (net->plan.snode[i] == snode)
+			return i;
+	}
+	return SIZE_MAX;
+}
+
+bool network_committed(const struct network *net)
+{
+	return net->txn ? !net->txn->release && txn_decided(net->txn) : net->state == NET_ACTIVE || net->state == NET_COMMITTING;
+}

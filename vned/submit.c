@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A submitted file: its requests one after the other through admission, solver, checker and
+ * planner, each onto what the earlier ones left; then each by itself through store and
+ * transaction. The client gets one answer when the last outcome is known. `plan` goes the same way
+ * up to the store, on a copy of the capacities. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "vned/vned.h"
+
+enum { TRIES_MAX = 3, REQUESTS_MAX = 1000 };
+
+struct outcome {
+	struct submission *of;
+	bool known;
+	int code;
+	struct network_view view;
+};
+
+struct submission {
+	struct submission *next;
+	struct vned *v;
+	struct peer peer;
+	uint64_t reply_to;
+	bool dry, wait_active;
+	struct request *requests;
+	struct outcome *outcomes;
+	size_t n, at, known;
+	unsigned int tries;
+	struct residual dry_left; /* what `plan` has left */
+	struct buf text;
+};
+
+/* ---- the end ------------------------------------------------------------------------------ */
+
+static void submission_free(struct submission *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		request_done(&s->requests[i]);
+		network_view_done(&s->outcomes[i].view);
+	}
+	free(s->requests);
+	free(s->outcomes);
+	residual_done(&s->dry_left);
+	buf_done(&s->text);
+	free(s);
+}
+
+void submit_done(struct vned *v)
+{
+	while (v->submissions) {
+		struct submission *next = v->submissions->next;
+		submission_free(v->submissions);
+		v->submissions = next;
+	}
+}
+
+/* The first of 70, 2, 3, 4, 1 that applies. */
+static int worse(int a, int b)
+{
+	static const int order[] = { 70, 2, 3, 4, 1, 0 };
+	for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+		if (a == order[i] || b == order[i])
+			return order[i];
+	}
+	return 70;
+}
+
+static void finish(struct submission *s)
+{
+	struct vned *v = s->v;
+	int code = 0;
+	struct message m = { .type = MSG_NETWORKS, .reply_to = s->reply_to, .more = true };
+	m.u.networks.v = mem_array(s->n, sizeof(*m.u.networks.v));
+	m.u.networks.n = s->n;
+	for (size_t i = 0; i < s->n; i++) {
+		code = worse(code, s->outcomes[i].code);
+		m.u.networks.v[i] = s->outcomes[i].view;
+		s->outcomes[i].view = (struct network_view){ 0 };
+	}
+	api_send(v, &s->peer, &m);
+	api_reply(v, &s->peer, s->reply_to, code, buf_cstr(&s->text));
+	struct submission **link = &v->submissions;
+	while (*link != s)
+		link = &(*link)->next;
+	*link = s->next;
+	submission_free(s);
+}
+
+/* One request's outcome; the submission may be gone afterwards. */
+static void settle(struct submission *s, struct outcome *o, int code, const char *reason)
+{
+	o->known = true;
+	o->code = code;
+	if (code != 0 && reason && reason[0])
+		buf_printf(&s->text, "%s%s: %s", s->text.len ? "\n" : "", s->requests[o - s->outcomes].name, reason);
+	if (++s->known == s->n)
+		finish(s);
+}
+
+/* ---- from the embedding on ------------------------------------------------------------------ */
+
+static void next(struct submission *s);
+
+static void reject(struct submission *s, int code, struct solution *solution, const char *reason)
+{
+	struct vned *v = s->v;
+	struct outcome *o = &s->outcomes[s->at];
+	const struct request *r = &s->requests[s->at];
+	view_request(v, s->peer.identity, r, NULL, solution, &o->view);
+	o->view.state = NET_REJECTED;
+	free(o->view.reason);
+	o->view.reason = mem_str(reason);
+	if (!s->dry) {
+		v->counters.rejected++;
+		mem_auto char *full = mem_printf("%s/%s", s->peer.identity, r->name);
+		events_publish(v->events, "network", full, "state rejected: %s", reason);
+		log_info("network %s: rejected: %s", full, reason);
+	}
+	s->at++;
+	s->tries = 0;
+	bool last = s->at == s->n;
+	settle(s, o, code, reason);
+	if (!last)
+		next(s);
+}
+
+static void outcome_known(void *arg, struct network *net, int code, const char *reason)
+{
+	struct outcome *o = arg;
+	if (o->known)
+		return;
+	network_view_done(&o->view);
+	view_network(o->of->v, net, true, &o->view);
+	settle(o->of, o, code, reason);
+}
+
+static struct network *make_network(struct submission *s, struct solution *solution, struct err *err)
+{
+	struct vned *v = s->v;
+	const struct request *r = &s->requests[s->at];
+	struct network *net = network_new(s->peer.identity, r, err);
+	if (!net)
+		return NULL;
+	net->embedding = solution->embedding;
+	solution->embedding = (struct embedding){ 0 };
+	solution->has_embedding = false;
+	net->id = networks_take_id(v);
+	net->generation = 1;
+	net->cost = solution->cost;
+	net->bound = solution->has_bound ? solution->bound : -1;
+	net->revenue = nano_to_units(request_revenue_nano(r));
+	net->solve_seconds = solution->seconds;
+	snprintf(net->solver, sizeof(net->solver), "%s", solution->solver);
+	snprintf(net->status, sizeof(net->status), "%s", solve_status_names[solution->status]);
+	struct plan_input in = { .s = &v->substrate, .r = &net->request, .e = &net->embedding, .net = net->id,
+		                     .generation = net->generation, .owner = net->owner,
+		                     .underlay_mtu = agents_underlay_mtu, .arg = v, .vnis = networks_vni_pool(v) };
+	if (plan_make(&in, &net->plan, err) < 0) {
+		network_free(net);
+		return NULL;
+	}
+	network_make_parts(net);
+	return net;
+}
+
+static void accept_dry(struct submission *s, struct network *net)
+{
+	struct outcome *o = &s->outcomes[s->at];
+	residual_take(&s->dry_left, &net->request, &net->embedding);
+	net->state = NET_PLANNED;
+	view_network(s->v, net, true, &o->view);
+	o->view.id = 0;
+	network_free(net);
+	s->at++;
+	s->tries = 0;
+	bool last = s->at == s->n;
+	settle(s, o, 0, "");
+	if (!last)
+		next(s);
+}
+
+static void embedded(struct submission *s, struct solution *solution)
+{
+	struct vned *v = s->v;
+	struct err err = { 0 };
+	struct outcome *o = &s->outcomes[s->at];
+	uint32_t first_net = v->next_net, first_vni = v->next_vni;
+	struct network *net = make_network(s, solution, &err);
+	if (!net) {
+		reject(s, 1, solution, err.text);
+		return;
+	}
+	if (s->dry) {
+		v->next_net = first_net; /* nothing was taken */
+		v->next_vni = first_vni;
+		accept_dry(s, net);
+		return;
+	}
+	waiter_add(s->wait_active ? &net->active : &net->accepted, outcome_known, o);
+	if (flow_accept(v, net, &err) < 0) { /* the network and its waiters are gone */
+		reject(s, err.code == -EEXIST ? 1 : 70, solution, err.text);
+		return;
+	}
+	s->tries = 0;
+	if (++s->at < s->n)
+		next(s);
+}
+
+static void answered(void *arg, int failed, struct solution *solution)
+{
+	struct submission *s = arg;
+	struct vned *v = s->v;
+	struct err err = { 0 };
+	v->counters.solves++;
+	v->counters.solve_seconds += solution->seconds;
+	if (failed < 0) {
+		reject(s, 70, solution, solution->reason);
+		return;
+	}
+	if (!solution->has_embedding) {
+		buf_auto struct buf down = BUF_INIT, why = BUF_INIT;
+		agents_names_down(v, &down);
+		buf_str(&why, solution->reason[0] ? solution->reason : "no embedding was found");
+		if (down.len)
+			buf_printf(&why, "; not usable, because no agent is connected: %s", buf_cstr(&down));
+		reject(s, solution->status == SOLVE_UNKNOWN ? 4 : 1, solution, buf_cstr(&why));
+		return;
+	}
+	embedding_choose_kinds(&solution->embedding, &v->usable, &s->requests[s->at]);
+	struct residual left;
+	submit_residual(v, s->dry ? &s->dry_left : &v->left, &left);
+	int r = embedding_check(&v->usable, &left, &s->requests[s->at], &solution->embedding, &err);
+	residual_done(&left);
+	if (r == 0) {
+		embedded(s, solution);
+	} else if (++s->tries < TRIES_MAX) {
+		next(s); /* what was free when the solver began has been taken meanwhile */
+	} else {
+		log_error("request %s: the solver's answer is wrong: %s", s->requests[s->at].name, err.text);
+		reject(s, 70, solution, err.text);
+	}
+}
+
+/* ---- up to the solver ----------------------------------------------------------------------- */
+
+void submit_residual(struct vned *v, const struct residual *left, struct residual *ret)
+{
+	residual_copy(left, ret);
+	for (size_t i = 0; i < v->substrate.n_nodes; i++) {
+		if (!v->substrate.nodes[i].agent || agents_reachable(v, (uint32_t)i))
+			continue;
+		for (size_t k = 0; k < RES_COUNT; k++)
+			ret->node[i][k] = 0;
+	}
+	for (size_t i = 0; i < v->substrate.n_links; i++) {
+		const struct slink *l = &v->substrate.links[i];
+		bool dead = (v->substrate.nodes[l->a].agent && !agents_reachable(v, l->a)) ||
+		            (v->substrate.nodes[l->b].agent && !agents_reachable(v, l->b));
+		if (dead)
+			ret->link_kbps[i] = 0;
+	}
+}
+
+static int admit(struct submission *s, struct err *err)
+{
+	const struct request *r = &s->requests[s->at];
+	mem_auto char *full = mem_printf("%s/%s", s->peer.identity, r->name);
+	if (hash_get(s->v->by_name, full))
+		return err_set(err, -EEXIST, "a network %s exists already; release it first, or choose another name", full);
+	for (size_t i = 0; i < s->at; i++) {
+		if (strcmp(s->requests[i].name, r->name) == 0 && s->outcomes[i].code == 0)
+			return err_set(err, -EEXIST, "two requests of this file are named %s", r->name);
+	}
+	return 0;
+}
+
+/* Hands the request at hand to the solver. */
+static void next(struct submission *s)
+{
+	struct vned *v = s->v;
+	struct err err = { 0 };
+	struct worker_job job = { .substrate = v->usable, .request = s->requests[s->at],
+		                      .time_limit_s = (double)v->config.time_limit_us / 1e6, .seed = 1 };
+	if (admit(s, &err) < 0) {
+		reject(s, 1, NULL, err.text);
+		return;
+	}
+	snprintf(job.solver, sizeof(job.solver), "%s", v->config.solver);
+	submit_residual(v, s->dry ? &s->dry_left : &v->left, &job.left);
+	int r = solve_submit(v->pool, &job, answered, s, &err);
+	residual_done(&job.left);
+	if (r < 0)
+		reject(s, 3, NULL, err.text);
+}
+
+void submit_begin(struct vned *v, const struct peer *peer, struct message *m, bool dry)
+{
+	struct err err = { 0 };
+	struct yaml_errors errors = { .file = m->u.submit.file[0] ? m->u.submit.file : "request" };
+	struct request *requests = NULL;
+	size_t n = 0;
+	int r = request_parse(m->u.submit.text, m->u.submit.len, false, &errors, &requests, &n, &err);
+	if (r < 0 || n == 0 || n > REQUESTS_MAX) {
+		const char *why = errors.n ? buf_cstr(&errors.text) : r < 0 ? err.text :
+		                  n == 0   ? "there is no request in it" : "more than 1000 requests in one file";
+		api_reply(v, peer, m->sequence, 2, why);
+		for (size_t i = 0; r == 0 && i < n; i++)
+			request_done(&requests[i]);
+		if (r == 0)
+			free(requests);
+		yaml_errors_done(&errors);
+		return;
+	}
+	yaml_errors_done(&errors);
+	struct submission *s = mem_alloc(sizeof(*s));
+	*s = (struct submission){ .next = v->submissions, .v = v, .peer = *peer, .reply_to = m->sequence, .dry = dry,
+		                      .wait_active = m->u.submit.wait_active, .requests = requests, .n = n };
+	s->outcomes = mem_array(n, sizeof(*s->outcomes));
+	for (size_t i = 0; i < n; i++)
+		s->outcomes[i].of = s;
+	if (dry)
+		residual_copy(&v->left, &s->dry_left);
+	v->submissions = s;
+	next(s);
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The coordinator's state, and what its files offer each other.
+ *
+ * One struct vned, one loop, one thread (the store's writer and libzmq have theirs). A network
+ * is known by its number everywhere outside the function at hand: callbacks look it up again,
+ * because it may be gone by then. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "base/loop.h"
+#include "model/embedding.h"
+#include "model/plan.h"
+#include "model/view.h"
+#include "proto/wire.h"
+#include "vned/config.h"
+#include "vned/events.h"
+#include "vned/monitor.h"
+#include "vned/solve.h"
+#include "vned/store.h"
+#include "vned/txn.h"
+
+enum { REPORT_MS = 1000, NETWORKS_MAX = 100000, TICK_MS = 500, RETRY_MS = 5000 };
+
+struct network;
+struct follower;
+struct submission;
+
+/* Somebody who waits for an outcome. Exactly one call each, then it is forgotten. */
+struct waiter {
+	struct waiter *next;
+	void (*done)(void *arg, struct network *net, int code, const char *reason); /* net NULL: gone */
+	void *arg;
+};
+
+struct network {
+	uint32_t id, generation;
+	char *owner, *name, *full; /* full: owner/name */
+	enum net_state state;      /* as stored: PLANNED, COMMITTING, ACTIVE, RELEASING */
+	char *reason;              /* why it is degraded, or NULL; not stored */
+	uint64_t submitted_ms, changed_ms, expires_ms; /* wall clock; 0: never */
+	struct request request;
+	struct embedding embedding;
+	double cost, bound, revenue, solve_seconds; /* bound < 0: not known */
+	char solver[32], status[16];
+	struct plan plan;
+
+	/* not stored */
+	struct part { /* beside plan.nodes */
+		uint64_t digest;
+		bool synced;   /* its agent has confirmed exactly this */
+		bool ensuring; /* it was told and has not answered */
+		int64_t retry_ms;
+		char *why;     /* it answered with this */
+	} *parts;
+	struct txn *txn;
+	bool degraded;
+	int64_t give_up_ms; /* PLANNED after a restart: until when its agents are awaited; 0: not waiting */
+	struct waiter *accepted, *active, *gone;
+	struct net_load load;
+};
+
+struct agent { /* one per substrate node */
+	uint32_t snode;
+	bool connected, seen, doomed;
+	struct peer peer;
+	int64_t heard_ms;
+	struct node_probe probe;
+	struct hash *commands; /* sequence → struct command */
+	struct load_report report; /* the last one's own figures; its lists are empty */
+	bool has_report;
+};
+
+struct vned {
+	struct loop *loop;
+	struct vned_config config;
+	struct substrate substrate; /* as declared */
+	struct substrate usable;    /* kinds reduced to what agents can do */
+	struct identity self;
+	struct allow_list *allow;
+	struct wire *wire;
+	struct store *store;
+	uint64_t term;
+	uint32_t next_net, next_vni;
+	struct hash *by_id, *by_name, *vnis; /* vnis: in use */
+	struct network **networks;           /* in order of submission */
+	size_t n_networks;
+	struct residual left;
+	struct agent *agents;
+	struct solve_pool *pool;
+	struct events *events;
+	struct monitor *monitor;
+	struct metrics *metrics;
+	struct follower *followers;
+	struct execs *execs;
+	struct submission *submissions;
+	struct loop_source *tick, *doom;
+	int64_t started_ms, refused_ms;
+	int exit_code;
+	void (*ready)(struct vned *v);
+	struct {
+		uint64_t accepted, rejected, failed, released, messages, refused_peers;
+		double solve_seconds;
+		uint64_t solves;
+	} counters;
+};
+
+/* networks.c: the table. */
+void networks_init(struct vned *v);
+void networks_done(struct vned *v);
+struct network *network_new(const char *owner, const struct request *r, struct err *err);
+void network_free(struct network *net);
+int networks_add(struct vned *v, struct network *net, struct err *err) VNE_MUST; /* takes capacity and VNIs; owns it then */
+void networks_remove(struct vned *v, struct network *net);                       /* gives back and frees */
+struct network *networks_find(const struct vned *v, uint32_t id);
+/* "owner/name" or "name" where that is unique among those that `peer` may see. -ENOENT, -ENOTUNIQ. */
+int networks_resolve(const struct vned *v, const struct peer *peer, const char *name, struct network **ret, struct err *err) VNE_MUST;
+bool network_visible(const struct peer *peer, const struct network *net);
+uint32_t networks_take_id(struct vned *v);
+struct vni_pool networks_vni_pool(struct vned *v);
+size_t network_part(const struct network *net, uint32_t snode); /* SIZE_MAX: it has none there */
+void network_make_parts(struct network *net); /* after plan is set */
+bool network_committed(const struct network *net); /* its plan is what should be */
+
+/* record.c: a network as bytes for the store. */
+void network_pack(const struct network *net, const struct substrate *s, struct buf *out);
+int network_unpack(const void *data, size_t len, const struct substrate *s, struct network **ret, struct err *err) VNE_MUST;
+
+/* flow.c: a network's life, through store and transaction. */
+int flow_accept(struct vned *v, struct network *net, struct err *err) VNE_MUST; /* PLANNED into the store, then on by itself; takes net, frees it on failure */
+void flow_release(struct vned *v, struct network *net, const char *why);
+void flow_event(struct vned *v, struct network *net, const struct txn_event *event);
+void flow_tick(struct vned *v);
+int flow_load(struct vned *v, struct err *err) VNE_MUST; /* at start: what the store holds */
+void flow_agent_changed(struct vned *v, struct agent *agent); /* came or went */
+void flow_fatal(struct vned *v, const char *what, const char *reason);
+void waiter_add(struct waiter **list, void (*done)(void *, struct network *, int, const char *), void *arg);
+
+/* agents.c */
+int agents_init(struct vned *v, struct err *err) VNE_MUST;
+void agents_done(struct vned *v);
+void agents_message(struct vned *v, const struct peer *peer, struct message *m);
+void agents_tick(struct vned *v);
+enum command_kind { COMMAND_PREPARE, COMMAND_COMMIT, COMMAND_ABORT, COMMAND_ENSURE };
+/* Sends a command about part `part` of net; a peer that cannot be reached is taken for lost, later. */
+void agents_command(struct vned *v, struct network *net, size_t part, enum command_kind kind);
+bool agents_reachable(const struct vned *v, uint32_t snode);
+struct agent *agents_of_peer(struct vned *v, const struct peer *peer); /* NULL: not the connection in force */
+uint32_t agents_underlay_mtu(void *vned, uint32_t snode, uint32_t slink);
+void agents_names_down(const struct vned *v, struct buf *out); /* names, separated by ", " */
+
+/* submit.c */
+void submit_begin(struct vned *v, const struct peer *peer, struct message *m, bool dry);
+void submit_done(struct vned *v);
+void submit_residual(struct vned *v, const struct residual *left, struct residual *ret); /* what a solver may use */
+
+/* api.c: everything a client may ask. */
+void api_message(struct vned *v, const struct peer *peer, struct message *m);
+void api_reply(struct vned *v, const struct peer *peer, uint64_t reply_to, int code, const char *text);
+void api_send(struct vned *v, const struct peer *peer, struct message *m); /* frees its content */
+void api_event(void *vned, const struct event_view *event); /* to those who follow */
+void api_done(struct vned *v);
+
+/* exec.c: relays between a client and an agent. */
+void exec_client_message(struct vned *v, const struct peer *peer, struct message *m);
+void exec_agent_message(struct vned *v, struct agent *agent, struct message *m);
+void exec_agent_lost(struct vned *v, struct agent *agent);
+void exec_done(struct vned *v);
+
+/* views.c: what is shown. The caller frees with the x_done of model/view.h. */
+void view_network(const struct vned *v, const struct network *net, bool detailed, struct network_view *ret);
+void view_request(const struct vned *v, const char *owner, const struct request *r, const struct embedding *e,
+                  const struct solution *s, struct network_view *ret); /* planned or rejected, not in the table */
+void view_node(const struct vned *v, uint32_t snode, struct node_view *ret);
+void view_slink(const struct vned *v, uint32_t slink, struct slink_view *ret);
+enum net_state network_shown_state(const struct network *net);
+
+/* metrics.c: /metrics and /healthz. */
+int metrics_open(struct vned *v, const char *where, struct err *err) VNE_MUST;
+void metrics_close(struct vned *v);
+void metrics_text(const struct vned *v, struct buf *out);
+
+/* coordinator.c: puts it together, and registers every socket and timer. Opening goes on in the loop: the
+ * term is made durable before the first connection is taken; then `ready` is called. */
+int vned_open(struct vned *v, struct loop *loop, struct vned_config *config, void (*ready)(struct vned *v), struct err *err) VNE_MUST;
+void vned_close(struct vned *v); /* also after a failed vned_open; networks are not touched */
+void vned_reload_keys(struct vned *v);
+
+/* notify.c: tells whoever supervises us ("READY=1"), where NOTIFY_SOCKET says so. */
+void notify_supervisor(const char *state);
