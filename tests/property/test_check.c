@@ -173,9 +173,22 @@ static bool fine(const struct naive *c)
 
 /* ---- tampering -------------------------------------------------------------------------- */
 
+/* There, back, and there again: joined and with the right ends, but not simple. */
+static void pace(struct path *p)
+{
+	if (!p->n)
+		return;
+	p->links = mem_grow(p->links, p->n + 2, sizeof(*p->links));
+	p->links[p->n] = p->links[p->n + 1] = p->links[p->n - 1];
+	p->n += 2;
+}
+
 static void tamper_path(struct path *p, uint32_t n_links)
 {
-	switch (pick(5)) {
+	switch (pick(6)) {
+	case 4:
+		pace(p);
+		break;
 	case 0:
 		p->bw_kbps += pick(3) - 1;
 		break;
@@ -198,10 +211,20 @@ static void tamper_path(struct path *p, uint32_t n_links)
 
 static void tamper_link(const struct substrate *s, struct vlink *l, struct vlink_map *m)
 {
-	switch (pick(5)) {
+	switch (pick(7)) {
 	case 0:
 		if (m->n_paths)
 			free(m->paths[--m->n_paths].links);
+		break;
+	case 3: /* no other way than the primary's */
+		if (!m->backup.n || !m->n_paths)
+			break;
+		free(m->backup.links);
+		m->backup = m->paths[0];
+		m->backup.links = mem_dup(m->paths[0].links, m->paths[0].n * sizeof(*m->paths[0].links));
+		break;
+	case 4:
+		m->backup.bw_kbps -= pick(2);
 		break;
 	case 1:
 		tamper_path(&m->backup, (uint32_t)s->n_links);
