@@ -53,7 +53,8 @@ void residual_give(struct residual *left, const struct request *r, const struct 
 /* Accepts or refuses an embedding of r onto what is left of s by every rule of formats.md,
  * "Embedding, exactly"; -EINVAL with the first rule broken and where. Indices out of range are
  * found before they are used, so it may be handed anything. Independent of every solver.
- * O(nodes + total length of paths), plus O(risks) for protected links. */
+ * O(substrate + request + total length of paths), plus O(risks) for protected links, and for best-effort
+ * ones a search of the substrate whenever the first endpoint's host is another than the one before. */
 int embedding_check(const struct substrate *s, const struct residual *left, const struct request *r,
                     const struct embedding *e, struct err *err) VNE_MUST;
 

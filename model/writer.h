@@ -44,7 +44,8 @@ void write_quantity(struct writer *w, const char *key, const char *title, double
 void write_line(struct writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* A solver's answer as the fixed JSON of formats.md, an entry of `results`: call it where an
- * element of a list, or the root, may stand. Text: a line of summary, and tables of routers and links. */
+ * element of a list, or the root, may stand. Its embedding has passed embedding_check. Text: a line of
+ * summary, and tables of routers and links. */
 struct substrate;
 struct request;
 struct solution;
