@@ -97,6 +97,18 @@ bool cgroup_has_memory(void)
 	return hierarchy.root[MEMORY][0];
 }
 
+bool cgroup_usable(void)
+{
+	char path[256];
+	if (!cgroup_has_cpu())
+		return false;
+	snprintf(path, sizeof(path), "%s/vne-probe-%d", hierarchy.root[CPU], (int)getpid());
+	if (mkdir(path, 0755) < 0)
+		return false;
+	(void)rmdir(path);
+	return true;
+}
+
 /* Visits each mounted hierarchy once (two controllers may share one). */
 static bool first_mount(int c)
 {

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Reads the agent's configuration by a table; see config.h. */
+#include "vnagent/config.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "model/units.h"
+
+enum { UNDERLAY_MAX = 4096, CGROUP_NAME_MAX = 63 };
+
+static const struct yaml_key underlay_keys[] = {
+	{ "device", yaml_read_string, offsetof(struct agent_underlay, device), true, NULL, "the name of a network device" },
+	{ "bandwidth", yaml_read_bandwidth, offsetof(struct agent_underlay, bw_kbps), true, NULL, NULL },
+	{ 0 },
+};
+
+static void read_underlay(const struct yaml_node *node, void *into, const struct yaml_key *key, struct yaml_errors *errors)
+{
+	struct agent_config *c = into;
+	if (node->type != YAML_SEQUENCE || node->n > UNDERLAY_MAX) {
+		yaml_error(errors, node->mark, "underlay is not as it should be; expected %s", key->expected);
+		return;
+	}
+	c->underlay = mem_array(node->n + 1, sizeof(*c->underlay));
+	for (const struct yaml_node *item = node->first; item; item = item->next) {
+		struct agent_underlay *u = &c->underlay[c->n_underlay++];
+		yaml_read_mapping(item, underlay_keys, u, NULL, errors);
+		if (u->device && (!*u->device || strlen(u->device) >= IFNAMSIZ))
+			yaml_error(errors, item->mark, "no device can be called \"%s\"; expected 1 to 15 bytes", u->device);
+		const struct yaml_node *bandwidth = item->type == YAML_MAPPING ? yaml_get(item, "bandwidth") : NULL;
+		if (bandwidth && bandwidth->type == YAML_SCALAR && u->bw_kbps == 0)
+			yaml_error(errors, bandwidth->mark, "a device without bandwidth carries nothing; expected more than 0");
+	}
+}
+
+#define KEY(key, reader, required, expected) \
+	{ #key, reader, offsetof(struct agent_config, key), required, NULL, expected }
+static const struct yaml_key keys[] = {
+	{ "kind", yaml_read_ignore, 0, true, NULL, "kind: vnagent" },
+	KEY(server, yaml_read_string, true, "where vned listens, such as tcp://192.0.2.10:7410"),
+	KEY(server_key, yaml_read_string, true, "the file with vned's public key"),
+	KEY(key, yaml_read_string, true, "the file of the agent's key"),
+	KEY(state, yaml_read_string, false, "a directory for plans, kept until reboot"),
+	KEY(cgroup, yaml_read_name, false, "the name of the control group that routers live under"),
+	KEY(routers, yaml_read_names, false, "a list of router kinds"),
+	{ "underlay", read_underlay, 0, false, NULL, "a list of {device, bandwidth}" },
+	{ 0 },
+};
+
+static void beside(const char *file, char **path)
+{
+	const char *slash = strrchr(file, '/');
+	if (!*path || (*path)[0] == '/' || !slash)
+		return;
+	char *full = mem_printf("%.*s/%s", (int)(slash - file), file, *path);
+	free(*path);
+	*path = full;
+}
+
+static void parse(const char *text, size_t len, struct yaml_errors *errors, struct agent_config *c)
+{
+	struct yaml_doc **docs;
+	size_t n;
+	yaml_parse(text, len, errors, &docs, &n);
+	if (n != 1 && errors->n == 0)
+		yaml_error(errors, (struct yaml_mark){ 1, 1 }, "%zu documents; expected one, kind: vnagent", n);
+	const char *kind = n == 1 && errors->n == 0 ? yaml_kind(docs[0], "vnagent", errors) : NULL;
+	if (kind && strcmp(kind, "vnagent"))
+		yaml_error(errors, yaml_get(yaml_root(docs[0]), "kind")->mark, "kind %s; expected vnagent", kind);
+	else if (kind)
+		yaml_read_mapping(yaml_root(docs[0]), keys, c, NULL, errors);
+	yaml_free_docs(docs, n);
+}
+
+int agent_config_load(const char *path, struct yaml_errors *errors, struct agent_config *ret, struct err *err)
+{
+	char *text;
+	size_t len;
+	int code = yaml_load_file(path, &text, &len, err);
+	if (code)
+		return code;
+	struct agent_config c = { 0 };
+	errors->file = path;
+	parse(text, len, errors, &c);
+	free(text);
+	if (errors->n) {
+		agent_config_done(&c);
+		return err_set(err, -EINVAL, "%s: %zu error%s", path, errors->n, errors->n > 1 ? "s" : "");
+	}
+	if (!c.state)
+		c.state = mem_str("/run/vnagent");
+	if (!c.cgroup)
+		c.cgroup = mem_str("vne");
+	char **paths[] = { &c.server_key, &c.key, &c.state };
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+		beside(path, paths[i]);
+	if (strlen(c.cgroup) > CGROUP_NAME_MAX)
+		c.cgroup[CGROUP_NAME_MAX] = 0;
+	*ret = c;
+	return 0;
+}
+
+void agent_config_done(struct agent_config *c)
+{
+	free(c->server);
+	free(c->server_key);
+	free(c->key);
+	free(c->state);
+	free(c->cgroup);
+	yaml_names_done(&c->routers);
+	for (size_t i = 0; i < c->n_underlay; i++)
+		free(c->underlay[i].device);
+	free(c->underlay);
+	*c = (struct agent_config){ 0 };
+}

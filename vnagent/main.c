@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* vnagent: the agent of one substrate node. Here is everything it listens to. */
+#include <argp.h>
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "vnagent/agent.h"
+#include "vnagent/cgroup.h"
+#include "vnagent/probe.h"
+#include "vnagent/underlay.h"
+
+enum { EXIT_BAD = 2, EXIT_MACHINE = 70, HEARTBEAT_MS = 1000, REPORT_MS = 1000, KINDS_MAX = 8 };
+enum { OPTION_CHECK = 256 };
+
+const char *argp_program_version = "vnagent " VNE_VERSION;
+error_t argp_err_exit_status = EXIT_BAD;
+
+struct arguments {
+	const char *config;
+	bool check, json, verbose;
+};
+
+static const struct argp_option options[] = {
+	{ "config", 'c', "FILE", 0, "the configuration (VNE_CONFIG; /etc/vne/vnagent.yaml without it)", 0 },
+	{ "check", OPTION_CHECK, NULL, 0, "say what this machine can do, and which kernel feature is missing for what", 0 },
+	{ "output", 'o', "text|json", 0, "how --check says it (VNE_OUTPUT)", 0 },
+	{ "verbose", 'v', NULL, 0, "log more (VNE_VERBOSE)", 0 },
+	{ 0 },
+};
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+	struct arguments *a = state->input;
+	switch (key) {
+	case 'c':
+		a->config = arg;
+		return 0;
+	case OPTION_CHECK:
+		a->check = true;
+		return 0;
+	case 'o':
+		if (strcmp(arg, "text") && strcmp(arg, "json"))
+			argp_error(state, "output is %s; expected text or json", arg);
+		a->json = !strcmp(arg, "json");
+		return 0;
+	case 'v':
+		a->verbose = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "%s: no argument is expected", arg);
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static void parse_arguments(int argc, char **argv, struct arguments *a)
+{
+	static const struct argp argp = { options, parse_option, NULL,
+		                          "The agent of a substrate node: builds routers, tunnels and limits of virtual networks.", NULL,
+		                          NULL, NULL };
+	const char *output = getenv("VNE_OUTPUT"), *config = getenv("VNE_CONFIG"), *check = getenv("VNE_CHECK"),
+	           *verbose = getenv("VNE_VERBOSE");
+	*a = (struct arguments){ .config = config && *config ? config : "/etc/vne/vnagent.yaml",
+		                 .check = check && !strcmp(check, "1"), .json = output && !strcmp(output, "json"),
+		                 .verbose = verbose && !strcmp(verbose, "1") };
+	argp_parse(&argp, argc, argv, 0, NULL, a);
+}
+
+/* Routers write their title over our arguments and environment; where those are too short for it we
+ * start once more with a longer environment. */
+static void ensure_title_room(char **argv)
+{
+	static const char pad[] = "................................................................................................"
+				  "................................";
+	size_t room = 0;
+	for (char **at = argv; *at; at++)
+		room += strlen(*at) + 1;
+	for (char **at = environ; *at; at++)
+		room += strlen(*at) + 1;
+	if (room >= sizeof(pad) || getenv("VNE_TITLE_ROOM"))
+		return;
+	if (setenv("VNE_TITLE_ROOM", pad, 1) == 0)
+		execv("/proc/self/exe", argv); /* where that fails the spawner says what is missing */
+}
+
+/* sd_notify(3), which is one datagram. */
+static void notify(const char *what)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	size_t len = path ? strlen(path) : 0;
+	if (!len || len >= sizeof(to.sun_path))
+		return;
+	memcpy(to.sun_path, path, len);
+	if (to.sun_path[0] == '@')
+		to.sun_path[0] = 0;
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	(void)!sendto(fd, what, strlen(what), MSG_NOSIGNAL, (struct sockaddr *)&to, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+	close(fd);
+}
+
+struct timers {
+	struct loop_source *heartbeat, *report;
+};
+
+static void welcome(void *arg, uint32_t heartbeat_ms, uint32_t report_ms)
+{
+	struct timers *t = arg;
+	loop_set_timer(t->heartbeat, heartbeat_ms, heartbeat_ms);
+	loop_set_timer(t->report, report_ms, report_ms);
+}
+
+static void stop(void *arg)
+{
+	loop_stop(arg);
+}
+
+static void underlay_failed(const char *device, const char *why)
+{
+	log_error("underlay %s is not shaped, best effort may disturb promises there: %s", device, why);
+}
+
+static int listen_to_all(struct loop *loop, struct agent *agent, struct timers *t, struct err *err)
+{
+	struct loop_source *source;
+	int code = loop_add_signal(loop, SIGTERM, stop, loop, &source, err);
+	if (!code)
+		code = loop_add_signal(loop, SIGINT, stop, loop, &source, err);
+	if (!code)
+		code = loop_add_timer(loop, HEARTBEAT_MS, HEARTBEAT_MS, agent_heartbeat, agent, &t->heartbeat, err);
+	if (!code)
+		code = loop_add_timer(loop, REPORT_MS, REPORT_MS, agent_report, agent, &t->report, err);
+	agent_on_welcome(agent, welcome, t);
+	if (!code)
+		code = agent_connect(agent, err); /* joins the loop itself; so do the builder and its drivers */
+	return code;
+}
+
+/* What is offered: what the configuration lists, else all that works. */
+static void choose_kinds(const struct agent_config *c, struct node_probe *probe, const char *kinds[KINDS_MAX + 1])
+{
+	size_t n = 0;
+	for (size_t i = 0; i < probe->n_kinds && n < KINDS_MAX; i++) {
+		if (probe->kinds[i].usable)
+			kinds[n++] = probe->kinds[i].kind;
+		else
+			log_warn("routers of kind %s cannot be hosted: %s", probe->kinds[i].kind, probe->kinds[i].why);
+	}
+	kinds[n] = NULL;
+	if (!n)
+		log_warn("no kind of router can be hosted here; see vnagent --check");
+}
+
+static const char *open_cgroup(const struct agent_config *c, const char *const *kinds)
+{
+	struct err err = { 0 };
+	bool real = false;
+	for (; *kinds; kinds++)
+		real |= router_driver_find(*kinds)->ports != ROUTER_PORTS_NONE;
+	if (!real)
+		return "";
+	if (cgroup_open(c->cgroup, &err)) {
+		log_warn("routers run without cpu and memory limits: %s", err.text);
+		return "";
+	}
+	return c->cgroup;
+}
+
+static int run(const struct agent_config *c, struct spawner *spawner, struct node_probe *probe, struct err *err)
+{
+	const char *kinds[KINDS_MAX + 1];
+	struct identity self, server;
+	struct loop *loop = NULL;
+	struct state *state = NULL;
+	struct agent *agent = NULL;
+	struct timers timers = { 0 };
+	int code = identity_load(c->key, &self, err);
+	if (!code && self.role != ROLE_AGENT)
+		code = err_set(err, -EINVAL, "%s: role %s; expected an agent's key", c->key, role_names[self.role]);
+	if (!code)
+		code = identity_load(c->server_key, &server, err);
+	if (!code)
+		code = state_open(c->state, &state, err);
+	if (!code)
+		code = loop_new(&loop, err);
+	if (!code) {
+		choose_kinds(c, probe, kinds);
+		struct agent_options o = { .loop = loop, .config = c, .spawner = spawner, .state = state, .probe = probe, .kinds = kinds,
+			                   .cgroup = open_cgroup(c, kinds), .self = &self, .server_public = server.public };
+		code = agent_new(&o, &agent, err);
+	}
+	if (!code) {
+		(void)underlay_shape(c, underlay_failed);
+		code = listen_to_all(loop, agent, &timers, err);
+	}
+	if (!code) {
+		log_info("node %s, server %s", self.node, c->server);
+		notify("READY=1");
+		code = loop_run(loop, err);
+		notify("STOPPING=1");
+	}
+	agent_free(agent);
+	state_close(state);
+	if (loop)
+		loop_free(loop);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments a;
+	struct agent_config config = { 0 };
+	struct yaml_errors errors = { 0 };
+	struct node_probe probe = { 0 };
+	struct spawner *spawner = NULL;
+	struct err err = { 0 };
+	ensure_title_room(argv);
+	parse_arguments(argc, argv, &a);
+	log_open("vnagent", a.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	signal(SIGPIPE, SIG_IGN);
+	int code = a.check ? 0 : agent_config_load(a.config, &errors, &config, &err);
+	if (code) {
+		fprintf(stderr, "%s", buf_cstr(&errors.text));
+		if (!errors.n)
+			fprintf(stderr, "vnagent: %s\n", err.text);
+		yaml_errors_done(&errors);
+		return EXIT_BAD;
+	}
+	/* Whoever forks does so before the first thread. */
+	const char **wanted = config.routers.n ? mem_array(config.routers.n + 1, sizeof(*wanted)) : NULL;
+	bool fake_only = wanted != NULL;
+	for (size_t i = 0; i < config.routers.n; i++) {
+		wanted[i] = config.routers.v[i];
+		const struct router_driver *d = router_driver_find(wanted[i]);
+		fake_only &= d && d->ports == ROUTER_PORTS_NONE;
+		if (!d && !code)
+			code = err_set(&err, -EINVAL, "%s: there is no router kind %s", a.config, wanted[i]);
+	}
+	if (!code)
+		code = probe_run(wanted, &probe, &err);
+	if (!code && a.check)
+		return probe_print(&probe, a.json);
+	if (!code && !fake_only)
+		code = spawner_start(argc, argv, &spawner, &err);
+	if (!code)
+		code = run(&config, spawner, &probe, &err);
+	if (code)
+		log_error("%s", err.text);
+	spawner_stop(spawner);
+	free(wanted);
+	node_probe_done(&probe);
+	agent_config_done(&config);
+	return code == 0 ? 0 : code == -EINVAL || code == -EACCES || code == -ENOENT ? EXIT_BAD : EXIT_MACHINE;
+}

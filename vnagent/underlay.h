@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The devices that tunnels go out by. */
+#pragma once
+
+#include "base/err.h"
+#include "model/load.h"
+#include "vnagent/config.h"
+
+/* Shapes the listed devices (wire_tc.h). Repeatable: a restart changes nothing. Each failure is told
+ * by `failed`; the others are done. Returns how many failed. */
+size_t underlay_shape(const struct agent_config *c, void (*failed)(const char *device, const char *why));
+/* Takes the shaping away again. */
+void underlay_unshape(const struct agent_config *c);
+/* Adds the MTU behind each address of this node to the probe. */
+void underlay_mtus(struct node_probe *probe);
