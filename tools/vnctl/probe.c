@@ -18,6 +18,9 @@
 #include "base/mem.h"
 #include "model/units.h"
 
+/* Several streams: one alone leaves the link idle whenever it recovers from a loss, and a UDP
+ * sender alone is slowed down by its own socket buffer rather than by the limit. */
+enum { STREAMS = 4 };
 enum { SAMPLE_MS = 200, PORT_FIRST = 5201, OUTPUT_MAX = 65536, EXTRA_S = 20, WORDS_MAX = 24 };
 
 /* Exec ids: 2 × link + 1 the server, 2 × link + 2 the client; each phase has its own range. */
@@ -71,13 +74,15 @@ static void start_server(struct probe *p, size_t i)
 static void start_client(struct probe *p, size_t i)
 {
 	const struct vlink_view *link = p->links[i].link;
-	char port[16], seconds[16], rate[32], address[ADDR_TEXT];
+	char port[16], seconds[16], rate[32], streams[8], address[ADDR_TEXT];
 	snprintf(port, sizeof(port), "%zu", PORT_FIRST + i);
 	snprintf(seconds, sizeof(seconds), "%d", p->seconds);
-	snprintf(rate, sizeof(rate), "%.0fK", link->mbit * 2000);
+	snprintf(rate, sizeof(rate), "%.0fK", link->mbit * 2000 / STREAMS);
+	snprintf(streams, sizeof(streams), "%d", STREAMS);
 	snprintf(address, sizeof(address), "%.*s", (int)strcspn(link->address_b, "/"), link->address_b);
-	char *argv[WORDS_MAX] = { "iperf3", "--client", address, "--port", port, "--time", seconds, "--bidir", "--format", "k" };
-	size_t n = 10;
+	char *argv[WORDS_MAX] = { "iperf3", "--client", address, "--port", port, "--time", seconds, "--bidir", "--format", "k",
+		                  "--parallel", streams };
+	size_t n = 12;
 	if (p->kind == PROBE_UDP) {
 		argv[n++] = "--udp";
 		argv[n++] = "--bitrate";
@@ -88,7 +93,7 @@ static void start_client(struct probe *p, size_t i)
 
 /* ---- the figures --------------------------------------------------------------------------- */
 
-/* The rate in iperf3's summary line of the receiver of a direction: "[  5][TX-C] 0.00-5.00 sec
+/* The rate in iperf3's summary line of the receivers of a direction: "[SUM][TX-C] 0.00-5.00 sec
  * … MBytes 18000 Kbits/sec … receiver"; < 0: there is none. */
 static double receiver_mbit(const char *out, const char *direction)
 {
@@ -98,7 +103,7 @@ static double receiver_mbit(const char *out, const char *direction)
 		size_t n = strcspn(line, "\n");
 		mem_auto char *copy = mem_strn(line, n);
 		char *unit = strstr(copy, " Kbits/sec");
-		if (!unit || !strstr(copy, direction) || !strstr(copy, "receiver"))
+		if (!unit || !strstr(copy, direction) || !strstr(copy, "SUM") || !strstr(copy, "receiver"))
 			continue;
 		*unit = 0;
 		char *number = strrchr(copy, ' ');
