@@ -271,7 +271,7 @@ static void hello(struct vned *v, const struct peer *peer, struct message *m)
 		return;
 	}
 	struct agent *a = &v->agents[i];
-	if (a->connected)
+	if (a->connected && !peer_same(&a->peer, peer))
 		agent_lost(v, a, "it has connected anew");
 	a->peer = *peer;
 	a->connected = a->seen = true;
@@ -376,7 +376,7 @@ void agents_message(struct vned *v, const struct peer *peer, struct message *m)
 	struct agent *a = agents_of_peer(v, peer);
 	if (!a) {
 		/* before its hello, after it was given up, or replaced: it has to begin again */
-		if (m->type == MSG_HEARTBEAT || m->type == MSG_REPORT)
+		if (m->type == MSG_HEARTBEAT)
 			api_reply(v, peer, m->sequence, 3, "say hello first: this connection was given up");
 		return;
 	}
