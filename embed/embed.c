@@ -24,7 +24,7 @@ static int solve_heuristic(const struct substrate *s, const struct residual *lef
 /* The reference: GLPK with a heuristic's answer in hand. */
 static void run_mip(struct search *s)
 {
-	heuristic_run(s, s->work_limit / 4 < HEURISTIC_ARCS ? s->work_limit / 4 : HEURISTIC_ARCS);
+	heuristic_run(s, s->work_limit / 16 < HEURISTIC_ARCS ? s->work_limit / 16 : HEURISTIC_ARCS);
 	if (!search_over(s))
 		mip_run(s);
 }

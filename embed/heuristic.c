@@ -387,7 +387,7 @@ void heuristic_run(struct search *s, uint64_t max_arcs)
 			search_exclude(s, "heuristic", &why);
 			return;
 		}
-		search_raise_bound(s, s->problem.bound);
+		search_raise_bound(s, s->problem.bound, "heuristic");
 	}
 	if (max_arcs < s->work_limit - s->work)
 		s->work_limit = s->work + max_arcs;

@@ -429,7 +429,7 @@ static bool mip_step(void *arg, const double *x, double bound, int64_t iteration
 	}
 	/* GLPK's arithmetic is to within some 1e-9 of the truth. */
 	if (isfinite(bound))
-		search_raise_bound(s, floor(bound * m->unit * (1 - 1e-9) - 1e-6 * m->unit));
+		search_raise_bound(s, floor(bound * m->unit * (1 - 1e-9) - 1e-6 * m->unit), "mip");
 	return search_spend(s, work) && !search_over(s);
 }
 
@@ -439,7 +439,7 @@ static void conclude(struct mip *m, double optimum)
 	struct search *s = m->search;
 	double value = optimum * m->unit, slack = 1e-7 * (fabs(value) + m->unit);
 
-	search_raise_bound(s, s->objective <= value + slack ? s->objective : floor(value - slack));
+	search_raise_bound(s, s->objective <= value + slack ? s->objective : floor(value - slack), "mip");
 }
 
 static void mip_free(struct mip *m)
@@ -496,7 +496,7 @@ void mip_run(struct search *s)
 		search_exclude(s, "mip", &why);
 		return;
 	}
-	search_raise_bound(s, s->problem.bound);
+	search_raise_bound(s, s->problem.bound, "mip");
 	if (s->problem.r->n_links * s->problem.s->n_links > PAIRS_MAX) {
 		err_set(&s->fault, -E2BIG, "too large for the node-link formulation: %zu virtual and %zu substrate links",
 		        s->problem.r->n_links, s->problem.s->n_links);

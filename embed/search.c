@@ -66,7 +66,7 @@ void search_offer(struct search *s, const struct embedding *e, const char *name)
 	search_progress(s);
 }
 
-void search_raise_bound(struct search *s, double bound)
+void search_raise_bound(struct search *s, double bound, const char *name)
 {
 	if (bound > s->objective)
 		bound = s->objective;
@@ -74,7 +74,10 @@ void search_raise_bound(struct search *s, double bound)
 		return;
 	s->bound = bound;
 	if (s->best.has_embedding) {
-		s->best.status = s->objective <= s->bound ? SOLVE_OPTIMAL : SOLVE_FEASIBLE;
+		if (s->objective <= s->bound) {
+			s->best.status = SOLVE_OPTIMAL;
+			snprintf(s->best.solver, sizeof(s->best.solver), "%s", name);
+		}
 		search_progress(s);
 	}
 }

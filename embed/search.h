@@ -36,7 +36,8 @@ bool search_spend(struct search *s, uint64_t arcs);
 double search_seconds_left(const struct search *s);
 /* An embedding of the solver `name`; copied if it is the best so far and passes the checker. *e is not kept. */
 void search_offer(struct search *s, const struct embedding *e, const char *name);
-void search_raise_bound(struct search *s, double bound);
+/* A bound that the solver `name` has proven. */
+void search_raise_bound(struct search *s, double bound, const char *name);
 /* Proven: nothing fits. The reason is for people. */
 void search_exclude(struct search *s, const char *name, const struct err *why);
 /* Whether there is nothing more to find: best equals bound, excluded, or stopped. */
