@@ -53,7 +53,7 @@ int client_ask(struct client *c, struct message *m, int64_t timeout_us,
 int client_run(struct client *c, int64_t timeout_us);
 void client_end(struct client *c, int code);
 
-/* commands.c, audit.c, exec.c, events.c: each takes its own words; returns the exit code. */
+/* commands.c, audit.c, exec.c, keys.c: each takes its own words; returns the exit code. */
 int command_submit(const struct settings *s, int argc, char **argv);
 int command_plan(const struct settings *s, int argc, char **argv);
 int command_release(const struct settings *s, int argc, char **argv);
@@ -64,6 +64,7 @@ int command_links(const struct settings *s, int argc, char **argv);
 int command_events(const struct settings *s, int argc, char **argv);
 int command_audit(const struct settings *s, int argc, char **argv);
 int command_exec(const struct settings *s, int argc, char **argv);
+int command_keys(const struct settings *s, int argc, char **argv);
 
 int print_result(const struct settings *s, struct writer *w); /* finishes w onto stdout; 0 or 70 */
 

@@ -23,17 +23,19 @@ static const struct command {
 	const char *name, *words, *about;
 	int (*run)(const struct settings *s, int argc, char **argv);
 	unsigned takes;
+	bool local; /* needs no vned */
 } commands[] = {
-	{ "submit", "FILE [--wait accepted|active] [--timeout 30s]", "build what the file asks for", command_submit, TAKES_WAIT },
-	{ "plan", "FILE", "what would happen; changes nothing", command_plan, 0 },
-	{ "release", "NAME", "take a network away", command_release, 0 },
-	{ "list", "", "all networks", command_list, 0 },
-	{ "show", "NAME", "one network: routers, links, loads, a map", command_show, 0 },
-	{ "nodes", "", "the substrate's nodes and their load", command_nodes, 0 },
-	{ "links", "", "the substrate's links and what they carry", command_links, 0 },
-	{ "events", "[--follow]", "what happened", command_events, TAKES_FOLLOW },
-	{ "audit", "[NAME] [--probe]", "what was promised beside what is delivered", command_audit, TAKES_PROBE },
-	{ "exec", "NAME ROUTER -- COMMAND ...", "run a command inside a router; its exit code", command_exec, 0 },
+	{ "submit", "FILE [--wait accepted|active] [--timeout 30s]", "build what the file asks for", command_submit, TAKES_WAIT, false },
+	{ "plan", "FILE", "what would happen; changes nothing", command_plan, 0, false },
+	{ "release", "NAME", "take a network away", command_release, 0, false },
+	{ "list", "", "all networks", command_list, 0, false },
+	{ "show", "NAME", "one network: routers, links, loads, a map", command_show, 0, false },
+	{ "nodes", "", "the substrate's nodes and their load", command_nodes, 0, false },
+	{ "links", "", "the substrate's links and what they carry", command_links, 0, false },
+	{ "events", "[--follow]", "what happened", command_events, TAKES_FOLLOW, false },
+	{ "audit", "[NAME] [--probe]", "what was promised beside what is delivered", command_audit, TAKES_PROBE, false },
+	{ "exec", "NAME ROUTER -- COMMAND ...", "run a command inside a router; its exit code", command_exec, 0, false },
+	{ "keys", "new NAME ROLE [NODE]", "make NAME.key and NAME.pub here", command_keys, 0, true },
 };
 
 const char *argp_program_version = "vnctl " VNE_VERSION;
@@ -178,7 +180,7 @@ int main(int argc, char **argv)
 			code = 2;
 			break;
 		}
-		code = settings_complete(&a.settings);
+		code = commands[i].local ? 0 : settings_complete(&a.settings);
 		code = code ? code : commands[i].run(&a.settings, a.n_rest, a.rest);
 	}
 	if (code < 0)
