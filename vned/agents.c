@@ -301,12 +301,25 @@ static void ensured(struct vned *v, struct network *net, size_t part, const stru
 	p->why = p->synced ? NULL : mem_str(m->u.reply.text[0] ? m->u.reply.text : strerror(-m->u.reply.code));
 }
 
+/* It has obeyed a command of a connection that was given up meanwhile (it slept, and found the
+ * command in its socket when it woke): what stands there now is none of what it said on arrival. */
+static void answered_late(struct vned *v, struct agent *a, const struct message *m)
+{
+	struct held_net held = { .net = m->net, .generation = m->generation };
+	struct network *net = networks_find(v, m->net);
+	if (!m->net || !a->connected || (net && net->txn))
+		return;
+	reconcile_held(v, a, &held);
+	reconcile_missing(v, a);
+}
+
 static void done(struct vned *v, struct agent *a, const struct message *m)
 {
 	static const enum txn_step_kind steps[] = { TXN_STEP_PREPARE, TXN_STEP_COMMIT, TXN_STEP_ABORT, TXN_STEP_COMMIT };
 	struct command *c = hash_del_u64(a->commands, m->reply_to);
 	if (!c) {
 		log_warn("agent of %s: answers what was not asked (%llu)", node_name(v, a), (unsigned long long)m->reply_to);
+		answered_late(v, a, m);
 		return;
 	}
 	struct command command = *c;
