@@ -27,6 +27,13 @@ int wire_set_bytes(void *zmq, int option, const void *value, size_t len, const c
 	return zmq_setsockopt(zmq, option, value, len) < 0 ? wire_zmq_error(err, name) : 0;
 }
 
+/* IPv6 sockets only where the address may be one: an IPv4 address works without IPv6 in the kernel. */
+int wire_set_family(void *zmq, const char *address, struct err *err)
+{
+	const char *host = strncmp(address, "tcp://", 6) == 0 ? address + 6 : address;
+	return wire_set_int(zmq, ZMQ_IPV6, host[strspn(host, "0123456789.")] != ':', "ipv6", err);
+}
+
 int wire_socket_options(struct wire_socket *s, struct err *err)
 {
 	static const struct {
@@ -34,7 +41,6 @@ int wire_socket_options(struct wire_socket *s, struct err *err)
 		const char *name;
 	} options[] = {
 		{ ZMQ_LINGER, 0, "linger" },
-		{ ZMQ_IPV6, 1, "ipv6" },
 		{ ZMQ_SNDHWM, 1000, "send queue" },
 		{ ZMQ_RCVHWM, 1000, "receive queue" },
 		{ ZMQ_HANDSHAKE_IVL, 10000, "handshake limit" },

@@ -64,6 +64,8 @@ static int client_options(struct wire *wire, struct err *err)
 	void *zmq = wire->main.zmq;
 	int r = wire_socket_options(&wire->main, err);
 	if (r == 0)
+		r = wire_set_family(zmq, wire->address, err);
+	if (r == 0)
 		r = wire_set_int(zmq, ZMQ_RECONNECT_IVL, -1, "reconnecting", err);
 	if (r == 0)
 		r = wire_set_bytes(zmq, ZMQ_CURVE_SERVERKEY, wire->server_public, 32, "server key", err);

@@ -53,6 +53,7 @@ void wire_socket_close(struct wire_socket *s, int linger_ms);
 bool wire_socket_readable(struct wire_socket *s);
 /* Options that both ends have in common, CURVE left out. */
 int wire_socket_options(struct wire_socket *s, struct err *err) VNE_MUST;
+int wire_set_family(void *zmq, const char *address, struct err *err) VNE_MUST;
 int wire_set_int(void *zmq, int option, int value, const char *name, struct err *err) VNE_MUST;
 int wire_set_bytes(void *zmq, int option, const void *value, size_t len, const char *name, struct err *err) VNE_MUST;
 int wire_zmq_error(struct err *err, const char *what); /* from errno of libzmq */

@@ -24,8 +24,8 @@ static bool identify(struct wire *wire, zmq_msg_t *msg, struct peer *peer)
 {
 	const char *key = zmq_msg_gets(msg, "User-Id"), *address = zmq_msg_gets(msg, "Peer-Address");
 	uint8_t public[32];
-	if (address)
-		strncpy(peer->address, address, sizeof(peer->address) - 1);
+	if (address) /* an IPv4 address on an IPv6 socket is shown as what it is */
+		strncpy(peer->address, strncmp(address, "::ffff:", 7) == 0 ? address + 7 : address, sizeof(peer->address) - 1);
 	const struct identity *id = key && wire_unhex(key, public, sizeof(public)) ?
 	                                    allow_list_find(wire->server.allow, public) : NULL;
 	if (!id)
@@ -170,7 +170,9 @@ static int bind_all(struct wire *wire, const char *const *listen, struct err *er
 	if (!listen[0])
 		return err_set(err, -EINVAL, "no address to listen at");
 	for (; *listen; listen++) {
-		int r = 0;
+		int r = wire_set_family(wire->main.zmq, *listen, err);
+		if (r < 0)
+			return r;
 		if (strncmp(*listen, "tcp://fd:", 9) == 0)
 			r = bind_fd(wire, *listen + 9, err);
 		else if (strncmp(*listen, "tcp://", 6) != 0)

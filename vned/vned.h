@@ -23,7 +23,7 @@
 #include "vned/store.h"
 #include "vned/txn.h"
 
-enum { REPORT_MS = 1000, NETWORKS_MAX = 100000, TICK_MS = 500, RETRY_MS = 5000 };
+enum { REPORT_MS = 1000, NETWORKS_MAX = 100000, TICK_MS = 200, RETRY_MS = 5000 };
 
 struct network;
 struct follower;

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The coordinator from a client's and from an agent's side: accepted, refused, aborted, released,
+ * lost and found again, killed and restarted. */
+#include "tests/help_vned.h"
+
+static void test_submit_and_release(void **state)
+{
+	struct world *w = *state;
+	if (submit(w, world_pair) != 0)
+		fail_msg("%d: %s", w->code, w->text);
+	assert_int_equal(w->answer.type, MSG_NETWORKS);
+	assert_int_equal(w->answer.u.networks.n, 1);
+	const struct network_view *v = &w->answer.u.networks.v[0];
+	assert_string_equal(v->owner, "alice");
+	assert_int_equal(v->state, NET_ACTIVE);
+	assert_string_equal(v->routers[0].node, "n0");
+	assert_string_equal(v->routers[1].node, "n1");
+	assert_string_equal(v->links[0].paths[0].via, "n0 n1");
+	assert_true(v->links[0].mbit == 10);
+	assert_int_equal(w->fakes[0].n_nets, 1);
+	assert_true(w->fakes[0].nets[0].committed);
+	assert_int_equal(w->fakes[2].n_nets, 0);
+	assert_int_equal(w->v.left.node[0][RES_CPU_MILLI], 3000);
+
+	assert_int_equal(submit(w, world_pair), 1); /* the name is taken */
+	assert_non_null(strstr(w->text, "exists already"));
+	assert_int_equal(w->answer.u.networks.v[0].state, NET_REJECTED);
+
+	assert_int_equal(release(w, "pair"), 0);
+	assert_int_equal(w->fakes[0].n_nets + w->fakes[1].n_nets, 0);
+	assert_int_equal(w->v.left.node[0][RES_CPU_MILLI], 4000);
+	assert_int_equal(w->v.left.link_kbps[0], 100000);
+	assert_int_equal(release(w, "pair"), 1);
+}
+
+static void test_plan_changes_nothing(void **state)
+{
+	struct world *w = *state;
+	struct message m = submission(world_pair, MSG_PLAN);
+	assert_int_equal(ask(w, &m), 0);
+	assert_int_equal(w->answer.u.networks.v[0].state, NET_PLANNED);
+	assert_string_equal(w->answer.u.networks.v[0].routers[0].node, "n0");
+	assert_int_equal(w->v.n_networks, 0);
+	assert_int_equal(w->v.next_net, 1);
+	assert_int_equal(w->fakes[0].n_nets, 0);
+}
+
+static void test_refused(void **state)
+{
+	struct world *w = *state;
+	assert_int_equal(submit(w, "kind: network\nname: big\nnodes:\n  - {name: r1, cpu: 64}\n"), 1);
+	assert_non_null(strstr(w->text, "64"));
+	assert_int_equal(w->answer.u.networks.v[0].state, NET_REJECTED);
+	assert_int_equal(submit(w, "kind: network\nname: bad\nnodes:\n  - {name: r1, cpus: 1}\n"), 2);
+	assert_non_null(strstr(w->text, "r.yaml:4:"));
+	assert_int_equal(w->v.n_networks, 0);
+}
+
+static void test_several_documents(void **state)
+{
+	struct world *w = *state;
+	static const char text[] =
+		"kind: network\nname: one\nnodes:\n  - {name: a, cpu: 3, place: {on: [n0]}}\n---\n"
+		"kind: network\nname: two\nnodes:\n  - {name: a, cpu: 3, place: {on: [n0]}}\n---\n"
+		"kind: network\nname: three\nnodes:\n  - {name: a, cpu: 1, place: {on: [n0]}}\n";
+	assert_int_equal(submit(w, text), 1);
+	assert_int_equal(w->answer.u.networks.n, 3);
+	assert_int_equal(w->answer.u.networks.v[0].state, NET_ACTIVE);
+	assert_int_equal(w->answer.u.networks.v[1].state, NET_REJECTED);
+	assert_int_equal(w->answer.u.networks.v[2].state, NET_ACTIVE);
+	assert_int_equal(w->v.n_networks, 2);
+}
+
+static void test_prepare_refused(void **state)
+{
+	struct world *w = *state;
+	w->fakes[1].mode = FAKE_REFUSES_PREPARE;
+	assert_int_equal(submit(w, world_pair), 70);
+	assert_non_null(strstr(w->text, "node n1: no room here"));
+	assert_int_equal(w->answer.u.networks.v[0].state, NET_FAILED);
+	assert_int_equal(w->fakes[0].n_nets, 0);
+	assert_int_equal(w->fakes[0].aborts, 1);
+	assert_int_equal(w->fakes[0].commits, 0);
+	assert_int_equal(w->v.n_networks, 0);
+	assert_int_equal(w->v.left.node[0][RES_CPU_MILLI], 4000);
+	w->fakes[1].mode = FAKE_OBEYS;
+	assert_int_equal(submit(w, world_pair), 0);
+}
+
+static void test_prepare_silent(void **state)
+{
+	struct world *w = *state;
+	w->fakes[1].mode = FAKE_SILENT; /* it beats, but does not answer */
+	assert_int_equal(submit(w, world_pair), 3);
+	assert_non_null(strstr(w->text, "node n1 did not prepare within 2 s"));
+	assert_int_equal(w->fakes[0].n_nets, 0);
+	w->fakes[1].mode = FAKE_OBEYS;
+}
+
+static bool n1_lost(struct world *w) { return !w->v.agents[1].connected; }
+static bool n1_back(struct world *w) { return w->v.agents[1].connected; }
+static bool n1_synced(struct world *w)
+{
+	return w->v.n_networks == 1 && w->v.networks[0]->parts[1].synced && !w->v.networks[0]->degraded;
+}
+static bool is_degraded(struct world *w) { return w->v.networks[0]->degraded; }
+
+static void test_prepare_hangs(void **state)
+{
+	struct world *w = *state;
+	w->fakes[1].mode = FAKE_SILENT;
+	w->fakes[1].mute = true; /* as SIGSTOP */
+	struct message m = submission(world_pair, MSG_SUBMIT);
+	assert_int_equal(ask(w, &m), 3);
+	assert_non_null(strstr(w->text, "node n1"));
+	assert_int_equal(w->fakes[0].n_nets, 0);
+	/* without its agent the node is of no use, and the reason says so */
+	assert_true(n1_lost(w));
+	assert_int_equal(submit(w, world_pair), 1);
+	assert_non_null(strstr(w->text, "no agent is connected: n1"));
+	/* it wakes up on the same connection, with what it had begun */
+	fake_get(&w->fakes[1], 1)->prepared = 1;
+	w->fakes[1].mode = FAKE_OBEYS;
+	w->fakes[1].mute = false;
+	assert_true(world_run(w, n1_back, 5000));
+	assert_int_equal(submit(w, world_pair), 0);
+	assert_int_equal(w->fakes[1].n_nets, 1);
+	assert_int_equal(w->fakes[1].nets[0].net, w->v.networks[0]->id);
+}
+
+static void test_agent_restarts(void **state)
+{
+	struct world *w = *state;
+	assert_int_equal(submit(w, world_pair), 0);
+	size_t ensures = w->fakes[1].ensures;
+	fake_stop(&w->fakes[1]);
+	assert_true(world_run(w, is_degraded, 5000));
+	assert_int_equal(shown_state(w, "pair"), NET_DEGRADED);
+	/* back with all it had: nothing is sent, nothing is touched */
+	fake_start(w, 1);
+	assert_true(world_run(w, n1_synced, 5000));
+	assert_int_equal(w->fakes[1].ensures, ensures);
+	assert_int_equal(shown_state(w, "alice/pair"), NET_ACTIVE);
+	/* back with nothing, and with something foreign: repaired, and cleaned */
+	fake_stop(&w->fakes[1]);
+	assert_true(world_run(w, n1_lost, 5000));
+	w->fakes[1].n_nets = 0;
+	fake_get(&w->fakes[1], 999)->committed = true;
+	fake_start(w, 1);
+	assert_true(world_run(w, n1_synced, 5000));
+	assert_int_equal(w->fakes[1].n_nets, 1);
+	assert_int_equal(w->fakes[1].nets[0].net, w->v.networks[0]->id);
+}
+
+static void test_release_without_agent(void **state)
+{
+	struct world *w = *state;
+	assert_int_equal(submit(w, world_pair), 0);
+	fake_stop(&w->fakes[1]);
+	assert_true(world_run(w, n1_lost, 5000));
+	assert_int_equal(release(w, "pair"), 0);
+	assert_int_equal(w->fakes[0].n_nets, 0);
+	assert_int_equal(w->v.n_networks, 0);
+	assert_int_equal(w->fakes[1].n_nets, 1);
+	fake_start(w, 1);
+	assert_true(world_run(w, n1_back, 5000));
+	/* what it still holds goes, before anything new comes */
+	assert_int_equal(submit(w, world_pair), 0);
+	assert_int_equal(w->fakes[1].n_nets, 1);
+	assert_int_equal(w->fakes[1].nets[0].net, w->v.networks[0]->id);
+}
+
+static void test_vned_restarts(void **state)
+{
+	struct world *w = *state;
+	assert_int_equal(submit(w, world_pair), 0);
+	uint64_t term = w->v.term;
+	uint32_t id = w->v.networks[0]->id;
+	size_t ensures = w->fakes[0].ensures + w->fakes[1].ensures;
+	world_close_vned(w);
+	world_open_vned(w);
+	assert_true(w->v.term > term);
+	assert_int_equal(w->v.n_networks, 1);
+	assert_int_equal(w->v.networks[0]->id, id);
+	assert_int_equal(w->v.left.node[0][RES_CPU_MILLI], 3000);
+	assert_true(world_run(w, all_welcome, 10000));
+	assert_true(world_run(w, n1_synced, 5000));
+	assert_int_equal(w->fakes[0].ensures + w->fakes[1].ensures, ensures); /* nothing was touched */
+	assert_true(world_run(w, is_client_up, 5000));
+	assert_int_equal(shown_state(w, "pair"), NET_ACTIVE);
+	assert_int_equal(release(w, "pair"), 0);
+	assert_int_equal(w->fakes[0].n_nets + w->fakes[1].n_nets, 0);
+}
+
+static bool n1_asked(struct world *w) { return w->v.n_networks == 1 && w->v.networks[0]->txn; }
+static bool is_active(struct world *w)
+{
+	return w->v.n_networks == 1 && w->v.networks[0]->state == NET_ACTIVE && !w->v.networks[0]->txn;
+}
+
+static void test_vned_killed_while_preparing(void **state)
+{
+	struct world *w = *state;
+	w->fakes[1].mode = FAKE_SILENT;
+	struct message m = submission(world_pair, MSG_SUBMIT);
+	ask_no_wait(w, &m);
+	assert_true(world_run(w, n1_asked, 5000));
+	world_close_vned(w);
+	w->fakes[1].mode = FAKE_OBEYS;
+	world_open_vned(w);
+	/* it was stored as planned: it is built, whole, under a new generation */
+	assert_true(world_run(w, is_active, 10000));
+	assert_int_equal(w->v.networks[0]->generation, 2);
+	assert_int_equal(w->fakes[0].n_nets, 1);
+	assert_true(w->fakes[0].nets[0].committed && w->fakes[1].nets[0].committed);
+	assert_int_equal(w->fakes[0].nets[0].prepared, 0);
+}
+
+static void test_higher_term(void **state)
+{
+	struct world *w = *state;
+	fake_stop(&w->fakes[1]);
+	assert_true(world_run(w, n1_lost, 5000));
+	w->fakes[1].term = 1000;
+	fake_start(w, 1);
+	assert_true(world_run(w, n1_back, 5000));
+	assert_true(w->v.term > 1000);
+	assert_int_equal(submit(w, world_pair), 0);
+}
+
+static bool is_gone(struct world *w) { return w->v.n_networks == 0; }
+
+static void test_lifetime(void **state)
+{
+	struct world *w = *state;
+	assert_int_equal(submit(w, "kind: network\nname: short\nlifetime: 1s\nnodes:\n  - {name: a, cpu: 1}\n"), 0);
+	assert_int_equal(w->v.n_networks, 1);
+	assert_true(world_run(w, is_gone, 5000));
+	assert_int_equal(w->fakes[0].n_nets + w->fakes[1].n_nets + w->fakes[2].n_nets, 0);
+}
+
+static void test_rights(void **state)
+{
+	struct world *w = *state;
+	client_start(w, &w->viewer);
+	assert_int_equal(submit(w, world_pair), 1);
+	assert_non_null(strstr(w->text, "viewer"));
+	struct message m = { .type = MSG_NODES };
+	assert_int_equal(ask(w, &m), 0);
+	assert_int_equal(w->answer.u.nodes.n, 3);
+	assert_string_equal(w->answer.u.nodes.v[0].state, "up");
+	m = (struct message){ .type = MSG_HELLO };
+	assert_int_equal(ask(w, &m), 2); /* not an agent */
+	assert_true(w->v.agents[0].connected);
+}
+
+static bool got_event(struct world *w)
+{
+	return strstr(buf_cstr(&w->events), "alice/big state rejected") != NULL;
+}
+
+static void test_events_and_metrics(void **state)
+{
+	struct world *w = *state;
+	struct message m = { .type = MSG_EVENTS, .u.events = { .follow = true } };
+	ask_no_wait(w, &m);
+	m = submission("kind: network\nname: big\nnodes:\n  - {name: r1, cpu: 64}\n", MSG_SUBMIT);
+	assert_int_equal(wire_send(w->client, NULL, &m, NULL), 0);
+	assert_true(world_run(w, got_event, 10000));
+	buf_auto struct buf text = BUF_INIT;
+	metrics_text(&w->v, &text);
+	assert_non_null(strstr(buf_cstr(&text), "\nvned_networks_rejected_total 1\n"));
+	assert_non_null(strstr(buf_cstr(&text), "\nvned_node_up{node=\"n0\"} 1\n"));
+}
+
+static void test_load(void **state)
+{
+	struct world *w = *state;
+	assert_int_equal(submit(w, world_pair), 0);
+	uint32_t net = w->v.networks[0]->id;
+	struct router_load routers[] = { { net, 0, ROUTER_RUNNING, 1000, 2048, "" }, { net, 1, ROUTER_FAILED, 0, 0, "a lie" } };
+	struct port_load port = { .net = net, .port = 0, .tx_frames = 10, .tx_bytes = 1000 };
+	struct message m = { .type = MSG_REPORT, .u.report = { .cores = 4, .cpu_permille = 250, .mem_total_kib = 100,
+		                 .mem_used_kib = 50, .routers = routers, .n_routers = 2, .ports = &port, .n_ports = 1 } };
+	fake_send(&w->fakes[0], &m);
+	struct message show = { .type = MSG_SHOW, .u.name = { (char *)"pair" } };
+	do
+		assert_int_equal(ask(w, &show), 0);
+	while (w->answer.u.networks.v[0].links[0].frames[0] != 10);
+	const struct network_view *v = &w->answer.u.networks.v[0];
+	assert_string_equal(v->routers[0].state, "running");
+	assert_int_equal(v->routers[0].mem_used_kib, 2048);
+	assert_string_equal(v->routers[1].state, ""); /* n0 does not speak for n1 */
+	assert_int_equal(v->state, NET_ACTIVE);
+	assert_int_equal(v->links[0].bytes[0], 1000);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_submit_and_release), TEST(test_plan_changes_nothing), TEST(test_refused), TEST(test_several_documents),
+		TEST(test_prepare_refused), TEST(test_prepare_silent), TEST(test_prepare_hangs), TEST(test_agent_restarts),
+		TEST(test_release_without_agent), TEST(test_vned_restarts), TEST(test_vned_killed_while_preparing),
+		TEST(test_higher_term), TEST(test_lifetime), TEST(test_rights), TEST(test_events_and_metrics), TEST(test_load),
+	};
+	return cmocka_run_group_tests_name("vned", tests, NULL, NULL);
+}
