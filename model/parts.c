@@ -196,9 +196,11 @@ void endpoints_resolve(const struct yaml_node *list, const struct hash *nodes, c
 			yaml_error(errors, list->mark, "a link has %zu endpoints here; expected exactly two", list->n);
 		return;
 	}
-	/* a broken file may suggest an unknown name a thousand times: the search is bounded by what is kept */
+	/* looking for the nearest name takes time, and a broken file may ask for it at every link */
 	if (errors->n >= YAML_MAX_ERRORS)
 		n_names = 0;
+	else if (n_names > (errors->n < 10 ? 100000 : 1000))
+		n_names = errors->n < 10 ? 100000 : 1000;
 	*ret_a = endpoint_resolve(list->first, nodes, names, n_names, what, errors);
 	*ret_b = endpoint_resolve(list->first->next, nodes, names, n_names, what, errors);
 }
@@ -213,11 +215,13 @@ void read_node(const struct yaml_node *node, void *into, const struct yaml_key *
 
 void read_list(const struct yaml_node *node, void *into, const struct yaml_key *key, struct yaml_errors *errors)
 {
-	if (node->type == YAML_SEQUENCE)
-		*(const struct yaml_node **)into = node;
-	else
+	if (node->type != YAML_SEQUENCE)
 		yaml_error(errors, node->mark, "\"%s\" is %s; expected %s", key->name, yaml_type_text(node),
 		           key->expected ? key->expected : "a list");
+	else if (node->n > PARTS_MAX)
+		yaml_error(errors, node->mark, "\"%s\" has %zu entries; at most %d", key->name, node->n, PARTS_MAX);
+	else
+		*(const struct yaml_node **)into = node;
 }
 
 static bool read_pair(const struct yaml_node *node, const struct yaml_key *key, const char *expected, double ret[2],

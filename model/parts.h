@@ -37,6 +37,7 @@ struct link_ends {
 	const char *name;
 	uint32_t a, b;
 };
+enum { PARTS_MAX = 1000000 }; /* nodes or links of a file */
 #define NO_NODE UINT32_MAX /* an end that names no node: an error was noted already */
 
 /* Names and ends of links: each name once, a != b, both within n_nodes. `get` gives link i.
@@ -68,7 +69,7 @@ bool *links_named(const struct link_ends *links, size_t n, const char *const *na
 
 /* Readers. */
 yaml_read_fn read_node;     /* const struct yaml_node *: the node itself, for later */
-yaml_read_fn read_list;     /* the same, a list */
+yaml_read_fn read_list;     /* the same, a list of at most PARTS_MAX */
 yaml_read_fn read_location; /* struct coords */
 yaml_read_fn read_position; /* struct coords */
 

@@ -283,8 +283,8 @@ static int request_check_whole(const struct request *r, struct err *err)
 		code = pool_check("loopbacks", &r->pool_loopbacks, err);
 	if (code == 0)
 		code = pool_check("links", &r->pool_links, err);
-	if (code == 0 && (r->n_nodes >= NO_NODE || r->n_links >= NO_NODE))
-		code = err_set(err, -EINVAL, "a network of more than %u nodes or links", NO_NODE - 1);
+	if (code == 0 && (r->n_nodes > PARTS_MAX || r->n_links > PARTS_MAX))
+		code = err_set(err, -EINVAL, "a network of more than %d nodes or links", PARTS_MAX);
 	return code;
 }
 

@@ -231,8 +231,8 @@ int substrate_check(struct substrate *s, struct err *err)
 
 	if (r < 0)
 		return err_add(err, r, "substrate");
-	if (s->n_nodes >= NO_NODE || s->n_links >= NO_NODE)
-		return err_set(err, -EINVAL, "a substrate of more than %u nodes or links", NO_NODE - 1);
+	if (s->n_nodes > PARTS_MAX || s->n_links > PARTS_MAX)
+		return err_set(err, -EINVAL, "a substrate of more than %d nodes or links", PARTS_MAX);
 	for (size_t i = 0; i < s->n_nodes; i++)
 		if ((r = snode_check(&s->nodes[i], err)) < 0)
 			return err_add(err, r, "node %zu", i + 1);

@@ -148,7 +148,8 @@ int name_check(const char *name, size_t len, struct err *err)
 	return 0;
 }
 
-/* Levenshtein's distance without regard to case, by the usual two rows; > max as soon as that is sure. */
+/* Levenshtein's distance without regard to case, > max where it is more than max. Only the band of
+ * the table in which a distance of max can lie is filled, one row of it at a time. */
 static size_t edit_distance(const char *a, const char *b, size_t max)
 {
 	size_t la = strlen(a), lb = strlen(b), row[NAME_MAX_LEN + 2];
@@ -156,11 +157,13 @@ static size_t edit_distance(const char *a, const char *b, size_t max)
 	if (la > NAME_MAX_LEN || lb > NAME_MAX_LEN || (la > lb ? la - lb : lb - la) > max)
 		return max + 1;
 	for (size_t j = 0; j <= lb; j++)
-		row[j] = j;
+		row[j] = j; /* right of the band, too: more than max there */
 	for (size_t i = 1; i <= la; i++) {
-		size_t diagonal = row[0], best = row[0] = i;
+		size_t from = i > max ? i - max : 1, to = i + max < lb ? i + max : lb;
+		size_t diagonal = row[from - 1], best = max + 1;
 
-		for (size_t j = 1; j <= lb; j++) {
+		row[from - 1] = i <= max ? i : max + 1;
+		for (size_t j = from; j <= to; j++) {
 			size_t change = diagonal + (tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]));
 			size_t insert = row[j - 1] + 1, remove = row[j] + 1;
 
@@ -175,12 +178,16 @@ static size_t edit_distance(const char *a, const char *b, size_t max)
 	return row[lb];
 }
 
+enum { TYPING_ERRORS = 3 };
+
 const char *name_nearest(const char *word, const char *const *candidates, size_t n)
 {
 	size_t len = strlen(word);
 	size_t best = (len < 3 ? 1 : (len + 2) / 3) + 1; /* one wrong letter in three is a typing error */
 	const char *nearest = NULL;
 
+	if (best > TYPING_ERRORS + 1)
+		best = TYPING_ERRORS + 1;
 	for (size_t i = 0; i < n && len; i++) {
 		size_t d = candidates[i] ? edit_distance(word, candidates[i], best - 1) : best;
 

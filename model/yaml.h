@@ -32,6 +32,7 @@ struct yaml_errors {
 		char *text;
 	} *kept;
 	size_t n_kept;
+	size_t len_kept; /* of text, without the count */
 };
 void yaml_errors_done(struct yaml_errors *errors);
 void yaml_error(struct yaml_errors *errors, struct yaml_mark mark, const char *format, ...)

@@ -305,8 +305,9 @@ const char *yaml_kind(const struct yaml_doc *doc, const char *expected, struct y
 	const struct yaml_node *root = yaml_root(doc), *kind;
 
 	if (root->type != YAML_MAPPING) {
-		yaml_error(errors, root->mark, "the document is %s; expected a mapping with \"kind: %s\"", yaml_type_text(root),
-		           expected);
+		if (!root->cut)
+			yaml_error(errors, root->mark, "the document is %s; expected a mapping with \"kind: %s\"",
+			           yaml_type_text(root), expected);
 		return NULL;
 	}
 	kind = yaml_get(root, "kind");

@@ -30,14 +30,22 @@ static const char *errors_file(const struct yaml_errors *errors)
 	return strcmp(errors->file, "-") == 0 ? "<stdin>" : errors->file;
 }
 
+/* The last line. */
+static void errors_count(struct yaml_errors *errors)
+{
+	errors->text.len = errors->len_kept;
+	if (errors->n > errors->n_kept)
+		buf_printf(&errors->text, "%s: and %zu more errors\n", errors_file(errors), errors->n - errors->n_kept);
+}
+
 static void errors_rewrite(struct yaml_errors *errors)
 {
 	buf_clear(&errors->text);
 	for (size_t i = 0; i < errors->n_kept; i++)
 		buf_printf(&errors->text, "%s:%u:%u: %s\n", errors_file(errors), errors->kept[i].mark.line,
 		           errors->kept[i].mark.column, errors->kept[i].text);
-	if (errors->n > errors->n_kept)
-		buf_printf(&errors->text, "%s: and %zu more errors\n", errors_file(errors), errors->n - errors->n_kept);
+	errors->len_kept = errors->text.len;
+	errors_count(errors);
 }
 
 static bool mark_before(struct yaml_mark a, struct yaml_mark b)
@@ -66,7 +74,7 @@ void yaml_error(struct yaml_errors *errors, struct yaml_mark mark, const char *f
 		at--;
 	if (errors->n_kept == YAML_MAX_ERRORS) {
 		if (at == YAML_MAX_ERRORS) {
-			errors_rewrite(errors);
+			errors_count(errors);
 			return;
 		}
 		free(errors->kept[--errors->n_kept].text);
