@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Between request.c and request_yaml.c. */
+/* Between request.c, request_yaml.c and place_yaml.c. */
 #pragma once
 
 #include "model/parts.h"
@@ -20,3 +20,5 @@ void request_faults(struct request *r, struct faults *faults);
 /* One pool: a network without bits behind its prefix. */
 int pool_check(const char *key, const struct addr *pool, struct err *err) VNE_MUST;
 void vnode_done(struct vnode *n);
+
+yaml_read_fn read_place; /* struct place */
