@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The wire: who is let in and as whom, who is refused and told, what happens when an end goes away. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "proto/wire.h"
+
+struct world {
+	struct loop *loop;
+	struct loop_source *poll, *limit;
+	bool (*until)(struct world *w);
+	bool timed_out;
+	char dir[64];
+	struct identity server_id, alice, mallory;
+	struct allow_list *allow;
+	struct wire *server, *client;
+	char *endpoint;
+	/* the server's side */
+	size_t received, refused, echo_bytes;
+	struct peer peer;
+	uint64_t last_sequence;
+	char *why;
+	/* the client's side */
+	enum wire_state state;
+	char *reason;
+	size_t ups, downs, answers, answer_bytes;
+};
+
+static void poll_until(void *arg)
+{
+	struct world *w = arg;
+	if (w->until(w))
+		loop_stop(w->loop);
+}
+
+static void limit(void *arg)
+{
+	struct world *w = arg;
+	w->timed_out = true;
+	loop_stop(w->loop);
+}
+
+static bool run(struct world *w, bool (*until)(struct world *w), int64_t ms)
+{
+	w->until = until;
+	w->timed_out = false;
+	loop_set_timer(w->poll, 0, 2);
+	loop_set_timer(w->limit, ms, 0);
+	assert_int_equal(loop_run(w->loop, NULL), 0);
+	return !w->timed_out;
+}
+
+/* ---- the two ends ------------------------------------------------------------------------------ */
+
+static void server_message(void *arg, const struct peer *peer, struct message *m)
+{
+	struct world *w = arg;
+	w->received++;
+	w->peer = *peer;
+	w->last_sequence = m->sequence;
+	struct message answer = { .type = MSG_REPLY, .reply_to = m->sequence };
+	answer.u.reply.text = mem_alloc(w->echo_bytes + 1);
+	memset(answer.u.reply.text, 'x', w->echo_bytes);
+	struct err err = { 0 };
+	if (wire_send(w->server, peer, &answer, &err) < 0)
+		fail_msg("%s", err.text);
+	message_done(&answer);
+}
+
+static void server_refused(void *arg, const char *address, const char *why)
+{
+	struct world *w = arg;
+	w->refused++;
+	free(w->why);
+	w->why = mem_printf("%s: %s", address, why);
+}
+
+static void client_message(void *arg, struct message *m)
+{
+	struct world *w = arg;
+	w->answers++;
+	w->answer_bytes = strlen(m->u.reply.text);
+}
+
+static void client_state(void *arg, enum wire_state state, const char *why)
+{
+	struct world *w = arg;
+	w->state = state;
+	w->ups += state == WIRE_UP;
+	w->downs += state == WIRE_DOWN;
+	free(w->reason);
+	w->reason = mem_str(why);
+}
+
+static void serve_at(struct world *w, const char *listen)
+{
+	struct err err = { 0 };
+	const char *all[] = { listen, NULL };
+	struct wire_server_options o = { .listen = all, .self = &w->server_id, .allow = w->allow, .message = server_message,
+		                             .refused = server_refused, .arg = w };
+	if (wire_listen(w->loop, &o, &w->server, &err) < 0)
+		fail_msg("%s", err.text);
+}
+
+static void connect_as(struct world *w, const struct identity *id, const uint8_t *server_public)
+{
+	struct wire_client_options o = { .server = w->endpoint, .self = id, .server_public = server_public,
+		                             .message = client_message, .state = client_state, .arg = w };
+	assert_int_equal(wire_connect(w->loop, &o, &w->client, NULL), 0);
+}
+
+static void send_heartbeat(struct world *w)
+{
+	struct message m = { .type = MSG_HEARTBEAT };
+	struct err err = { 0 };
+	if (wire_send(w->client, NULL, &m, &err) < 0)
+		fail_msg("%s", err.text);
+}
+
+static bool is_up(struct world *w) { return w->state == WIRE_UP; }
+static bool is_down(struct world *w) { return w->state == WIRE_DOWN; }
+static bool is_refused(struct world *w) { return w->state == WIRE_REFUSED; }
+static bool answered(struct world *w) { return w->answers > 0; }
+static bool server_refused_one(struct world *w) { return w->refused > 0; }
+
+static int setup(void **state)
+{
+	struct world *w = mem_alloc(sizeof(*w));
+	strcpy(w->dir, "/tmp/wire-test-XXXXXX");
+	assert_non_null(mkdtemp(w->dir));
+	assert_int_equal(loop_new(&w->loop, NULL), 0);
+	assert_int_equal(loop_add_timer(w->loop, -1, 0, poll_until, w, &w->poll, NULL), 0);
+	assert_int_equal(loop_add_timer(w->loop, -1, 0, limit, w, &w->limit, NULL), 0);
+	assert_int_equal(identity_make("vned", ROLE_COORDINATOR, NULL, &w->server_id, NULL), 0);
+	assert_int_equal(identity_make("alice", ROLE_AGENT, "atla", &w->alice, NULL), 0);
+	assert_int_equal(identity_make("mallory", ROLE_ADMIN, NULL, &w->mallory, NULL), 0);
+	mem_auto char *path = mem_printf("%s/alice.pub", w->dir);
+	assert_int_equal(identity_save(&w->alice, path, false, NULL), 0);
+	assert_int_equal(allow_list_load(w->dir, &w->allow, NULL), 0);
+	serve_at(w, "tcp://127.0.0.1:*");
+	w->endpoint = mem_str(wire_endpoint(w->server));
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+	wire_close(w->client);
+	wire_close(w->server);
+	allow_list_free(w->allow);
+	mem_auto char *path = mem_printf("%s/alice.pub", w->dir);
+	unlink(path);
+	rmdir(w->dir);
+	loop_free(w->loop);
+	free(w->endpoint);
+	free(w->reason);
+	free(w->why);
+	free(w);
+	return 0;
+}
+
+/* ---- tests -------------------------------------------------------------------------------------- */
+
+static void test_allowed(void **state)
+{
+	struct world *w = *state;
+	connect_as(w, &w->alice, w->server_id.public);
+	struct message early = { .type = MSG_HEARTBEAT };
+	assert_int_equal(wire_send(w->client, NULL, &early, NULL), -EHOSTUNREACH);
+	assert_true(run(w, is_up, 5000));
+	send_heartbeat(w);
+	assert_true(run(w, answered, 5000));
+	assert_string_equal(w->peer.identity, "alice");
+	assert_string_equal(w->peer.node, "atla");
+	assert_int_equal(w->peer.role, ROLE_AGENT);
+	assert_string_equal(w->peer.address, "127.0.0.1");
+	assert_int_equal(w->last_sequence, 1);
+	assert_int_equal(w->received, 1);
+	assert_int_equal(w->refused, 0);
+}
+
+static void test_large_answer(void **state)
+{
+	struct world *w = *state;
+	w->echo_bytes = 1 << 20;
+	connect_as(w, &w->alice, w->server_id.public);
+	assert_true(run(w, is_up, 5000));
+	send_heartbeat(w);
+	assert_true(run(w, answered, 10000));
+	assert_int_equal(w->answer_bytes, 1 << 20);
+}
+
+static void test_unknown_key(void **state)
+{
+	struct world *w = *state;
+	connect_as(w, &w->mallory, w->server_id.public);
+	assert_true(run(w, is_refused, 5000));
+	assert_non_null(strstr(w->reason, "allow-list"));
+	assert_true(w->refused > 0);
+	assert_non_null(strstr(w->why, "127.0.0.1"));
+	assert_int_equal(w->ups, 0);
+	assert_int_equal(w->received, 0);
+	/* let in after all, it comes by itself */
+	struct allow_list *wider;
+	mem_auto char *path = mem_printf("%s/mallory.pub", w->dir);
+	assert_int_equal(identity_save(&w->mallory, path, false, NULL), 0);
+	assert_int_equal(allow_list_load(w->dir, &wider, NULL), 0);
+	unlink(path);
+	wire_set_allow(w->server, wider);
+	assert_true(run(w, is_up, 10000));
+	/* and revoked, its messages count for nothing */
+	wire_set_allow(w->server, w->allow);
+	w->refused = 0;
+	send_heartbeat(w);
+	assert_true(run(w, server_refused_one, 5000));
+	assert_int_equal(w->received, 0);
+	allow_list_free(wider);
+}
+
+static void test_wrong_server_key(void **state)
+{
+	struct world *w = *state;
+	connect_as(w, &w->alice, w->mallory.public);
+	assert_true(run(w, is_refused, 10000));
+	assert_non_null(strstr(w->reason, "server_key"));
+	assert_int_equal(w->ups, 0);
+}
+
+static void test_nobody_there(void **state)
+{
+	struct world *w = *state;
+	wire_close(w->server);
+	w->server = NULL;
+	connect_as(w, &w->alice, w->server_id.public);
+	assert_true(run(w, is_down, 10000));
+	assert_non_null(strstr(w->reason, "cannot connect"));
+	serve_at(w, w->endpoint);
+	assert_true(run(w, is_up, 10000));
+}
+
+static void test_server_restarts(void **state)
+{
+	struct world *w = *state;
+	connect_as(w, &w->alice, w->server_id.public);
+	assert_true(run(w, is_up, 5000));
+	send_heartbeat(w);
+	assert_true(run(w, answered, 5000));
+	struct peer before = w->peer;
+	wire_close(w->server);
+	w->server = NULL;
+	assert_true(run(w, is_down, 5000));
+	struct message m = { .type = MSG_HEARTBEAT };
+	assert_int_equal(wire_send(w->client, NULL, &m, NULL), -EHOSTUNREACH);
+	serve_at(w, w->endpoint);
+	assert_true(run(w, is_up, 10000));
+	w->answers = 0;
+	send_heartbeat(w);
+	assert_true(run(w, answered, 5000));
+	assert_int_equal(w->last_sequence, 1); /* counted anew on each connection */
+	assert_false(peer_same(&before, &w->peer));
+}
+
+static bool peer_gone(struct world *w)
+{
+	struct message m = { .type = MSG_HEARTBEAT };
+	return wire_send(w->server, &w->peer, &m, NULL) == -EHOSTUNREACH;
+}
+
+static void test_client_goes(void **state)
+{
+	struct world *w = *state;
+	connect_as(w, &w->alice, w->server_id.public);
+	assert_true(run(w, is_up, 5000));
+	send_heartbeat(w);
+	assert_true(run(w, answered, 5000));
+	wire_close(w->client);
+	w->client = NULL;
+	assert_true(run(w, peer_gone, 5000));
+}
+
+/* A listening socket that a supervisor keeps: it outlives whoever accepts on it. */
+static void test_descriptor(void **state)
+{
+	struct world *w = *state;
+	wire_close(w->server);
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t len = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+	assert_int_equal(listen(fd, 16), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+	free(w->endpoint);
+	w->endpoint = mem_printf("tcp://127.0.0.1:%u", ntohs(address.sin_port));
+	mem_auto char *listen_at = mem_printf("tcp://fd:%d", fd);
+	const char *both[] = { listen_at, "tcp://127.0.0.1:*", NULL };
+	struct wire_server_options o = { .listen = both, .self = &w->server_id, .allow = w->allow, .message = server_message,
+		                             .refused = server_refused, .arg = w };
+	struct err err = { 0 };
+	if (wire_listen(w->loop, &o, &w->server, &err) < 0)
+		fail_msg("%s", err.text);
+	connect_as(w, &w->alice, w->server_id.public);
+	assert_true(run(w, is_up, 5000));
+	send_heartbeat(w);
+	assert_true(run(w, answered, 5000));
+	/* the second endpoint is a socket of its own */
+	assert_string_not_equal(wire_endpoint(w->server), w->endpoint);
+	wire_close(w->server);
+	w->server = NULL;
+	assert_true(run(w, is_down, 5000));
+	serve_at(w, listen_at);
+	assert_true(run(w, is_up, 10000));
+	close(fd);
+	w->server = (wire_close(w->server), NULL);
+	assert_int_equal(wire_listen(w->loop, &o, &w->server, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "not a listening socket"));
+}
+
+/* What a peer of another release would send, over a real CURVE connection. */
+static void test_wrong_version(void **state)
+{
+	struct world *w = *state;
+	void *context = zmq_ctx_new(), *dealer = zmq_socket(context, ZMQ_DEALER);
+	int zero = 0;
+	zmq_setsockopt(dealer, ZMQ_LINGER, &zero, sizeof(zero));
+	zmq_setsockopt(dealer, ZMQ_CURVE_SERVERKEY, w->server_id.public, 32);
+	zmq_setsockopt(dealer, ZMQ_CURVE_PUBLICKEY, w->alice.public, 32);
+	zmq_setsockopt(dealer, ZMQ_CURVE_SECRETKEY, w->alice.secret, 32);
+	assert_int_equal(zmq_connect(dealer, w->endpoint), 0);
+	static const uint8_t other[] = { 0x08, 2, 0x8a, 0x01, 0 };
+	assert_int_equal(zmq_send(dealer, other, sizeof(other), 0), sizeof(other));
+	assert_true(run(w, server_refused_one, 5000));
+	assert_non_null(strstr(w->why, "version 2"));
+	uint8_t answer[1024];
+	int timeout = 5000;
+	zmq_setsockopt(dealer, ZMQ_RCVTIMEO, &timeout, sizeof(timeout));
+	int n = zmq_recv(dealer, answer, sizeof(answer), 0);
+	assert_true(n > 0);
+	struct message m;
+	assert_int_equal(message_unpack(answer, (size_t)n, &m, NULL), 0);
+	assert_int_equal(m.type, MSG_REPLY);
+	assert_int_equal(m.u.reply.code, 2);
+	assert_non_null(strstr(m.u.reply.text, "version 2"));
+	message_done(&m);
+	/* several frames, and an id of another's choosing, are nothing either */
+	assert_int_equal(zmq_send(dealer, "a", 1, ZMQ_SNDMORE), 1);
+	assert_int_equal(zmq_send(dealer, "b", 1, ZMQ_SNDMORE), 1);
+	assert_int_equal(zmq_send(dealer, "c", 1, 0), 1);
+	w->refused = 0;
+	assert_int_equal(zmq_send(dealer, other, sizeof(other), 0), sizeof(other));
+	assert_true(run(w, server_refused_one, 5000));
+	assert_int_equal(w->received, 0);
+	zmq_close(dealer);
+	zmq_ctx_term(context);
+}
+
+static void close_self(void *arg, enum wire_state state, const char *why)
+{
+	struct world *w = arg;
+	if (state == WIRE_UP) {
+		wire_close(w->client);
+		w->client = NULL;
+		w->state = WIRE_UP;
+	}
+}
+
+static void test_close_in_callback(void **state)
+{
+	struct world *w = *state;
+	struct wire_client_options o = { .server = w->endpoint, .self = &w->alice, .server_public = w->server_id.public,
+		                             .message = client_message, .state = close_self, .arg = w };
+	assert_int_equal(wire_connect(w->loop, &o, &w->client, NULL), 0);
+	assert_true(run(w, is_up, 5000));
+	assert_null(w->client);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_allowed), TEST(test_large_answer), TEST(test_unknown_key), TEST(test_wrong_server_key),
+		TEST(test_nobody_there), TEST(test_server_restarts), TEST(test_client_goes), TEST(test_descriptor),
+		TEST(test_wrong_version), TEST(test_close_in_callback),
+	};
+	return cmocka_run_group_tests_name("wire", tests, NULL, NULL);
+}
