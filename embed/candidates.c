@@ -238,12 +238,20 @@ static const char *snode_name(const void *arg, size_t i)
 	return c->p->s->nodes[c->v[i]].name;
 }
 
-static int too_few(const struct problem *p, const uint32_t *vnodes, size_t n_vnodes, const uint32_t *snodes,
-                   size_t n_snodes, struct err *why)
+static int by_number(const void *x, const void *y)
+{
+	uint32_t a = *(const uint32_t *)x, b = *(const uint32_t *)y;
+	return (a > b) - (a < b);
+}
+
+static int too_few(const struct problem *p, uint32_t *vnodes, size_t n_vnodes, uint32_t *snodes, size_t n_snodes,
+                   struct err *why)
 {
 	buf_auto struct buf who = BUF_INIT, where = BUF_INIT;
 	struct chosen v = { p, vnodes }, s = { p, snodes };
 
+	qsort(vnodes, n_vnodes, sizeof(*vnodes), by_number);
+	qsort(snodes, n_snodes, sizeof(*snodes), by_number);
 	list_names(&who, n_vnodes, vnode_name, &v);
 	list_names(&where, n_snodes, snode_name, &s);
 	return err_set(why, -ENOENT, "%s need %zu distinct nodes; only %zu can host them: %s", buf_cstr(&who), n_vnodes,
