@@ -119,7 +119,7 @@ struct ready {
 	char text[SPAWN_TEXT_MAX];
 };
 
-static void hold(const struct spawn_router *r, const struct title *title, uint64_t home_net, int sock)
+static void hold(const struct spawn_router *r, const struct title *title, int sock)
 {
 	struct err err = { 0 };
 	struct ready ready = { 0 };
@@ -145,7 +145,7 @@ static void hold(const struct spawn_router *r, const struct title *title, uint64
 	prctl(PR_SET_NAME, comm);
 	memset(title->at, 0, title->room);
 	snprintf(title->at, title->room, "vne-router %u %u %s net:[%llu]", r->net, r->router, r->name,
-	         (unsigned long long)home_net);
+	         (unsigned long long)r->home_net);
 	int code = become_root_inside(&err);
 	if (!code && sethostname(r->name, strlen(r->name)) < 0)
 		code = err_sys(&err, -errno, "host name");
@@ -205,7 +205,7 @@ static int await_ready(int sock, struct err *err)
 	return ready.code ? err_set(err, ready.code, "%s", ready.text) : 0;
 }
 
-int holder_make(const struct spawn_router *r, const struct title *title, uint64_t home_net, struct spawn_answer *ret)
+int holder_make(const struct spawn_router *r, const struct title *title, struct spawn_answer *ret)
 {
 	struct err err = { 0 };
 	int pair[2], pidfd = -1, code;
@@ -219,7 +219,7 @@ int holder_make(const struct spawn_router *r, const struct title *title, uint64_
 	};
 	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 	if (pid == 0)
-		hold(r, title, home_net, pair[1]);
+		hold(r, title, pair[1]);
 	if (pid < 0) {
 		code = err_sys(&err, -errno, "namespaces for a router");
 		close(pair[0]);

@@ -14,8 +14,6 @@ struct title {
 };
 void title_find(int argc, char **argv, struct title *ret);
 
-/* Makes a holder: 0 with pid, pidfd, netns_fd, or a negative errno. home_net: number of the
- * network namespace that the host-side ports live in. Blocks until the router is usable,
- * for at most ten seconds. */
-int holder_make(const struct spawn_router *r, const struct title *title, uint64_t home_net,
-                struct spawn_answer *ret);
+/* Makes a holder: 0 with pid, pidfd, netns_fd, or a negative errno. Blocks until the router is
+ * usable, for at most ten seconds. */
+int holder_make(const struct spawn_router *r, const struct title *title, struct spawn_answer *ret);

@@ -199,17 +199,12 @@ static void answer(int sock, const struct spawn_answer *a)
 static _Noreturn void serve(int sock, const struct title *title)
 {
 	static char buffer[sizeof(struct request) + SPAWN_ARGS_MAX];
-	uint64_t home_net = 0;
-	int fd, fds[FDS_MAX];
+	int fds[FDS_MAX];
 	prctl(PR_SET_NAME, "vne-spawner");
 	signal(SIGCHLD, SIG_IGN);
 	signal(SIGTERM, SIG_IGN); /* it ends with the agent, by the socket */
 	signal(SIGINT, SIG_IGN);
 	setsid(); /* a terminal's ^C or a service manager's group kill is not for routers */
-	if (!ns_open(0, "net", &fd, NULL)) {
-		(void)!ns_number(fd, &home_net, NULL);
-		close(fd);
-	}
 	for (;;) {
 		ssize_t n = receive_fds(sock, buffer, sizeof(buffer), fds, FDS_MAX, 0);
 		if (n < (ssize_t)sizeof(struct request))
@@ -218,7 +213,7 @@ static _Noreturn void serve(int sock, const struct title *title)
 		memcpy(&q, buffer, sizeof(q));
 		if (q.kind == REQUEST_ROUTER) {
 			struct spawn_answer a;
-			(void)!holder_make(&q.router, title, home_net, &a);
+			(void)!holder_make(&q.router, title, &a);
 			answer(sock, &a);
 		} else {
 			start_command(sock, &q, buffer + sizeof(q), (size_t)n - sizeof(q), fds);
@@ -279,7 +274,14 @@ int spawner_create(struct spawner *s, const struct spawn_router *r, struct err *
 {
 	struct request q = { .kind = REQUEST_ROUTER, .router = *r };
 	struct iovec iov = { &q, sizeof(q) };
-	int code = send_fds(s->fd, &iov, 1, NULL, 0, MSG_DONTWAIT);
+	int fd, code = ns_open(0, "net", &fd, err);
+	if (code)
+		return code;
+	code = ns_number(fd, &q.router.home_net, err);
+	close(fd);
+	if (code)
+		return code;
+	code = send_fds(s->fd, &iov, 1, NULL, 0, MSG_DONTWAIT);
 	return code ? err_sys(err, code == -ENOBUFS ? -EAGAIN : code, "asking the spawner for a router") : 0;
 }
 
