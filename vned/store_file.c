@@ -6,8 +6,8 @@
  * without what is no longer true, beside, and renamed. A batch cut short at the very end is what
  * a crash leaves and was never acknowledged; damage anywhere else is refused and left alone.
  *
- * File: "vnestore1\n", then records: u32 length of the body, u32 CRC-32 of the body; body: u64
- * revision, u32 count, then per operation u32 length of the key, u32 length of the value (~0:
+ * File: "vnestore1\n", then records: u32 length of the body, u32 CRC-32 of the body, u32 CRC-32 of
+ * these two (so that a damaged length is not taken for a batch cut short); body: u64 revision, u32 count, then per operation u32 length of the key, u32 length of the value (~0:
  * delete), key, value. Little endian. */
 #include <endian.h>
 #include <errno.h>
@@ -28,7 +28,7 @@
 #include "vned/store.h"
 
 static const char magic[] = "vnestore1\n";
-enum { HEAD = sizeof(magic) - 1, RECORD_HEAD = 8, BODY_HEAD = 12, BODY_MAX = 1 << 30 };
+enum { HEAD = sizeof(magic) - 1, RECORD_HEAD = 12, BODY_HEAD = 12, BODY_MAX = 1 << 30 };
 #define DELETED UINT32_MAX
 
 struct waiting {
@@ -97,8 +97,10 @@ static void add_record(struct buf *out, uint64_t revision, const struct store_op
 		if (ops[i].value)
 			buf_add(&body, ops[i].value, ops[i].len);
 	}
+	size_t at = out->len;
 	add_u32(out, (uint32_t)body.len);
 	add_u32(out, crc32_of((const uint8_t *)body.data, body.len));
+	add_u32(out, crc32_of((const uint8_t *)out->data + at, 8));
 	buf_add(out, body.data, body.len);
 }
 
@@ -169,13 +171,15 @@ static int replay(struct file *f, const char *path, const uint8_t *data, size_t 
 		return damaged(path, 0, err);
 	while (len - at >= RECORD_HEAD) {
 		size_t body = get_u32(data + at), left = len - at - RECORD_HEAD;
-		if (body > left)
-			return body <= BODY_MAX ? 0 : damaged(path, at, err); /* cut short by a crash */
 		const uint8_t *p = data + at + RECORD_HEAD;
 		if (all_zero(data + at, len - at))
 			return 0;
+		if (crc32_of(data + at, 8) != get_u32(data + at + 8))
+			return damaged(path, at, err);
+		if (body > left)
+			return 0; /* cut short by a crash */
 		if (crc32_of(p, body) != get_u32(data + at + 4))
-			return body == left ? 0 : damaged(path, at, err);
+			return body == left || all_zero(p + body, left - body) ? 0 : damaged(path, at, err);
 		if (!replay_body(f, p, body))
 			return damaged(path, at, err);
 		at += RECORD_HEAD + body;
