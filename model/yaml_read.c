@@ -56,7 +56,7 @@ static const char *expected_by(const struct yaml_key *key)
 
 static void unknown_key(const struct yaml_node *child, const struct yaml_key *keys, struct yaml_errors *errors)
 {
-	const char *names[64];
+	const char *names[64] = {0};
 	struct buf all = BUF_INIT;
 	size_t n = 0;
 
@@ -66,6 +66,9 @@ static void unknown_key(const struct yaml_node *child, const struct yaml_key *ke
 	}
 	const char *nearest = name_nearest(child->key, names, n);
 
+	for (size_t i = 0; i < n && !nearest && strlen(child->key) > 1; i++)
+		if (strncasecmp(names[i], child->key, strlen(child->key)) == 0)
+			nearest = names[i]; /* cut short: "mem" */
 	if (nearest)
 		yaml_error(errors, child->key_mark, "unknown key \"%.70s\"; did you mean \"%s\"?", child->key, nearest);
 	else

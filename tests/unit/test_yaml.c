@@ -249,6 +249,29 @@ static void test_table_errors(void **state)
 	done(&p);
 }
 
+static void test_nearest_key(void **state)
+{
+	static const struct {
+		const char *key, *offered;
+	} words[] = {{"bandwith", "bandwidth"}, {"Name", "name"}, {"cuont", "count"}, {"band", "bandwidth"}, {"x", NULL},
+	             {"colors", "colour"}, {"something", NULL}};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		mem_auto char *text = mem_printf("{name: a, bandwidth: 1mbit, %s: 1}", words[i].key);
+		mem_auto char *offer = words[i].offered ? mem_printf("did you mean \"%s\"?", words[i].offered)
+		                                        : mem_str("expected one of name, text,");
+		struct parsed p = parse(text);
+		struct thing t = {0};
+
+		yaml_read_mapping(yaml_root(p.docs[0]), thing_keys, &t, NULL, &p.errors);
+		assert_int_equal(p.errors.n, 1);
+		if (!strstr(p.errors.text.data, offer))
+			fail_msg("%s: %s", words[i].key, p.errors.text.data);
+		thing_done(&t);
+		done(&p);
+	}
+}
+
 static void test_error_order(void **state)
 {
 	struct yaml_errors errors = {.file = "-"};
@@ -362,7 +385,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tree),         cmocka_unit_test(test_refused),      cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_large_mapping), cmocka_unit_test(test_table),       cmocka_unit_test(test_table_errors),
+		cmocka_unit_test(test_large_mapping), cmocka_unit_test(test_table),       cmocka_unit_test(test_table_errors), cmocka_unit_test(test_nearest_key),
 		cmocka_unit_test(test_error_order),  cmocka_unit_test(test_broken_off),   cmocka_unit_test(test_kind),
 		cmocka_unit_test(test_strings_out),  cmocka_unit_test(test_load_file),
 	};
