@@ -441,6 +441,27 @@ static void test_child_run(void **state)
 	assert_ptr_equal(untouched, (char *)state);
 }
 
+static void test_child_low_descriptors(void **state)
+{
+	/* a program that was started without stdin and stdout gets these very numbers for its pipes */
+	static const char *const cat[] = {"cat", NULL};
+	struct err err = {0};
+	mem_auto char *out = NULL;
+	int kept[2] = {dup(0), dup(1)}, status, r;
+
+	fflush(stdout);
+	close(0);
+	close(1);
+	r = child_run(cat, "hello", 60000, 100, &out, &status, &err);
+	dup2(kept[0], 0);
+	dup2(kept[1], 1);
+	close(kept[0]);
+	close(kept[1]);
+	assert_int_equal(r, 0);
+	assert_int_equal(status, 0);
+	assert_string_equal(out, "hello");
+}
+
 static void test_child_clean(void **state)
 {
 	/* neither blocked or ignored signals nor descriptors are handed on */
@@ -509,7 +530,8 @@ int main(void)
 		cmocka_unit_test(test_loop_timer_order), cmocka_unit_test(test_loop_remove_inside),
 		cmocka_unit_test(test_loop_events), cmocka_unit_test(test_loop_prepare),
 		cmocka_unit_test(test_loop_signal), cmocka_unit_test(test_loop_child),
-		cmocka_unit_test(test_child_run), cmocka_unit_test(test_child_clean),
+		cmocka_unit_test(test_child_run), cmocka_unit_test(test_child_low_descriptors),
+		cmocka_unit_test(test_child_clean),
 		cmocka_unit_test(test_child_sibling), cmocka_unit_test(test_log),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
