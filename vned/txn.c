@@ -151,7 +151,7 @@ static void late(struct txn *t, const char *what)
 		if (t->agents[i].state != TXN_AGENT_ASKED)
 			continue;
 		char why[128];
-		snprintf(why, sizeof(why), "did not %s within %.0f s%s", what, (double)t->step_ms / 1000,
+		snprintf(why, sizeof(why), "did not %s within %g s%s", what, (double)t->step_ms / 1000,
 		         n > 1 ? ", nor did others" : "");
 		say(t, -ETIMEDOUT, "node %s %s", t->agents[i].name, why);
 		return;
@@ -211,8 +211,8 @@ static void commit_begin(struct txn *t, int64_t now_ms, struct txn_out *out)
 		a->state = a->up ? TXN_AGENT_ASKED : TXN_AGENT_LOST;
 		if (!a->up)
 			continue;
-		/* one whose connection began anew since it prepared may have lost that: desired state serves both */
-		act(out, t->release || !a->told ? TXN_ACT_ENSURE : TXN_ACT_COMMIT, i);
+		/* what was prepared on an earlier connection may be gone: desired state serves both */
+		act(out, t->release || a->anew ? TXN_ACT_ENSURE : TXN_ACT_COMMIT, i);
 	}
 	commit_if_done(t, out);
 }
@@ -279,8 +279,7 @@ void txn_step(struct txn *t, const struct txn_event *e, int64_t now_ms, struct t
 		return;
 	if (e->type == TXN_EV_DOWN) {
 		t->agents[e->agent].up = false;
-		/* what it prepared may be gone, and is cleaned when it returns */
-		t->agents[e->agent].told = false;
+		t->agents[e->agent].anew = true;
 	}
 	if (e->type == TXN_EV_UP)
 		t->agents[e->agent].up = true;

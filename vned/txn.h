@@ -61,7 +61,8 @@ enum txn_agent_state { TXN_AGENT_IDLE, TXN_AGENT_ASKED, TXN_AGENT_READY, TXN_AGE
 struct txn_agent {
 	enum txn_agent_state state; /* in the current phase */
 	bool up;
-	bool told;   /* was sent prepare on a connection that may have reached it */
+	bool told;   /* was sent prepare */
+	bool anew;   /* its connection began anew since: what it prepared may be gone */
 	char name[64]; /* for reasons */
 };
 
