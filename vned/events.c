@@ -58,9 +58,9 @@ void events_publish(struct events *e, const char *kind, const char *object, cons
 void events_since(const struct events *e, uint64_t since, struct event_view **ret, size_t *ret_n)
 {
 	uint64_t first = e->last - e->n + 1;
-	if (since >= first)
+	if (since >= first && since < e->last)
 		first = since + 1;
-	size_t n = first <= e->last ? (size_t)(e->last - first + 1) : 0;
+	size_t n = since < e->last && e->n > 0 ? (size_t)(e->last - first + 1) : 0; /* an empty ring, or all seen */
 	struct event_view *v = mem_array(n ? n : 1, sizeof(*v));
 	for (size_t i = 0; i < n; i++) {
 		const struct event_view *from = &e->ring[(first + i) % e->keep];
