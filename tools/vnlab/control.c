@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -153,41 +154,59 @@ int control_status(const char *dir, bool json)
 	return 0;
 }
 
-/* Runs in the child: what the command's end means, like a shell. */
-static int exit_code_of(int status)
+/* The exit code as a shell shows it. */
+static int wait_code(pid_t pid)
 {
+	int status;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return 70;
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* In a process of its own: enters the node; the command is its child (only a child is in the new
+ * pid namespace). Ends when we end. */
+static _Noreturn void enter_and_run(int pidfd, const char *node, char **argv)
+{
+	int flags = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC;
+	if (geteuid() != 0)
+		flags |= CLONE_NEWUSER;
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (setns(pidfd, flags)) {
+		fprintf(stderr, "vnlab: entering node %s: %s\n", node, strerror(errno));
+		_exit(70);
+	}
+	pid_t pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		signal(SIGINT, SIG_DFL);
+		signal(SIGQUIT, SIG_DFL);
+		execvp(argv[0], argv);
+		int code = errno == ENOENT ? 127 : 126;
+		fprintf(stderr, "vnlab: %s: %s\n", argv[0], strerror(errno));
+		_exit(code);
+	}
+	if (pid < 0) {
+		fprintf(stderr, "vnlab: fork: %s\n", strerror(errno));
+		_exit(70);
+	}
+	_exit(wait_code(pid));
 }
 
 int control_exec(const char *dir, const char *node, char **argv)
 {
 	mem_auto char *question = mem_printf("exec %s", node);
-	int pidfd, status, code = ask(dir, question, &pidfd);
+	int pidfd, code = ask(dir, question, &pidfd);
 	if (code)
 		return code;
-	int flags = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC;
-	if (geteuid() != 0)
-		flags |= CLONE_NEWUSER;
-	if (setns(pidfd, flags)) {
-		fprintf(stderr, "vnlab: entering node %s: %s\n", node, strerror(errno));
-		return 70;
-	}
-	close(pidfd);
-	/* The terminal's signals go to the command; we wait for it and pass its code on. */
-	pid_t pid = fork();
-	if (pid == 0) {
-		execvp(argv[0], argv);
-		fprintf(stderr, "vnlab: %s: %s\n", argv[0], strerror(errno));
-		_exit(errno == ENOENT ? 127 : 126);
-	}
-	if (pid < 0)
-		return complain(strerror(errno), 70);
+	/* The terminal's signals are for the command; we wait for it and pass its code on. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGQUIT, SIG_IGN);
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return complain(strerror(errno), 70);
-	return exit_code_of(status);
+	pid_t pid = fork();
+	if (pid == 0)
+		enter_and_run(pidfd, node, argv);
+	close(pidfd);
+	return pid < 0 ? complain(strerror(errno), 70) : wait_code(pid);
 }
 
 static bool wait_end(int pidfd, int timeout_ms)

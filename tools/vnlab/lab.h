@@ -56,6 +56,7 @@ struct lab {
 /* layout.c: numbers, names and files. */
 int lab_layout(struct lab *lab, struct err *err) VNE_MUST;      /* addresses and device names */
 int lab_write_files(const struct lab *lab, struct err *err) VNE_MUST; /* keys, configurations */
+void lab_done(struct lab *lab); /* frees what it describes; ends nothing */
 char *lab_path(const struct lab *lab, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* up.c */

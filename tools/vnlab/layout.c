@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -194,4 +195,12 @@ int lab_write_files(const struct lab *lab, struct err *err)
 	for (size_t i = 0; !rc && i < lab->s.n_nodes; i++)
 		rc = write_node(lab, i, err);
 	return rc ? rc : write_client(lab, err); /* last: with it, vnctl believes that there is a lab */
+}
+
+void lab_done(struct lab *lab)
+{
+	substrate_done(&lab->s);
+	free(lab->nodes);
+	free(lab->links);
+	free(lab->dir);
 }

@@ -265,44 +265,51 @@ static void show_result(const struct up *up)
 	printf("lab %s is up in %.2f s; `vnlab down` ends it\n", up->lab.s.name, seconds(up));
 }
 
-int lab_up(const char *dir, const char *file, int64_t timeout_ms)
+/* From here on there is a watcher to get rid of. */
+static int start_and_wait(struct up *up, int64_t timeout_ms)
 {
-	struct up up = { .exit_code = -1, .began_ms = clock_ms() };
 	struct err err = { 0 };
 	int tie[2], report[2];
-	int code = load(&up.lab, dir, file);
-	if (code)
-		return code;
-	for (size_t i = 0; i < up.lab.s.n_nodes; i++)
-		up.agents += up.lab.s.nodes[i].agent;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, tie) ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, report)) {
 		fprintf(stderr, "vnlab: %s\n", strerror(errno));
 		return 70;
 	}
-	up.tie = tie[0];
-	up.report = report[0];
-	printf("lab %s: %zu nodes, %zu links\n", up.lab.s.name, up.lab.s.n_nodes, up.lab.s.n_links);
+	up->tie = tie[0];
+	up->report = report[0];
+	printf("lab %s: %zu nodes, %zu links\n", up->lab.s.name, up->lab.s.n_nodes, up->lab.s.n_links);
 	fflush(stdout);
 	pid_t watcher = fork();
 	if (watcher == 0)
-		become_watcher(&up, tie[1], report[1]);
+		become_watcher(up, tie[1], report[1]);
 	if (watcher < 0) {
 		fprintf(stderr, "vnlab: fork: %s\n", strerror(errno));
 		return 70;
 	}
 	close(tie[1]);
 	close(report[1]);
-	if (wait_until_up(&up, timeout_ms, &err)) {
+	if (wait_until_up(up, timeout_ms, &err)) {
 		fprintf(stderr, "vnlab: %s\n", err.text);
-		up.exit_code = 70;
+		up->exit_code = 70;
 	}
-	if (up.exit_code == 0 && send(up.tie, "k", 1, MSG_NOSIGNAL) == 1) {
-		show_result(&up);
+	if (up->exit_code == 0 && send(up->tie, "k", 1, MSG_NOSIGNAL) == 1) {
+		show_result(up);
 		return 0;
 	}
-	close(up.tie); /* and the watcher ends it all */
+	close(up->tie); /* and the watcher ends it all */
 	while (waitpid(watcher, NULL, 0) < 0 && errno == EINTR)
 		;
-	return up.exit_code ? up.exit_code : 70;
+	return up->exit_code ? up->exit_code : 70;
+}
+
+int lab_up(const char *dir, const char *file, int64_t timeout_ms)
+{
+	struct up up = { .exit_code = -1, .began_ms = clock_ms() };
+	int code = load(&up.lab, dir, file);
+	for (size_t i = 0; !code && i < up.lab.s.n_nodes; i++)
+		up.agents += up.lab.s.nodes[i].agent;
+	if (!code)
+		code = start_and_wait(&up, timeout_ms);
+	lab_done(&up.lab);
+	return code;
 }
