@@ -97,6 +97,19 @@ static _Noreturn void end_command(int control, int code, const char *text)
 	_exit(0);
 }
 
+static const char PATH[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+static bool is_in_path(const char *name)
+{
+	char path[512];
+	for (const char *at = PATH; *at && !strchr(name, '/'); at += strcspn(at, ":"), at += *at == ':') {
+		snprintf(path, sizeof(path), "%.*s/%.400s", (int)strcspn(at, ":"), at, name);
+		if (access(path, F_OK) == 0)
+			return true;
+	}
+	return strchr(name, '/');
+}
+
 static _Noreturn void execute(char **argv, const int *fds, int report)
 {
 	static char *const env[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp",
@@ -110,6 +123,8 @@ static _Noreturn void execute(char **argv, const int *fds, int report)
 	(void)syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
 	execvpe(argv[0], argv, env);
 	int code = errno;
+	if (code == EACCES && !is_in_path(argv[0]))
+		code = ENOENT; /* a folder on the way could not be searched: that is not what was asked */
 	(void)!write(report, &code, sizeof(code));
 	_exit(code == ENOENT ? 127 : 126);
 }

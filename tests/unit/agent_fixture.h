@@ -286,6 +286,15 @@ static __attribute__((unused)) int in_router(uint32_t id, const char *command)
 static __attribute__((unused)) int ping(uint32_t from, uint32_t to)
 {
 	char command[128];
-	snprintf(command, sizeof(command), "ping -q -c 1 -W 2 10.255.0.%u >/dev/null 2>&1", to);
+	snprintf(command, sizeof(command), "ping -q -c 1 -W 0.4 10.255.0.%u >/dev/null 2>&1", to);
 	return in_router(from, command);
+}
+
+/* The same with patience: a neighbour that was asked for in vain is asked for again only after a second. */
+static __attribute__((unused)) int reach(uint32_t from, uint32_t to)
+{
+	int status = 1;
+	for (int i = 0; i < 10 && status; i++)
+		status = ping(from, to);
+	return status;
 }

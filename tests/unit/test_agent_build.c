@@ -36,10 +36,10 @@ static void chain_carries_traffic(void **state)
 	assert_int_equal(devices_of_ours(), 4);
 	assert_int_not_equal(ping(0, 2), 0); /* prepared carries nothing */
 	assert_int_equal(run(n, BUILD_COMMIT, 1, NULL), 0);
-	assert_int_equal(ping(0, 2), 0);
-	assert_int_equal(ping(2, 0), 0);
+	assert_int_equal(reach(0, 2), 0);
+	assert_int_equal(reach(2, 0), 0);
 	assert_int_equal(run(n, BUILD_PREPARE, 2, &nothing), 0);
-	assert_int_equal(ping(0, 2), 0);
+	assert_int_equal(reach(0, 2), 0);
 	assert_int_equal(run(n, BUILD_COMMIT, 2, NULL), 0);
 	assert_int_equal(devices_of_ours(), 0);
 	assert_int_equal(holders(NULL), 0);
@@ -94,7 +94,7 @@ static void old_generations_are_refused(void **state)
 	assert_int_equal(run(n, BUILD_ENSURE, 1, &one), -ESTALE);
 	assert_int_equal(run(n, BUILD_COMMIT, 2, NULL), 0); /* repeated */
 	assert_int_equal(run(n, BUILD_ABORT, 1, NULL), 0);
-	assert_int_equal(ping(0, 1), 0);
+	assert_int_equal(reach(0, 1), 0);
 	struct node_plan nothing = { .net = 7, .generation = 3 };
 	assert_int_equal(run(n, BUILD_ENSURE, 3, &nothing), 0);
 	node_close(n);
@@ -114,13 +114,13 @@ static void an_update_loses_nothing(void **state)
 	make_chain(&back, 3, 2, 100000);
 	node_open(n);
 	assert_int_equal(run(n, BUILD_ENSURE, 1, &two), 0);
-	assert_int_equal(ping(0, 1), 0);
+	assert_int_equal(reach(0, 1), 0);
 	pid_t pid = fork();
 	if (pid == 0)
 		_exit(in_router(0, "ping -q -c 100 -i 0.005 -W 1 10.255.0.1 | grep -q \" 0% packet loss\""));
 	assert_int_equal(run(n, BUILD_PREPARE, 2, &three), 0);
 	assert_int_equal(run(n, BUILD_COMMIT, 2, NULL), 0);
-	assert_int_equal(ping(0, 2), 0);
+	assert_int_equal(reach(0, 2), 0);
 	assert_int_equal(run(n, BUILD_PREPARE, 3, &back), 0);
 	assert_int_equal(run(n, BUILD_COMMIT, 3, NULL), 0);
 	int status;
@@ -148,7 +148,7 @@ static void a_new_agent_adopts(void **state)
 	assert_int_equal(run(n, BUILD_PREPARE, 1, &chain), 0);
 	assert_int_equal(run(n, BUILD_COMMIT, 1, NULL), 0);
 	node_close(n);
-	assert_int_equal(ping(0, 2), 0);
+	assert_int_equal(reach(0, 2), 0);
 	pid_t before = 0, after = 0;
 	assert_int_equal(holders(&before), 3);
 	assert_int_equal(sh("ip link del vp000007.2"), 0);
@@ -160,7 +160,7 @@ static void a_new_agent_adopts(void **state)
 	run_idle(n);
 	assert_int_equal(holders(&after), 3);
 	assert_int_equal(before, after);
-	assert_int_equal(ping(0, 2), 0);
+	assert_int_equal(reach(0, 2), 0);
 	struct held_net *held;
 	size_t n_held;
 	builder_held(n->builder, &held, &n_held);
@@ -210,7 +210,7 @@ static void what_breaks_is_repaired(void **state)
 	while (!n->notices)
 		turn(n);
 	until_whole(n, 0, 2);
-	assert_int_equal(ping(0, 2), 0);
+	assert_int_equal(reach(0, 2), 0);
 	pid_t victim = 0;
 	assert_int_equal(holders(&victim), 3);
 	n->notices = 0;
@@ -218,7 +218,7 @@ static void what_breaks_is_repaired(void **state)
 	while (!n->notices)
 		turn(n);
 	until_whole(n, 2, 0);
-	assert_int_equal(ping(2, 0), 0);
+	assert_int_equal(reach(2, 0), 0);
 	struct node_plan nothing = { .net = 7, .generation = 2 };
 	assert_int_equal(run(n, BUILD_ENSURE, 2, &nothing), 0);
 	assert_int_equal(devices_of_ours(), 0);
@@ -242,7 +242,7 @@ static void a_port_without_redirect_is_closed(void **state)
 	assert_int_not_equal(ping(0, 99), 0);
 	assert_int_not_equal(ping(0, 1), 0);
 	assert_int_equal(run(n, BUILD_ENSURE, 1, &chain), 0); /* looks at what is really there */
-	assert_int_equal(ping(0, 1), 0);
+	assert_int_equal(reach(0, 1), 0);
 	struct node_plan nothing = { .net = 7, .generation = 2 };
 	assert_int_equal(run(n, BUILD_ENSURE, 2, &nothing), 0);
 	node_close(n);
@@ -262,7 +262,7 @@ static void load_counts(void **state)
 	assert_int_equal(run(n, BUILD_ENSURE, 1, &chain), 0);
 	for (uint32_t r = 0; r < 2; r++) /* it would speak of its own accord */
 		assert_int_equal(in_router(r, "sysctl -qw net.ipv6.conf.all.disable_ipv6=1"), 0);
-	assert_int_equal(ping(0, 1), 0); /* neighbours are known from here on */
+	assert_int_equal(reach(0, 1), 0); /* neighbours are known from here on */
 	assert_int_equal(builder_load(n->builder, &before, &err), 0);
 	assert_int_equal(in_router(0, "ping -q -c 10 -i 0.002 -s 100 10.255.0.1 >/dev/null"), 0);
 	assert_int_equal(builder_load(n->builder, &after, &err), 0);
