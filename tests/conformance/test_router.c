@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* One suite over every router driver: what router.h promises, each driver keeps. A driver that
+ * cannot work here (no privilege, no such kernel) is skipped, and says why. */
+#include <errno.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/loop.h"
+#include "base/mem.h"
+#include "base/ns.h"
+#include "vnagent/router.h"
+
+enum { EVENTS_MAX = 256, LIMIT_MS = 20000 };
+
+static struct spawner *spawner;
+static const struct router_driver *driver;
+static char why_not[256]; /* of the driver that is tested */
+
+struct bench {
+	struct loop *loop;
+	void *self;
+	struct router_event events[EVENTS_MAX];
+	char text[EVENTS_MAX][128];
+	size_t n;
+	bool within; /* a call into the driver: no event may come from there */
+};
+
+static void on_event(void *arg, const struct router_event *e)
+{
+	struct bench *b = arg;
+	assert_false(b->within);
+	assert_true(b->n < EVENTS_MAX);
+	snprintf(b->text[b->n], sizeof(b->text[0]), "%s", e->text ? e->text : "");
+	b->events[b->n++] = *e;
+	loop_stop(b->loop);
+}
+
+static void overdue(void *arg)
+{
+	fail_msg("no event within %d ms", LIMIT_MS);
+}
+
+/* Runs the loop until n events have come since the last call that cleared them. */
+static void await(struct bench *b, size_t n)
+{
+	struct err err = { 0 };
+	struct loop_source *limit;
+	assert_int_equal(loop_add_timer(b->loop, LIMIT_MS, 0, overdue, NULL, &limit, &err), 0);
+	while (b->n < n)
+		assert_int_equal(loop_run(b->loop, &err), 0);
+	loop_remove(limit);
+}
+
+static size_t count(const struct bench *b, enum router_event_type type)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < b->n; i++)
+		n += b->events[i].type == type;
+	return n;
+}
+
+static void create(struct bench *b, uint32_t router, const char *name)
+{
+	struct router_spec spec = { { 9, router }, name, 100, 0 };
+	b->within = true;
+	driver->create(b->self, &spec);
+	b->within = false;
+}
+
+static void destroy(struct bench *b, uint32_t router)
+{
+	b->within = true;
+	driver->destroy(b->self, (struct router_key){ 9, router });
+	b->within = false;
+}
+
+static bool running(struct bench *b, uint32_t router)
+{
+	return driver->running(b->self, (struct router_key){ 9, router });
+}
+
+static size_t listed(struct bench *b)
+{
+	struct router_key *keys = NULL;
+	size_t n = 0;
+	driver->list(b->self, &keys, &n);
+	free(keys);
+	return n;
+}
+
+static void open_driver(struct bench *b)
+{
+	struct err err = { 0 };
+	struct router_options o = { .loop = b->loop, .spawner = spawner, .cgroup = "", .event = on_event, .arg = b };
+	int code = driver->open(&o, &b->self, &err);
+	if (code)
+		print_error("%s\n", err.text);
+	assert_int_equal(code, 0);
+}
+
+static int enter(void **state)
+{
+	struct err err = { 0 };
+	struct bench *b = mem_alloc(sizeof(*b));
+	*state = b;
+	unsetenv("VNE_FAKE_FAULTS");
+	if (*why_not)
+		return 0;
+	assert_int_equal(loop_new(&b->loop, &err), 0);
+	open_driver(b);
+	return 0;
+}
+
+static int leave(void **state)
+{
+	struct bench *b = *state;
+	if (!*why_not) {
+		driver->close(b->self);
+		loop_free(b->loop);
+	}
+	free(b);
+	return 0;
+}
+
+#define NEED_DRIVER() \
+	if (*why_not) { \
+		print_message("SKIPPED: routers of kind %s: %s\n", driver->kind, why_not); \
+		skip(); \
+	}
+
+static void a_router_lives_and_ends(void **state)
+{
+	struct bench *b = *state;
+	NEED_DRIVER();
+	create(b, 1, "r1");
+	await(b, 1);
+	assert_int_equal(b->events[0].type, ROUTER_EVENT_READY);
+	assert_int_equal(b->events[0].key.net, 9);
+	assert_int_equal(b->events[0].key.router, 1);
+	assert_true(running(b, 1));
+	assert_int_equal(listed(b), 1);
+	int netns = driver->netns(b->self, (struct router_key){ 9, 1 });
+	assert_true(driver->ports == ROUTER_PORTS_VETH ? netns >= 0 : netns == -1);
+	destroy(b, 1);
+	await(b, 2);
+	assert_int_equal(b->events[1].type, ROUTER_EVENT_GONE);
+	assert_false(running(b, 1));
+	assert_int_equal(listed(b), 0);
+	assert_int_equal(driver->netns(b->self, (struct router_key){ 9, 1 }), -1);
+}
+
+static void everything_may_be_repeated(void **state)
+{
+	struct bench *b = *state;
+	NEED_DRIVER();
+	destroy(b, 1); /* was never there */
+	await(b, 1);
+	assert_int_equal(b->events[0].type, ROUTER_EVENT_GONE);
+	create(b, 1, "r1");
+	await(b, 2);
+	create(b, 1, "r1"); /* runs */
+	await(b, 3);
+	assert_int_equal(b->events[2].type, ROUTER_EVENT_READY);
+	assert_int_equal(listed(b), 1);
+	struct router_spec spec = { { 9, 1 }, "r1", 500, 0 };
+	struct err err = { 0 };
+	assert_int_equal(driver->resize(b->self, &spec, &err), 0);
+	destroy(b, 1);
+	await(b, 4);
+	destroy(b, 1);
+	await(b, 5);
+	assert_int_equal(count(b, ROUTER_EVENT_GONE), 3);
+	assert_int_equal(count(b, ROUTER_EVENT_READY), 2);
+}
+
+static void many_at_once(void **state)
+{
+	struct bench *b = *state;
+	NEED_DRIVER();
+	enum { MANY = 50 };
+	for (uint32_t i = 0; i < MANY; i++)
+		create(b, i, "many");
+	await(b, MANY);
+	assert_int_equal(count(b, ROUTER_EVENT_READY), MANY);
+	assert_int_equal(listed(b), MANY);
+	for (uint32_t i = 0; i < MANY; i++)
+		destroy(b, i);
+	await(b, 2 * MANY);
+	assert_int_equal(count(b, ROUTER_EVENT_GONE), MANY);
+	assert_int_equal(listed(b), 0);
+}
+
+static void a_creation_can_be_taken_back(void **state)
+{
+	struct bench *b = *state;
+	NEED_DRIVER();
+	create(b, 1, "r1");
+	destroy(b, 1);
+	while (count(b, ROUTER_EVENT_GONE) < 1)
+		await(b, b->n + 1);
+	assert_false(running(b, 1));
+	assert_int_equal(listed(b), 0);
+	/* and what is being taken back can be asked for anew */
+	b->n = 0;
+	create(b, 1, "r1");
+	destroy(b, 1);
+	create(b, 1, "r1");
+	while (!running(b, 1))
+		await(b, b->n + 1);
+	assert_int_equal(listed(b), 1);
+	b->n = 0;
+	destroy(b, 1);
+	while (count(b, ROUTER_EVENT_GONE) < 1)
+		await(b, b->n + 1);
+	assert_int_equal(listed(b), 0);
+}
+
+static void closing_leaves_routers_alone(void **state)
+{
+	struct bench *b = *state;
+	NEED_DRIVER();
+	create(b, 1, "r1");
+	create(b, 2, "r2");
+	await(b, 2);
+	driver->close(b->self);
+	b->n = 0;
+	open_driver(b); /* the agent, started again */
+	if (driver->ports == ROUTER_PORTS_NONE) {
+		assert_int_equal(listed(b), 0); /* nothing that could outlive the agent */
+		return;
+	}
+	assert_int_equal(listed(b), 2);
+	assert_true(running(b, 1) && running(b, 2));
+	destroy(b, 1);
+	destroy(b, 2);
+	await(b, 2);
+	assert_int_equal(listed(b), 0);
+}
+
+static void a_death_is_told(void **state)
+{
+	struct bench *b = *state;
+	NEED_DRIVER();
+	if (driver == &router_fake)
+		setenv("VNE_FAKE_FAULTS", "r1=die", 1);
+	create(b, 1, "r1");
+	await(b, 1);
+	assert_int_equal(b->events[0].type, ROUTER_EVENT_READY);
+	if (driver == &router_netns) {
+		struct holder *h = NULL;
+		size_t n = 0;
+		struct err err = { 0 };
+		assert_int_equal(holders_find(&h, &n, &err), 0);
+		assert_int_equal(n, 1);
+		assert_int_equal(kill(h[0].pid, SIGKILL), 0);
+		close(h[0].pidfd);
+		close(h[0].netns_fd);
+		free(h);
+	}
+	await(b, 2);
+	assert_int_equal(b->events[1].type, ROUTER_EVENT_DIED);
+	assert_true(strlen(b->text[1]) > 0);
+	assert_false(running(b, 1));
+	create(b, 1, "r1"); /* it can be made again */
+	await(b, 3);
+	assert_int_equal(b->events[2].type, ROUTER_EVENT_READY);
+	destroy(b, 1);
+	await(b, 4);
+}
+
+/* Runs a command and gives its exit code; what it printed into `out`. */
+static int exec_in(struct bench *b, uint32_t router, const char *const *argv, char *out, size_t size, char *why)
+{
+	int pipes[2], control[2];
+	struct err err = { 0 };
+	size_t argc = 0;
+	while (argv[argc])
+		argc++;
+	assert_return_code(pipe(pipes), errno);
+	assert_return_code(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control), errno);
+	struct router_command c = { .argv = argv, .argc = argc, .in = pipes[0], .out = pipes[1], .error = pipes[1], .control = control[1] };
+	int code = driver->exec(b->self, (struct router_key){ 9, router }, &c, &err);
+	close(pipes[1]);
+	close(control[1]);
+	struct spawn_exit e = { .code = code };
+	if (!code) {
+		assert_int_equal(recv(control[0], &e, sizeof(e), 0), sizeof(e));
+		ssize_t n = read(pipes[0], out, size - 1);
+		out[n > 0 ? n : 0] = 0;
+	}
+	snprintf(why, SPAWN_TEXT_MAX, "%.150s", code ? err.text : e.text);
+	close(pipes[0]);
+	close(control[0]);
+	return e.code;
+}
+
+static void commands_run_inside(void **state)
+{
+	struct bench *b = *state;
+	NEED_DRIVER();
+	char out[256], why[SPAWN_TEXT_MAX];
+	static const char *const echo[] = { "echo", "hello", "router", NULL }, *const nothing[] = { "no-such-program", NULL };
+	assert_int_equal(exec_in(b, 1, echo, out, sizeof(out), why), -ENOENT);
+	create(b, 1, "r1");
+	await(b, 1);
+	assert_int_equal(exec_in(b, 1, echo, out, sizeof(out), why), 0);
+	assert_string_equal(out, "hello router\n");
+	assert_string_equal(why, "");
+	assert_int_equal(exec_in(b, 1, nothing, out, sizeof(out), why), 127);
+	assert_true(strlen(why) > 0);
+	if (driver == &router_netns) {
+		static const char *const inside[] = { "sh", "-c", "hostname; id -u; ls /proc | grep -c -x 1; touch /etc/x 2>/dev/null || exit 7", NULL };
+		assert_int_equal(exec_in(b, 1, inside, out, sizeof(out), why), 7);
+		assert_string_equal(out, "r1\n0\n1\n");
+	}
+	destroy(b, 1);
+	await(b, 2);
+}
+
+static void failures_have_a_reason(void **state)
+{
+	struct bench *b = *state;
+	NEED_DRIVER();
+	if (driver != &router_fake) {
+		print_message("SKIPPED: routers of kind %s do not fail on demand\n", driver->kind);
+		skip();
+	}
+	setenv("VNE_FAKE_FAULTS", "bad=fail,late=hang,lazy=slow", 1);
+	create(b, 1, "bad");
+	await(b, 1);
+	assert_int_equal(b->events[0].type, ROUTER_EVENT_FAILED);
+	assert_int_equal(b->events[0].code, -EIO);
+	assert_true(strlen(b->text[0]) > 0);
+	create(b, 2, "late");
+	create(b, 3, "lazy");
+	assert_false(running(b, 3));
+	await(b, 3);
+	assert_int_equal(b->events[1].type, ROUTER_EVENT_READY);
+	assert_int_equal(b->events[1].key.router, 3);
+	assert_int_equal(b->events[2].type, ROUTER_EVENT_FAILED);
+	assert_int_equal(b->events[2].code, -ETIMEDOUT);
+	assert_int_equal(listed(b), 1);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_router_lives_and_ends, enter, leave),
+		cmocka_unit_test_setup_teardown(everything_may_be_repeated, enter, leave),
+		cmocka_unit_test_setup_teardown(many_at_once, enter, leave),
+		cmocka_unit_test_setup_teardown(a_creation_can_be_taken_back, enter, leave),
+		cmocka_unit_test_setup_teardown(closing_leaves_routers_alone, enter, leave),
+		cmocka_unit_test_setup_teardown(a_death_is_told, enter, leave),
+		cmocka_unit_test_setup_teardown(commands_run_inside, enter, leave),
+		cmocka_unit_test_setup_teardown(failures_have_a_reason, enter, leave),
+	};
+	int failed = 0;
+	struct err err = { 0 };
+	/* A namespace of our own, so that routers of others are not taken for ours. */
+	bool privileged = geteuid() == 0 && unshare(CLONE_NEWNET) == 0;
+	if (spawner_start(argc, argv, &spawner, &err)) {
+		fprintf(stderr, "%s\n", err.text);
+		return 70;
+	}
+	for (const struct router_driver *const *d = router_drivers; *d; d++) {
+		driver = *d;
+		why_not[0] = 0;
+		if (driver->probe(&err))
+			snprintf(why_not, sizeof(why_not), "%.250s", err.text);
+		else if (driver->ports == ROUTER_PORTS_VETH && !privileged)
+			snprintf(why_not, sizeof(why_not), "root is needed");
+		print_message("-- routers of kind %s\n", driver->kind);
+		failed += cmocka_run_group_tests_name(driver->kind, tests, NULL, NULL);
+	}
+	spawner_stop(spawner);
+	return failed;
+}
