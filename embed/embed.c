@@ -35,14 +35,28 @@ static int solve_mip(const struct substrate *s, const struct residual *left, con
 	return search_run(s, left, r, options, "mip", run_mip, ret, err);
 }
 
+/* Depth-first search with dual-ascent bounds, from the heuristic's answer. */
+static void run_exact(struct search *s)
+{
+	heuristic_run(s, s->work_limit / 16 < HEURISTIC_ARCS ? s->work_limit / 16 : HEURISTIC_ARCS);
+	if (!search_over(s))
+		exact_run(s);
+}
+
+static int solve_exact(const struct substrate *s, const struct residual *left, const struct request *r,
+                       const struct embed_options *options, struct solution *ret, struct err *err)
+{
+	return search_run(s, left, r, options, "exact", run_exact, ret, err);
+}
+
 static int solve_auto(const struct substrate *s, const struct residual *left, const struct request *r,
                       const struct embed_options *options, struct solution *ret, struct err *err)
 {
-	return search_run(s, left, r, options, "auto", run_mip, ret, err);
+	return search_run(s, left, r, options, "auto", run_exact, ret, err);
 }
 
 static const struct embed_solver solver_auto = {
-	.name = "auto", .about = "the best that the limits allow: heuristic, then mip", .proves = true, .solve = solve_auto,
+	.name = "auto", .about = "the best that the limits allow: heuristic, then exact", .proves = true, .solve = solve_auto,
 };
 static const struct embed_solver solver_heuristic = {
 	.name = "heuristic", .about = "fast joint place-and-route; makes no promise", .solve = solve_heuristic,
@@ -51,7 +65,11 @@ static const struct embed_solver solver_mip = {
 	.name = "mip", .about = "the node-link formulation on GLPK; the reference", .proves = true, .solve = solve_mip,
 };
 
-const struct embed_solver *const embed_solvers[] = { &solver_auto, &solver_heuristic, &solver_mip, NULL };
+static const struct embed_solver solver_exact = {
+	.name = "exact", .about = "depth-first search with dual-ascent bounds", .proves = true, .solve = solve_exact,
+};
+
+const struct embed_solver *const embed_solvers[] = { &solver_auto, &solver_exact, &solver_heuristic, &solver_mip, NULL };
 
 static const struct embed_solver *find_solver(const char *name)
 {

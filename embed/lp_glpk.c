@@ -167,6 +167,7 @@ static enum lp_status run_integer(struct run *run, struct err *err)
 	how.tm_lim = milliseconds_left(run);
 	how.cb_func = run_step;
 	how.cb_info = run;
+	how.cov_cuts = how.mir_cuts = run->options->cuts ? GLP_ON : GLP_OFF;
 	int ret = glp_intopt(run->prob, &how);
 	give_incumbent(run);
 	if (ret == 0 && glp_mip_status(run->prob) == GLP_OPT) {
@@ -202,6 +203,8 @@ static enum lp_status run_all(struct run *run, int *row, int *col, double *value
 		return LP_FAILED;
 	}
 	run->bound = glp_get_obj_val(run->prob);
+	if (run->options->relax)
+		return LP_OPTIMAL;
 	if (run->options->step && !run->options->step(run->options->arg, NULL, run->bound, glp_get_it_cnt(run->prob)))
 		return LP_LIMIT;
 	return run_integer(run, err);

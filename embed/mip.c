@@ -39,6 +39,7 @@ struct mip {
 	struct path_space space;
 	struct layout at;
 	int64_t iterations;
+	const struct mip_fixed *fixed; /* NULL: the whole problem */
 };
 
 static int *flow_of(const struct mip *m, size_t k, int role, uint32_t link)
@@ -53,43 +54,13 @@ static bool split_flow(const struct vlink *k)
 
 /* ---- columns ------------------------------------------------------------------------------- */
 
-/* What all costs are multiples of. */
-struct costs {
-	int64_t gcd;
-	double most;
-};
-
-static void costs_add(struct costs *c, double cost)
-{
-	int64_t a = cost < 0x1p53 ? (int64_t)cost : 1, b = c->gcd;
-
-	if (cost > c->most)
-		c->most = cost;
-	while (a != 0) {
-		int64_t rest = b % a;
-		b = a;
-		a = rest;
-	}
-	c->gcd = b;
-}
-
 /* Divided by their greatest common divisor costs are small integers, which GLPK rounds bounds
  * up for; where that leaves large numbers, plain scaling. */
 static double objective_unit(const struct problem *p)
 {
-	struct costs c = { 0, 1 };
+	double most, gcd = problem_unit(p, &most);
 
-	for (size_t u = 0; u < p->r->n_nodes; u++)
-		for (size_t i = 0; i < p->cand[u].n; i++)
-			costs_add(&c, (double)p->r->nodes[u].demand[RES_CPU_MILLI] * (double)p->node_weight[p->cand[u].v[i]]);
-	for (size_t k = 0; k < p->r->n_links; k++) {
-		double each = split_flow(&p->r->links[k]) ? 1 : (double)p->r->links[k].bw_kbps;
-		for (size_t l = 0; l < p->s->n_links; l++)
-			costs_add(&c, each * (double)p->link_weight[l]);
-	}
-	if (c.gcd > 0 && c.most / (double)c.gcd < 1e6)
-		return (double)c.gcd;
-	return c.most / 1000;
+	return most / gcd < 1e6 ? gcd : most / 1000;
 }
 
 static double column_cost(const struct mip *m, double cost)
@@ -113,11 +84,56 @@ static void add_places(struct mip *m)
 	}
 }
 
+/* With both hosts fixed: distances from one and to the other, and how much longer than the shortest a
+ * path may be that still leaves the whole below the limit. */
+struct detour {
+	int64_t *from, *to;
+	int64_t shortest;
+	double most; /* longer than the shortest, per kbit/s; INFINITY: anything goes */
+};
+
+static void measure(struct mip *m, uint32_t source, const struct path_query *q, int64_t *dist)
+{
+	path_search(&m->space, q, source, NO_NODE);
+	for (uint32_t v = 0; v < m->p->s->n_nodes; v++)
+		dist[v] = path_dist(&m->space, v);
+}
+
+static struct detour allow_detour(struct mip *m, size_t k)
+{
+	const struct problem *p = m->p;
+	const struct vlink *link = &p->r->links[k];
+	struct detour d = { .most = INFINITY };
+	struct path_query q = { .weight = p->link_weight, .cap = p->left->link_kbps, .max_delay = -1,
+	                        .need = split_flow(link) ? 1 : link->bw_kbps };
+
+	if (!m->fixed || !isfinite(m->fixed->slack))
+		return d;
+	d.from = mem_array(p->s->n_nodes + 1, sizeof(*d.from));
+	d.to = mem_array(p->s->n_nodes + 1, sizeof(*d.to));
+	measure(m, p->cand[link->a].v[0], &q, d.from);
+	measure(m, p->cand[link->b].v[0], &q, d.to);
+	d.shortest = d.from[p->cand[link->b].v[0]];
+	double all = (double)d.shortest * (double)link->bw_kbps * (link->protect ? 2 : 1);
+	d.most = (m->fixed->least[k] + m->fixed->slack - all) / (split_flow(link) ? 1 : (double)link->bw_kbps);
+	return d;
+}
+
+static bool within_detour(const struct detour *d, uint32_t i, uint32_t j, int64_t weight)
+{
+	if (!isfinite(d->most))
+		return true;
+	if (d->from[i] == DIST_NONE || d->to[j] == DIST_NONE)
+		return false;
+	return (double)(d->from[i] + weight + d->to[j] - d->shortest) <= d->most * (1 + 1e-12);
+}
+
 static void add_flow(struct mip *m, size_t k, int role)
 {
 	const struct problem *p = m->p;
 	const struct vlink *link = &p->r->links[k];
 	bool split = split_flow(link);
+	struct detour detour = allow_detour(m, k);
 
 	for (uint32_t l = 0; l < p->s->n_links; l++) {
 		int *col = flow_of(m, k, role, l);
@@ -127,6 +143,8 @@ static void add_flow(struct mip *m, size_t k, int role)
 			continue;
 		for (int end = 0; end < 2; end++) {
 			double weight = (double)p->link_weight[l];
+			if (!within_detour(&detour, p->graph.ends[l][end], p->graph.ends[l][1 - end], p->link_weight[l]))
+				continue;
 			if (split)
 				col[end] = lp_add_col(&m->lp, 0, (double)(left < link->bw_kbps ? left : link->bw_kbps),
 				                      column_cost(m, weight), link->bw_kbps <= INTEGER_KBPS);
@@ -134,9 +152,22 @@ static void add_flow(struct mip *m, size_t k, int role)
 				col[end] = lp_add_col(&m->lp, 0, 1, column_cost(m, weight * (double)link->bw_kbps), true);
 		}
 	}
+	free(detour.from);
+	free(detour.to);
 }
 
 /* ---- rows ---------------------------------------------------------------------------------- */
+
+static void put_flow(struct mip *m, int row, int col, double value)
+{
+	if (col != NO_COL)
+		lp_put(&m->lp, row, col, value);
+}
+
+static double flow_value(const double *x, int col)
+{
+	return col == NO_COL ? 0 : x[col];
+}
 
 static void put_place(struct mip *m, int row, size_t u, uint32_t a, double value)
 {
@@ -161,10 +192,8 @@ static void add_conservation(struct mip *m, size_t k, int role)
 			uint32_t l = p->graph.arcs[i].link;
 			const int *col = flow_of(m, k, role, l);
 			int out = p->graph.ends[l][0] == a ? 0 : 1; /* direction 0: from ends[0] to ends[1] */
-			if (col[0] == NO_COL)
-				continue;
-			lp_put(&m->lp, row, col[out], 1);
-			lp_put(&m->lp, row, col[1 - out], -1);
+			put_flow(m, row, col[out], 1);
+			put_flow(m, row, col[1 - out], -1);
 		}
 		put_place(m, row, link->a, a, -amount);
 		put_place(m, row, link->b, a, amount);
@@ -183,8 +212,8 @@ static void add_delay(struct mip *m, size_t k, int role)
 	int row = lp_add_row(&m->lp, -LP_INF, amount * (double)link->max_delay_us / scale);
 	for (uint32_t l = 0; l < p->s->n_links; l++) {
 		const int *col = flow_of(m, k, role, l);
-		for (int end = 0; col[0] != NO_COL && end < 2; end++)
-			lp_put(&m->lp, row, col[end], (double)p->link_delay[l] / scale);
+		for (int end = 0; end < 2; end++)
+			put_flow(m, row, col[end], (double)p->link_delay[l] / scale);
 	}
 }
 
@@ -197,18 +226,16 @@ static void add_disjoint(struct mip *m, size_t k)
 		z[i] = lp_add_col(&m->lp, 0, 1, 0, true);
 	for (uint32_t l = 0; l < p->s->n_links; l++) {
 		const int *f = flow_of(m, k, 0, l), *g = flow_of(m, k, 1, l);
-		if (f[0] == NO_COL)
-			continue;
 		int row = lp_add_row(&m->lp, -LP_INF, 1);
 		for (int end = 0; end < 2; end++) {
-			lp_put(&m->lp, row, f[end], 1);
-			lp_put(&m->lp, row, g[end], 1);
+			put_flow(m, row, f[end], 1);
+			put_flow(m, row, g[end], 1);
 		}
 		for (uint32_t i = p->risk_first[l]; i < p->risk_first[l + 1]; i++) {
 			int with = lp_add_row(&m->lp, -LP_INF, 0), without = lp_add_row(&m->lp, -LP_INF, 1);
 			for (int end = 0; end < 2; end++) {
-				lp_put(&m->lp, with, f[end], 1);
-				lp_put(&m->lp, without, g[end], 1);
+				put_flow(m, with, f[end], 1);
+				put_flow(m, without, g[end], 1);
 			}
 			lp_put(&m->lp, with, z[p->risks[i]], -1);
 			lp_put(&m->lp, without, z[p->risks[i]], 1);
@@ -277,10 +304,27 @@ static void add_capacity(struct mip *m)
 			for (int role = 0; role < 2; role++) {
 				const int *col = flow_of(m, k, role, l);
 				double each = split_flow(&p->r->links[k]) ? 1 : (double)p->r->links[k].bw_kbps;
-				for (int end = 0; col[end] != NO_COL && end < 2; end++)
-					lp_put(&m->lp, row, col[end], each / scale);
+				for (int end = 0; end < 2; end++)
+					put_flow(m, row, col[end], each / scale);
 			}
 	}
+}
+
+/* With fixed hosts nothing that costs more than the slack allows is wanted. */
+static void add_cutoff(struct mip *m)
+{
+	double most = 0;
+
+	if (!m->fixed || m->fixed->relax || !isfinite(m->fixed->slack))
+		return;
+	for (size_t k = 0; k < m->p->r->n_links; k++)
+		most += m->fixed->least[k];
+	for (size_t u = 0; u < m->p->r->n_nodes; u++)
+		most += (double)m->p->r->nodes[u].demand[RES_CPU_MILLI] * (double)m->p->node_weight[m->p->cand[u].v[0]];
+	most = (most + m->fixed->slack) / m->unit;
+	int row = lp_add_row(&m->lp, -LP_INF, most * (1 + 1e-9) + 1e-6);
+	for (size_t j = 0; j < m->lp.n_cols; j++)
+		lp_put(&m->lp, row, (int)j, m->lp.cols[j].cost);
 }
 
 static void mip_build(struct mip *m)
@@ -308,6 +352,7 @@ static void mip_build(struct mip *m)
 	}
 	add_sharing(m);
 	add_capacity(m);
+	add_cutoff(m);
 }
 
 /* ---- from a solution to an embedding and back ---------------------------------------------- */
@@ -317,7 +362,7 @@ static bool decode_split(struct mip *m, size_t k, const double *x)
 {
 	for (uint32_t l = 0; l < m->p->s->n_links; l++) {
 		const int *col = flow_of(m, k, 0, l);
-		m->at.flow[l] = col[0] == NO_COL ? 0 : llround(x[col[0]]) - llround(x[col[1]]);
+		m->at.flow[l] = llround(flow_value(x, col[0])) - llround(flow_value(x, col[1]));
 	}
 	return layout_route_flow(&m->at, (uint32_t)k);
 }
@@ -335,7 +380,7 @@ static bool decode_link(struct mip *m, size_t k, const double *x)
 	for (uint32_t l = 0; l < p->s->n_links; l++)
 		for (int role = 0; role < 2; role++) {
 			const int *col = flow_of(m, k, role, l);
-			banned[(size_t)role * p->s->n_links + l] = col[0] == NO_COL || (x[col[0]] < 0.5 && x[col[1]] < 0.5);
+			banned[(size_t)role * p->s->n_links + l] = flow_value(x, col[0]) < 0.5 && flow_value(x, col[1]) < 0.5;
 		}
 	return layout_route_within(&m->at, (uint32_t)k, banned, banned + p->s->n_links);
 }
@@ -428,7 +473,7 @@ static bool mip_step(void *arg, const double *x, double bound, int64_t iteration
 		offer(m);
 	}
 	/* GLPK's arithmetic is to within some 1e-9 of the truth. */
-	if (isfinite(bound))
+	if (isfinite(bound) && !m->fixed)
 		search_raise_bound(s, floor(bound * m->unit * (1 - 1e-9) - 1e-6 * m->unit), "mip");
 	return search_spend(s, work) && !search_over(s);
 }
@@ -440,6 +485,21 @@ static void conclude(struct mip *m, double optimum)
 	double value = optimum * m->unit, slack = 1e-7 * (fabs(value) + m->unit);
 
 	search_raise_bound(s, s->objective <= value + slack ? s->objective : floor(value - slack), "mip");
+}
+
+static void mip_init(struct mip *m, struct search *s, const struct problem *p, const struct mip_fixed *fixed)
+{
+	size_t most = 0;
+
+	*m = (struct mip){ .search = s, .p = p, .fixed = fixed };
+	for (size_t u = 0; u < p->r->n_nodes; u++)
+		most = p->cand[u].n > most ? p->cand[u].n : most;
+	m->allowed = mem_array(most + 1, sizeof(*m->allowed));
+	m->reached = mem_array(most + 1, sizeof(*m->reached));
+	m->decoded = mem_array(p->r->n_links + 1, sizeof(*m->decoded));
+	path_space_init(&m->space, &p->graph);
+	layout_init(&m->at, p, &m->space);
+	mip_build(m);
 }
 
 static void mip_free(struct mip *m)
@@ -456,20 +516,28 @@ static void mip_free(struct mip *m)
 	path_space_done(&m->space);
 }
 
+static struct lp_options mip_options(struct mip *m)
+{
+	struct search *s = m->search;
+	int64_t iterations = s->work_limit == UINT64_MAX ? INT64_MAX
+	                     : (int64_t)((s->work_limit - s->work) / iteration_arcs(m)) + 1;
+
+	return (struct lp_options){ .time_limit_s = search_seconds_left(s), .iterations = iterations,
+	                            .memory_mib = MEMORY_MIB, .step = mip_step, .arg = m };
+}
+
 static void mip_solve(struct mip *m)
 {
 	struct search *s = m->search;
 	mem_auto double *start = mem_array(m->lp.n_cols + 1, sizeof(*start));
+	struct lp_options options = mip_options(m);
 	struct err err = { 0 };
 	double bound;
 
-	if (s->best.has_embedding)
+	if (s->best.has_embedding) {
 		encode(m, start);
-	int64_t iterations = s->work_limit == UINT64_MAX ? INT64_MAX
-	                     : (int64_t)((s->work_limit - s->work) / iteration_arcs(m)) + 1;
-	struct lp_options options = { .time_limit_s = search_seconds_left(s), .iterations = iterations,
-	                              .memory_mib = MEMORY_MIB, .start = s->best.has_embedding ? start : NULL,
-	                              .step = mip_step, .arg = m };
+		options.start = start;
+	}
 	switch (lp_solve(&m->lp, &options, &bound, &err)) {
 	case LP_OPTIMAL:
 		conclude(m, bound);
@@ -488,9 +556,8 @@ static void mip_solve(struct mip *m)
 
 void mip_run(struct search *s)
 {
-	struct mip m = { .search = s, .p = &s->problem };
+	struct mip m;
 	struct err why = { 0 };
-	size_t most = 0;
 
 	if (problem_narrow(&s->problem, &why) != 0) {
 		search_exclude(s, "mip", &why);
@@ -504,18 +571,25 @@ void mip_run(struct search *s)
 	}
 	if (search_over(s))
 		return;
-	for (size_t u = 0; u < s->problem.r->n_nodes; u++)
-		most = s->problem.cand[u].n > most ? s->problem.cand[u].n : most;
-	m.allowed = mem_array(most + 1, sizeof(*m.allowed));
-	m.decoded = mem_array(s->problem.r->n_links + 1, sizeof(*m.decoded));
-	m.reached = mem_array(most + 1, sizeof(*m.reached));
-	path_space_init(&m.space, &s->problem.graph);
-	layout_init(&m.at, &s->problem, &m.space);
-	if (s->best.status == SOLVE_REFUSED) {
-		s->best.status = SOLVE_UNKNOWN;
-		s->best.reason[0] = '\0';
-	}
-	mip_build(&m);
+	search_undecide(s);
+	mip_init(&m, s, &s->problem, NULL);
 	mip_solve(&m);
 	mip_free(&m);
+}
+
+enum mip_verdict mip_route(struct search *s, const struct problem *p, const struct mip_fixed *fixed, double *ret_bound)
+{
+	struct mip m;
+	struct err err = { 0 };
+	double bound;
+
+	mip_init(&m, s, p, fixed);
+	struct lp_options options = mip_options(&m);
+	options.relax = fixed->relax;
+	options.cuts = true;
+	enum lp_status status = lp_solve(&m.lp, &options, &bound, &err);
+	search_spend(s, iteration_arcs(&m) * 10);
+	*ret_bound = isfinite(bound) ? bound * m.unit - 1e-7 * (fabs(bound * m.unit) + m.unit) : 0;
+	mip_free(&m);
+	return status == LP_INFEASIBLE ? MIP_EXCLUDED : status == LP_OPTIMAL ? MIP_OPTIMAL : MIP_UNDECIDED;
 }

@@ -42,10 +42,12 @@ static void problem_weights(struct problem *p, enum embed_objective objective)
 	}
 }
 
-static void problem_virtual_arcs(struct problem *p)
+void problem_virtual_arcs(struct problem *p)
 {
 	const struct request *r = p->r;
 
+	free(p->vfirst);
+	free(p->varcs);
 	p->vfirst = mem_array(r->n_nodes + 2, sizeof(*p->vfirst));
 	p->varcs = mem_array(2 * r->n_links + 1, sizeof(*p->varcs));
 	for (size_t k = 0; k < r->n_links; k++) {
@@ -183,4 +185,39 @@ double problem_objective(const struct problem *p, const struct embedding *e)
 			sum += path_weight(p, &e->links[k].backup);
 	}
 	return sum;
+}
+
+struct costs {
+	int64_t gcd;
+	double most;
+};
+
+static void costs_add(struct costs *c, double cost)
+{
+	int64_t a = cost < 0x1p53 ? (int64_t)cost : 1, b = c->gcd;
+
+	if (cost > c->most)
+		c->most = cost;
+	while (a != 0) {
+		int64_t rest = b % a;
+		b = a;
+		a = rest;
+	}
+	c->gcd = b;
+}
+
+double problem_unit(const struct problem *p, double *ret_most)
+{
+	struct costs c = { 0, 1 };
+
+	for (size_t u = 0; u < p->r->n_nodes; u++)
+		for (size_t i = 0; i < p->cand[u].n; i++)
+			costs_add(&c, (double)p->r->nodes[u].demand[RES_CPU_MILLI] * (double)p->node_weight[p->cand[u].v[i]]);
+	for (size_t k = 0; k < p->r->n_links; k++) {
+		double each = p->r->links[k].split ? 1 : (double)p->r->links[k].bw_kbps;
+		for (size_t l = 0; l < p->s->n_links; l++)
+			costs_add(&c, each * (double)p->link_weight[l]);
+	}
+	*ret_most = c.most;
+	return c.gcd > 0 ? (double)c.gcd : 1;
 }

@@ -59,13 +59,16 @@ void problem_done(struct problem *p);
 
 /* The objective of an embedding, in the problem's integer units (exact below 2^53). */
 double problem_objective(const struct problem *p, const struct embedding *e);
+/* What every cost of one router or virtual link is a multiple of, at least 1; *ret_most: the largest of them. */
+double problem_unit(const struct problem *p, double *ret_most);
 bool problem_shares_risk(const struct problem *p, uint32_t link, uint32_t other);
-/* How a virtual link is routed through the substrate, besides its bandwidth. */
 static inline bool vlink_best_effort(const struct vlink *k)
 {
 	return k->bw_kbps == 0;
 }
 
+/* Lays out vfirst and varcs anew from p->r. */
+void problem_virtual_arcs(struct problem *p);
 /* Raises the bound to what the cheapest candidates and `least` weight per kbit/s of each virtual link cost. */
 void problem_set_bound(struct problem *p, const int64_t *least);
 /* candidates.c: fills cand and is_cand; -ENOENT with the reason where a virtual node has none. */

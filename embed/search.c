@@ -93,6 +93,14 @@ void search_exclude(struct search *s, const char *name, const struct err *why)
 	snprintf(s->best.reason, sizeof(s->best.reason), "%s", why->text);
 }
 
+void search_undecide(struct search *s)
+{
+	if (s->best.status == SOLVE_REFUSED) {
+		s->best.status = SOLVE_UNKNOWN;
+		s->best.reason[0] = '\0';
+	}
+}
+
 bool search_over(const struct search *s)
 {
 	return s->stopped || s->best.status == SOLVE_INFEASIBLE || s->objective <= s->bound;

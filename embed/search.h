@@ -40,6 +40,8 @@ void search_offer(struct search *s, const struct embedding *e, const char *name)
 void search_raise_bound(struct search *s, double bound, const char *name);
 /* Proven: nothing fits. The reason is for people. */
 void search_exclude(struct search *s, const char *name, const struct err *why);
+/* What a heuristic refused is open again. */
+void search_undecide(struct search *s);
 /* Whether there is nothing more to find: best equals bound, excluded, or stopped. */
 bool search_over(const struct search *s);
 
@@ -52,3 +54,15 @@ int search_run(const struct substrate *s, const struct residual *left, const str
 /* max_arcs: of its own, beside the search's limit. The first start is finished whatever the effort. */
 void heuristic_run(struct search *s, uint64_t max_arcs);
 void mip_run(struct search *s);
+void exact_run(struct search *s);
+
+/* Routing with every host fixed (one candidate each), in the node-link formulation. */
+struct mip_fixed {
+	bool relax;          /* only a bound, by the linear relaxation */
+	double slack;        /* paths that cost more than this above `least` do not matter; INFINITY: all do */
+	const double *least; /* per virtual link: what it costs at least, in the problem's units */
+};
+enum mip_verdict { MIP_OPTIMAL, MIP_EXCLUDED, MIP_UNDECIDED };
+/* *ret_bound: a lower bound of hosts and routes together. Without `relax`, p has all of the search's virtual nodes
+ * and links, and better embeddings are offered. MIP_EXCLUDED: nothing within the slack. */
+enum mip_verdict mip_route(struct search *s, const struct problem *p, const struct mip_fixed *fixed, double *ret_bound);

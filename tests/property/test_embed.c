@@ -406,7 +406,7 @@ static void compare(const struct one_case *c, const char *solver, int64_t effort
 
 static void run(unsigned features, int cases)
 {
-	struct tally heuristic = { 0 }, mip = { 0 };
+	struct tally heuristic = { 0 }, mip = { 0 }, exact = { 0 };
 
 	for (int i = 0; i < cases; i++) {
 		struct one_case c;
@@ -416,6 +416,7 @@ static void run(unsigned features, int cases)
 		bool decides = !(features & F_SPLIT && features & F_DELAY);
 		compare(&c, "heuristic", 200, optimum, false, &heuristic);
 		compare(&c, "mip", 6000, optimum, decides, &mip);
+		compare(&c, "exact", 6000, optimum, decides, &exact);
 		case_done(&c);
 	}
 	/* The cases must be worth something, and the heuristic must not live on refusals. */
