@@ -15,7 +15,7 @@
 
 #include "base/mem.h"
 
-enum { PRIO_REDIRECT = 1, PRIO_GATE = 0x7f00, PROGRAM_MAX = 64 };
+enum { PRIO_REDIRECT = 1, PRIO_GATE = 0x7f00, PROGRAM_MAX = 96 };
 enum { BURST_MIN = 15140, QUEUE_MIN = 96 << 10, QUEUE_MS = 25, FRAME_EXTRA = 18 /* Ethernet header and a tag */ };
 #define PEAK_BYTES_PER_S UINT64_C(125000000000) /* 1 Tbit/s: never reached, only its burst matters */
 
@@ -26,6 +26,8 @@ struct program {
 
 static void emit(struct program *p, uint16_t code, uint8_t jt, uint8_t jf, uint32_t k)
 {
+	if (p->n == PROGRAM_MAX)
+		__builtin_trap();
 	p->op[p->n++] = (struct sock_filter){ code, jt, jf, k };
 }
 
@@ -124,7 +126,7 @@ static void flow_program(struct program *p, uint32_t threshold)
 	p->op[not_v4].jf = (uint8_t)(p->n - not_v4 - 1);
 	uint16_t not_v6 = p->n;
 	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, ETH_P_IPV6);
-	for (uint32_t at = 26; at < 54; at += 8) /* the lower halves tell hosts apart, the upper networks */
+	for (uint32_t at = 26; at < 54; at += 8) /* of each address a word that tells networks apart, and one for hosts */
 		mix_word(p, BPF_W | BPF_ABS, at);
 	emit(p, BPF_LD | BPF_B | BPF_ABS, 0, 0, 20);
 	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, IPPROTO_TCP);
