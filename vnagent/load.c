@@ -83,14 +83,17 @@ static int read_qdisc(void *arg, const struct nlmsghdr *m)
 		return 0;
 	struct counter *c = counter_of(r, (uint32_t)head->tcm_ifindex);
 	nl_parse_nested(table[TCA_STATS2], stats, TCA_STATS_MAX);
-	const struct gnet_stats_basic *basic = nl_data(stats[TCA_STATS_BASIC], sizeof(uint64_t) + sizeof(uint32_t));
+	/* Attributes are aligned to 4 bytes: what holds 8 is copied, not pointed at. */
+	const void *data = nl_data(stats[TCA_STATS_BASIC], sizeof(uint64_t) + sizeof(uint32_t));
+	struct gnet_stats_basic basic = { 0 };
 	const struct gnet_stats_queue *queue = nl_data(stats[TCA_STATS_QUEUE], sizeof(*queue));
-	const uint64_t *packets64 = nl_data(stats[TCA_STATS_PKT64], sizeof(*packets64));
-	if (!c || !basic)
+	const void *packets64 = nl_data(stats[TCA_STATS_PKT64], sizeof(uint64_t));
+	if (!c || !data)
 		return 0;
+	memcpy(&basic, data, sizeof(uint64_t) + sizeof(uint32_t));
 	c->limited = true;
-	memcpy(&c->limit_bytes, &basic->bytes, sizeof(c->limit_bytes));
-	c->limit_frames = basic->packets;
+	c->limit_bytes = basic.bytes;
+	c->limit_frames = basic.packets;
 	if (packets64)
 		memcpy(&c->limit_frames, packets64, sizeof(c->limit_frames));
 	c->limit_drops = queue ? queue->drops : 0;
