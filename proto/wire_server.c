@@ -147,7 +147,8 @@ static int bind_fd(struct wire *wire, const char *text, struct err *err)
 	if (getsockopt((int)n, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0 || !listening)
 		return err_set(err, -EINVAL, "fd:%s: not a listening socket; it has to be handed over by whoever starts this program",
 		               text);
-	int fd = fcntl((int)n, F_DUPFD_CLOEXEC, 3);
+	/* it came to us through exec, and goes no further: not to the solvers */
+	int fd = fcntl((int)n, F_SETFD, FD_CLOEXEC) < 0 ? -1 : fcntl((int)n, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0)
 		return err_sys(err, -errno, "fd:%s", text);
 	int flags = fcntl(fd, F_GETFL);

@@ -314,6 +314,8 @@ static bool part_healthy(struct vned *v, struct network *net, size_t i, struct b
 		buf_printf(why, "no word from the agent of node %s", node);
 	} else if (net->parts[i].why) {
 		buf_printf(why, "node %s: %s", node, net->parts[i].why);
+	} else if (!net->parts[i].synced && !net->parts[i].ensuring) {
+		buf_printf(why, "node %s has not confirmed its part", node);
 	}
 	return why->len == 0;
 }

@@ -44,7 +44,7 @@ static void label(struct buf *out, const char *name, const char *value, bool fir
 
 static void value(struct buf *out, double v)
 {
-	buf_printf(out, "%.17g\n", v);
+	buf_printf(out, "%.15g\n", v);
 }
 
 static void plain(struct buf *out, const char *name, const char *type, const char *help, double v)
@@ -302,7 +302,11 @@ static int parse_address(const char *where, struct sockaddr_storage *ret, sockle
 static int listen_at(const char *where, int *ret, struct err *err)
 {
 	if (strncmp(where, "fd:", 3) == 0) {
-		int fd = fcntl(atoi(where + 3), F_DUPFD_CLOEXEC, 3);
+		int given = atoi(where + 3), listening = 0;
+		socklen_t size = sizeof(listening);
+		if (given < 3 || getsockopt(given, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) < 0 || !listening)
+			return err_set(err, -EINVAL, "metrics: %s: not a listening socket that was handed over", where);
+		int fd = fcntl(given, F_SETFD, FD_CLOEXEC) < 0 ? -1 : fcntl(given, F_DUPFD_CLOEXEC, 3);
 		if (fd < 0)
 			return err_sys(err, -errno, "metrics: %s", where);
 		*ret = fd;
