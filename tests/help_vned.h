@@ -24,7 +24,7 @@
 
 enum { FAKES = 3, HELD_MAX = 8 };
 
-enum fake_mode { FAKE_OBEYS, FAKE_REFUSES_PREPARE, FAKE_SILENT };
+enum fake_mode { FAKE_OBEYS, FAKE_REFUSES_PREPARE, FAKE_SILENT, FAKE_HOLDS_COMMIT };
 
 struct fake_net {
 	uint32_t net, generation, prepared;
@@ -42,14 +42,16 @@ struct fake { /* an agent that does what it is told, in memory */
 	uint64_t term;
 	struct fake_net nets[HELD_MAX];
 	size_t n_nets, ensures, commits, aborts;
-	struct message *held_back; /* a prepare that is answered later */
+	uint64_t exec_id;
+	uint32_t exec_router;
+	enum message_type exec_heard;
 };
 
 struct world {
 	struct loop *loop;
 	struct loop_source *poll, *limit;
 	char dir[64];
-	struct identity coordinator, admin, viewer;
+	struct identity coordinator, admin, viewer, tenant;
 	char *endpoint;
 	struct vned v;
 	bool vned_open, ready, timed_out;
@@ -175,6 +177,8 @@ static inline void fake_message(void *arg, struct message *m)
 		fake_prepare(f, m);
 		break;
 	case MSG_COMMIT: {
+		if (f->mode == FAKE_HOLDS_COMMIT)
+			break;
 		struct fake_net *n = fake_find(f, m->net);
 		f->commits++;
 		if (!n || n->prepared != m->generation)
@@ -198,6 +202,8 @@ static inline void fake_message(void *arg, struct message *m)
 	}
 	case MSG_ENSURE:
 		f->ensures++;
+		if (f->mode == FAKE_SILENT)
+			break;
 		if (node_plan_empty(&m->u.plan)) {
 			fake_drop(f, m->net);
 		} else {
@@ -206,6 +212,14 @@ static inline void fake_message(void *arg, struct message *m)
 				                    .digest = node_plan_digest(&m->u.plan), .routers = m->u.plan.n_routers };
 		}
 		fake_done(f, m, 0, "");
+		break;
+	case MSG_EXEC:
+		f->exec_id = m->u.exec.id;
+		f->exec_router = m->u.exec.router_id;
+		break;
+	case MSG_EXEC_INPUT:
+	case MSG_EXEC_EXIT:
+		f->exec_heard = m->type;
 		break;
 	case MSG_REPLY:
 		if (m->u.reply.code == 3)
@@ -426,6 +440,7 @@ static inline int world_setup(void **state)
 	assert_int_equal(identity_make("vned", ROLE_COORDINATOR, NULL, &w->coordinator, NULL), 0);
 	assert_int_equal(identity_save(&w->coordinator, key, true, NULL), 0);
 	world_identity(w, "alice", ROLE_ADMIN, NULL, &w->admin);
+	world_identity(w, "bob", ROLE_TENANT, NULL, &w->tenant);
 	world_identity(w, "victor", ROLE_VIEWER, NULL, &w->viewer);
 	for (size_t i = 0; i < FAKES; i++) {
 		char name[8], node[8];

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "vned/vned.h"
 
-enum { EXECS_MAX = 1024 };
+enum { EXECS_MAX = 1024, KNOCK_MS = 1000 };
 
 struct exec { /* under way */
 	struct exec *next;
@@ -23,6 +23,7 @@ struct execs {
 	struct exec *first;
 	size_t n;
 	uint64_t last;
+	int64_t knock_ms;
 };
 
 static struct execs *table(struct vned *v)
@@ -113,6 +114,21 @@ static void begin(struct vned *v, const struct peer *peer, struct message *m)
 	mem_auto char *why = mem_printf("the agent of node %s is not connected", v->substrate.nodes[x->snode].name);
 	fail(v, peer, x->id, m->sequence, why);
 	end(v, x);
+}
+
+/* A command that says nothing does not show that its client has gone: the client is knocked at. */
+void exec_tick(struct vned *v)
+{
+	struct exec *next;
+	if (!v->execs || clock_ms() < v->execs->knock_ms)
+		return;
+	v->execs->knock_ms = clock_ms() + KNOCK_MS;
+	for (struct exec *x = v->execs->first; x; x = next) {
+		next = x->next;
+		struct message m = { .type = MSG_HEARTBEAT };
+		if (to_client(v, x, &m) == -EHOSTUNREACH)
+			hang_up(v, x);
+	}
 }
 
 void exec_client_message(struct vned *v, const struct peer *peer, struct message *m)

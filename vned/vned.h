@@ -168,6 +168,7 @@ void api_done(struct vned *v);
 void exec_client_message(struct vned *v, const struct peer *peer, struct message *m);
 void exec_agent_message(struct vned *v, struct agent *agent, struct message *m);
 void exec_agent_lost(struct vned *v, struct agent *agent);
+void exec_tick(struct vned *v);
 void exec_done(struct vned *v);
 
 /* views.c: what is shown. The caller frees with the x_done of model/view.h. */

@@ -216,6 +216,88 @@ static void test_vned_killed_while_preparing(void **state)
 	assert_int_equal(w->fakes[0].nets[0].prepared, 0);
 }
 
+static bool is_committing(struct world *w) { return n1_asked(w) && w->v.networks[0]->txn->phase == TXN_COMMITTING; }
+static bool is_releasing(struct world *w) { return n1_asked(w) && w->v.networks[0]->state == NET_RELEASING; }
+
+static void test_vned_killed_while_committing(void **state)
+{
+	struct world *w = *state;
+	w->fakes[1].mode = FAKE_HOLDS_COMMIT;
+	struct message m = submission(world_pair, MSG_SUBMIT);
+	ask_no_wait(w, &m);
+	assert_true(world_run(w, is_committing, 5000));
+	world_close_vned(w);
+	w->fakes[1].mode = FAKE_OBEYS;
+	world_open_vned(w);
+	/* the decision was on disk: it stands, and who is behind is brought there */
+	assert_true(world_run(w, n1_synced, 10000));
+	assert_int_equal(w->v.networks[0]->generation, 1);
+	assert_true(w->fakes[0].nets[0].committed && w->fakes[1].nets[0].committed);
+	assert_true(world_run(w, is_client_up, 5000));
+	assert_int_equal(shown_state(w, "pair"), NET_ACTIVE);
+}
+
+static void test_vned_killed_while_releasing(void **state)
+{
+	struct world *w = *state;
+	assert_int_equal(submit(w, world_pair), 0);
+	w->fakes[1].mode = FAKE_SILENT;
+	struct message m = { .type = MSG_RELEASE, .u.name = { (char *)"pair" } };
+	ask_no_wait(w, &m);
+	assert_true(world_run(w, is_releasing, 5000));
+	world_close_vned(w);
+	w->fakes[1].mode = FAKE_OBEYS;
+	world_open_vned(w);
+	assert_true(world_run(w, all_welcome, 10000));
+	assert_true(world_run(w, is_client_up, 5000));
+	assert_int_equal(shown_state(w, "pair"), NET_STATES); /* there is none */
+	assert_int_equal(submit(w, world_pair), 0);
+	assert_int_equal(w->fakes[0].n_nets, 1);
+	assert_int_equal(w->fakes[1].n_nets, 1);
+	assert_int_equal(w->v.left.node[0][RES_CPU_MILLI], 3000);
+}
+
+/* An abort leaves nothing for a restart to find. */
+static void test_aborted_stays_aborted(void **state)
+{
+	struct world *w = *state;
+	w->fakes[1].mode = FAKE_REFUSES_PREPARE;
+	assert_int_equal(submit(w, world_pair), 70);
+	world_close_vned(w);
+	w->fakes[1].mode = FAKE_OBEYS;
+	world_open_vned(w);
+	assert_int_equal(w->v.n_networks, 0);
+	assert_int_equal(w->v.left.node[0][RES_CPU_MILLI], 4000);
+	assert_true(w->v.next_net > 1); /* numbers are not used again */
+}
+
+static void test_commit_held_back(void **state)
+{
+	struct world *w = *state;
+	w->fakes[1].mode = FAKE_HOLDS_COMMIT;
+	assert_int_equal(submit(w, world_pair), 3); /* it is decided, but one node has not confirmed */
+	assert_non_null(strstr(w->text, "node n1 did not commit"));
+	assert_int_equal(w->answer.u.networks.v[0].state, NET_DEGRADED);
+	w->fakes[1].mode = FAKE_OBEYS;
+	assert_true(world_run(w, n1_synced, 10000)); /* it is asked again until it has */
+	assert_int_equal(shown_state(w, "pair"), NET_ACTIVE);
+}
+
+static void test_accepted(void **state)
+{
+	struct world *w = *state;
+	w->fakes[1].mode = FAKE_SILENT;
+	struct message m = submission(world_pair, MSG_SUBMIT);
+	m.u.submit.wait_active = false;
+	assert_int_equal(ask(w, &m), 0);
+	assert_int_equal(w->answer.u.networks.v[0].state, NET_PLANNED);
+	/* released before it stands: undone everywhere */
+	w->fakes[1].mode = FAKE_OBEYS;
+	assert_int_equal(release(w, "pair"), 0);
+	assert_int_equal(w->v.n_networks, 0);
+	assert_int_equal(w->fakes[0].n_nets, 0);
+}
+
 static void test_higher_term(void **state)
 {
 	struct world *w = *state;
@@ -252,6 +334,72 @@ static void test_rights(void **state)
 	m = (struct message){ .type = MSG_HELLO };
 	assert_int_equal(ask(w, &m), 2); /* not an agent */
 	assert_true(w->v.agents[0].connected);
+}
+
+static void test_tenants(void **state)
+{
+	struct world *w = *state;
+	assert_int_equal(submit(w, world_pair), 0);
+	client_start(w, &w->tenant);
+	assert_int_equal(shown_state(w, "alice/pair"), NET_STATES);
+	assert_int_equal(release(w, "pair"), 1);
+	struct message m = { .type = MSG_LIST };
+	assert_int_equal(ask(w, &m), 0);
+	assert_int_equal(w->answer.u.networks.n, 0);
+	assert_int_equal(submit(w, world_pair), 0); /* a name of its own */
+	assert_string_equal(w->answer.u.networks.v[0].owner, "bob");
+	client_start(w, &w->admin);
+	assert_int_equal(shown_state(w, "pair"), NET_STATES); /* which of the two? */
+	assert_non_null(strstr(w->text, "several networks"));
+	assert_int_equal(shown_state(w, "bob/pair"), NET_ACTIVE);
+	assert_int_equal(release(w, "bob/pair"), 0);
+	assert_int_equal(shown_state(w, "pair"), NET_ACTIVE);
+}
+
+static bool exec_begun(struct world *w) { return w->fakes[1].exec_id != 0; }
+static bool exec_input(struct world *w) { return w->fakes[1].exec_heard == MSG_EXEC_INPUT; }
+static bool exec_hung_up(struct world *w) { return w->fakes[1].exec_heard == MSG_EXEC_EXIT; }
+static bool has_output(struct world *w) { return w->answer.type == MSG_EXEC_OUTPUT; }
+static bool has_exit(struct world *w) { return w->answer.type == MSG_EXEC_EXIT; }
+
+static void test_exec(void **state)
+{
+	struct world *w = *state;
+	char *argv[] = { (char *)"ping", (char *)"10.255.0.0" };
+	assert_int_equal(submit(w, world_pair), 0);
+	struct message m = { .type = MSG_EXEC, .u.exec = { .id = 5, .network = (char *)"pair", .router = (char *)"r2",
+		                 .argv = argv, .argc = 2 } };
+	ask_no_wait(w, &m);
+	assert_true(world_run(w, exec_begun, 5000));
+	assert_int_equal(w->fakes[1].exec_router, 1);
+	m = (struct message){ .type = MSG_EXEC_INPUT, .u.exec_data = { .id = 5, .data = (uint8_t *)"x", .len = 1 } };
+	ask_no_wait(w, &m);
+	assert_true(world_run(w, exec_input, 5000));
+	m = (struct message){ .type = MSG_EXEC_OUTPUT, .u.exec_data = { .id = w->fakes[1].exec_id, .stream = 1,
+		                  .data = (uint8_t *)"hello", .len = 5 } };
+	fake_send(&w->fakes[0], &m); /* another agent does not speak into it */
+	fake_send(&w->fakes[1], &m);
+	assert_true(world_run(w, has_output, 5000));
+	assert_int_equal(w->answer.u.exec_data.id, 5);
+	assert_memory_equal(w->answer.u.exec_data.data, "hello", 5);
+	m = (struct message){ .type = MSG_EXEC_EXIT, .u.exec_exit = { .id = w->fakes[1].exec_id, .code = 7 } };
+	fake_send(&w->fakes[1], &m);
+	assert_true(world_run(w, has_exit, 5000));
+	assert_int_equal(w->answer.u.exec_exit.code, 7);
+	/* nobody of that name */
+	m = (struct message){ .type = MSG_EXEC, .u.exec = { .id = 6, .network = (char *)"pair", .router = (char *)"r9",
+		                  .argv = argv, .argc = 2 } };
+	ask_no_wait(w, &m);
+	assert_true(world_run(w, has_exit, 5000));
+	assert_non_null(strstr(w->answer.u.exec_exit.reason, "no router r9"));
+	/* a client that goes away takes its command along */
+	w->fakes[1].exec_id = 0;
+	m.u.exec.router = (char *)"r2";
+	ask_no_wait(w, &m);
+	assert_true(world_run(w, exec_begun, 5000));
+	wire_close(w->client);
+	w->client = NULL;
+	assert_true(world_run(w, exec_hung_up, 5000));
 }
 
 static bool got_event(struct world *w)
@@ -303,6 +451,8 @@ int main(void)
 		TEST(test_submit_and_release), TEST(test_plan_changes_nothing), TEST(test_refused), TEST(test_several_documents),
 		TEST(test_prepare_refused), TEST(test_prepare_silent), TEST(test_prepare_hangs), TEST(test_agent_restarts),
 		TEST(test_release_without_agent), TEST(test_vned_restarts), TEST(test_vned_killed_while_preparing),
+		TEST(test_vned_killed_while_committing), TEST(test_vned_killed_while_releasing), TEST(test_aborted_stays_aborted),
+		TEST(test_commit_held_back), TEST(test_accepted), TEST(test_tenants), TEST(test_exec),
 		TEST(test_higher_term), TEST(test_lifetime), TEST(test_rights), TEST(test_events_and_metrics), TEST(test_load),
 	};
 	return cmocka_run_group_tests_name("vned", tests, NULL, NULL);
