@@ -102,8 +102,9 @@ bool cgroup_usable(void)
 	char path[256];
 	if (!cgroup_has_cpu())
 		return false;
-	snprintf(path, sizeof(path), "%s/vne-probe-%d", hierarchy.root[CPU], (int)getpid());
-	if (mkdir(path, 0755) < 0)
+	/* Not by our pid: agents in pid namespaces of their own (a lab's) have the same. */
+	snprintf(path, sizeof(path), "%s/vne-probe-XXXXXX", hierarchy.root[CPU]);
+	if (!mkdtemp(path))
 		return false;
 	(void)rmdir(path);
 	return true;
