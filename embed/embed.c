@@ -49,14 +49,23 @@ static int solve_exact(const struct substrate *s, const struct residual *left, c
 	return search_run(s, left, r, options, "exact", run_exact, ret, err);
 }
 
+/* What the exact search does not decide in half of the limits is often little for branch and cut. */
+static void run_auto(struct search *s)
+{
+	heuristic_run(s, s->work_limit / 16 < HEURISTIC_ARCS ? s->work_limit / 16 : HEURISTIC_ARCS);
+	search_divide(s, 2, exact_run);
+	if (!search_over(s))
+		mip_run(s);
+}
+
 static int solve_auto(const struct substrate *s, const struct residual *left, const struct request *r,
                       const struct embed_options *options, struct solution *ret, struct err *err)
 {
-	return search_run(s, left, r, options, "auto", run_exact, ret, err);
+	return search_run(s, left, r, options, "auto", run_auto, ret, err);
 }
 
 static const struct embed_solver solver_auto = {
-	.name = "auto", .about = "the best that the limits allow: heuristic, then exact", .proves = true, .solve = solve_auto,
+	.name = "auto", .about = "the best that the limits allow: heuristic, exact, at last mip", .proves = true, .solve = solve_auto,
 };
 static const struct embed_solver solver_heuristic = {
 	.name = "heuristic", .about = "fast joint place-and-route; makes no promise", .solve = solve_heuristic,

@@ -38,7 +38,7 @@ static void search_progress(struct search *s)
 	s->best.bound = s->bound / s->problem.scale;
 	s->best.seconds = (double)(clock_us() - s->started_us) / 1e6;
 	if (s->options->progress && !s->options->progress(s->options->arg, &s->best))
-		s->halted = s->stopped = true;
+		s->quit = s->halted = s->stopped = true;
 }
 
 void search_offer(struct search *s, const struct embedding *e, const char *name)
@@ -99,6 +99,24 @@ void search_undecide(struct search *s)
 		s->best.status = SOLVE_UNKNOWN;
 		s->best.reason[0] = '\0';
 	}
+}
+
+void search_divide(struct search *s, int n, void (*run)(struct search *s))
+{
+	int64_t deadline = s->deadline_us, now = clock_us();
+	uint64_t limit = s->work_limit;
+
+	if (search_over(s))
+		return;
+	if (deadline != INT64_MAX && deadline > now)
+		s->deadline_us = now + (deadline - now) / n;
+	if (limit != UINT64_MAX)
+		s->work_limit = s->work + (limit - s->work) / (uint64_t)n;
+	run(s);
+	s->deadline_us = deadline;
+	s->work_limit = limit;
+	s->halted = s->quit || clock_us() >= deadline;
+	s->stopped = s->halted || s->work >= limit;
 }
 
 bool search_over(const struct search *s)

@@ -22,6 +22,7 @@ struct search {
 	uint64_t work, work_limit;       /* in arcs; UINT64_MAX: none */
 	uint64_t work_checked;           /* when the clock was read last */
 	bool halted;                     /* out of time, or the caller said stop */
+	bool quit;                       /* the caller said stop */
 	bool stopped;                    /* halted, or out of work */
 	double objective;                /* of best, in the problem's units; INFINITY: none yet */
 	double bound;
@@ -42,6 +43,8 @@ void search_raise_bound(struct search *s, double bound, const char *name);
 void search_exclude(struct search *s, const char *name, const struct err *why);
 /* What a heuristic refused is open again. */
 void search_undecide(struct search *s);
+/* Runs a part within 1/n of what is left of time and work, unless all is over. */
+void search_divide(struct search *s, int n, void (*run)(struct search *s));
 /* Whether there is nothing more to find: best equals bound, excluded, or stopped. */
 bool search_over(const struct search *s);
 

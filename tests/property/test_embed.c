@@ -406,7 +406,7 @@ static void compare(const struct one_case *c, const char *solver, int64_t effort
 
 static void run(unsigned features, int cases)
 {
-	struct tally heuristic = { 0 }, mip = { 0 }, exact = { 0 };
+	struct tally heuristic = { 0 }, mip = { 0 }, exact = { 0 }, automatic = { 0 };
 
 	for (int i = 0; i < cases; i++) {
 		struct one_case c;
@@ -417,6 +417,8 @@ static void run(unsigned features, int cases)
 		compare(&c, "heuristic", 200, optimum, false, &heuristic);
 		compare(&c, "mip", 6000, optimum, decides, &mip);
 		compare(&c, "exact", 6000, optimum, decides, &exact);
+		if (i % 4 == 0)
+			compare(&c, "auto", 6000, optimum, decides, &automatic);
 		case_done(&c);
 	}
 	/* The cases must be worth something, and the heuristic must not live on refusals. */

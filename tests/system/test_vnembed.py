@@ -57,7 +57,7 @@ def one(folder, text, *args, code=0):
     return embed(folder, text, *args, code=code)["results"][0]
 
 
-@pytest.mark.parametrize("solver", ["auto", "mip", "heuristic"])
+@pytest.mark.parametrize("solver", ["auto", "exact", "mip", "heuristic"])
 def test_answer_replays(folder, solver):
     text = request(nodes="{name: r1, cpu: 1, place: {on: [a]}}, {name: r2, cpu: 2, place: {on: [c]}}",
                    links="{endpoints: [r1, r2], bandwidth: 20mbit, protection: link}")
@@ -73,7 +73,7 @@ def test_answer_replays(folder, solver):
 
 
 @pytest.mark.parametrize("name", OPTIMAL)
-@pytest.mark.parametrize("solver", ["auto", "mip"])
+@pytest.mark.parametrize("solver", ["auto", "exact", "mip"])
 def test_instances_reach_their_optimum(name, solver):
     files = INSTANCES / f"{name}.substrate.yaml", INSTANCES / f"{name}.request.yaml"
     done = run("vnembed", "-s", files[0], "-r", files[1], "-o", "json", "--solver", solver, "--time-limit", "60s")
@@ -148,7 +148,7 @@ def timeless(answer):
     return [timeless(v) for v in answer] if isinstance(answer, list) else answer
 
 
-@pytest.mark.parametrize("solver", ["heuristic", "mip", "auto"])
+@pytest.mark.parametrize("solver", ["heuristic", "mip", "exact", "auto"])
 def test_same_seed_and_effort_same_answer(solver):
     files = "-s", INSTANCES / "I60L_02.substrate.yaml", "-r", INSTANCES / "I60L_02.request.yaml"
     args = *files, "-o", "json", "--solver", solver, "--effort", "300", "--seed", "5"
@@ -174,13 +174,22 @@ def test_text_is_for_people(folder):
 
 
 def test_limit_without_an_answer(folder):
-    # Bin packing that narrowing cannot see through: undecided without effort, refuted with it.
-    nodes = ", ".join(f"{{name: r{i}, cpu: 5.5}}" for i in range(5))
-    text = request(nodes=nodes, links="", more="placement: pack\n")
-    result = one(folder, text, "--effort", "1", code=4)
-    assert result["status"] == "unknown" and result["reason"] and "nodes" not in result
+    # Bin packing: 25 routers, of which two fit a node, on 12 nodes. Too symmetric for anybody to refute soon.
+    nodes = "".join(f"  - {{name: n{i}, cpu: 10}}\n" for i in range(12))
+    (folder / "s.yaml").write_text(f"kind: substrate\nname: bins\nnodes:\n{nodes}links:\n"
+                                   "  - {endpoints: [n0, n1], bandwidth: 1mbit}\n")
+    text = request(nodes=", ".join(f"{{name: r{i}, cpu: 3.4}}" for i in range(25)), links="", more="placement: pack\n")
+    for limit in (["--effort", "100"], ["--time-limit", "0.2s"]):
+        result = one(folder, text, *limit, code=4)
+        assert result["status"] == "unknown" and result["reason"] and "nodes" not in result
     assert one(folder, text, "--solver", "heuristic", code=1)["status"] == "refused"
-    assert one(folder, text, code=1)["status"] == "infeasible"
+
+
+def test_bin_packing_is_refuted(folder):
+    text = request(nodes=", ".join(f"{{name: r{i}, cpu: 5.5}}" for i in range(5)), links="", more="placement: pack\n")
+    for solver in ("exact", "mip"):
+        result = one(folder, text, "--solver", solver, code=1)
+        assert (result["status"], result["scope"]) == ("infeasible", "never")
 
 
 # ---- vnsim ----------------------------------------------------------------------------------
