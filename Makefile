@@ -102,6 +102,12 @@ check: deps ## all tests (SAN=1: under ASan and UBSan)
 	@$(MAKE) --no-print-directory -s -j2 all tests
 	@tests/run $B
 
+BENCHES := $(patsubst tests/%.c,$B/tests/%,$(wildcard tests/bench/bench_*.c))
+bench: deps ## what was asked for beside what this machine does (as root; installs the peers)
+	@tools/deps.sh bench
+	@$(MAKE) --no-print-directory -s -j2 all $(BENCHES)
+	@tests/bench/run.py $B
+
 # Each tests/fuzz/fuzz_NAME.c for FUZZ_SECONDS, from the seeds in tests/fuzz/corpus/NAME; what is found
 # on the way stays in build/.
 FUZZ_SECONDS ?= 60

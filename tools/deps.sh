@@ -9,11 +9,14 @@ build="gcc make pkg-config libc6-dev libglpk-dev libzmq3-dev libprotobuf-c-dev p
 tests="libcmocka-dev python3 python3-pytest python3-yaml python3-jsonschema"
 # what the routers of the demo and the tests run inside, and what looks at the result from outside
 run="iputils-ping iperf3 iproute2 tcpdump util-linux procps"
-fuzz=
-[ "${1:-}" != fuzz ] || fuzz="clang libclang-rt-14-dev" # only for `make fuzz`
+more=
+case "${1:-}" in
+fuzz) more="clang libclang-rt-14-dev" ;; # for `make fuzz`
+bench) more="mininet" ;;                  # the peer of `make bench`
+esac
 
 missing=
-for package in $build $tests $run $fuzz; do
+for package in $build $tests $run $more; do
 	dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
