@@ -175,11 +175,11 @@ def running_lab(substrate, as_user=(), owner=None):
             os.chown(base, owner, owner)
             os.chown(file, owner, owner)
         lab = Lab(base / "lab", as_user)
-        lab.up(file)
         try:
+            lab.up(file)
             yield lab
         finally:
-            lab.down()
+            lab.down()  # also where `up` has failed: it may have come far enough
         assert not lab.dir.exists()
     finally:
         shutil.rmtree(base, ignore_errors=True)

@@ -58,9 +58,11 @@ def place(tmp_path_factory, root):
     base = Path(tempfile.mkdtemp(prefix="vnt-", dir="/tmp"))
     (base / "s.yaml").write_text(TRIANGLE)
     lab = Lab(base / "lab")
-    yield lab, base / "s.yaml"
-    lab.run("vnlab", "down", code=None)
-    shutil.rmtree(base, ignore_errors=True)
+    try:
+        yield lab, base / "s.yaml"
+        lab.run("vnlab", "down", code=None)
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
 
 
 def check_gone(lab, pids, lab_id, devices):
@@ -89,6 +91,18 @@ def test_every_end_is_a_clean_one(place, end):
         eventually(lambda: not any(alive(p) for p in pids))
         assert lab.dir.exists()  # nobody was left to remove the files: the next `down` or `up` does
         assert "left behind" in lab.down().out
+    check_gone(lab, pids, lab_id, devices)
+
+
+def test_a_lab_whose_directory_is_removed_ends(place):
+    """Nobody could reach it any more."""
+    import shutil
+    lab, substrate = place
+    devices = set(os.listdir("/sys/class/net"))
+    lab.up(substrate)
+    _, _, pids = anatomy(lab)
+    lab_id = (lab.dir / "id").read_text().strip()
+    shutil.rmtree(lab.dir)
     check_gone(lab, pids, lab_id, devices)
 
 

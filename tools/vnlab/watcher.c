@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -97,18 +98,42 @@ static int start_supervisor(struct lab *lab, int report, pid_t *ret, struct err 
 	return 0;
 }
 
-/* Until the supervisor has ended. */
-static void watch(pid_t supervisor, int tie, int signals)
+/* A descriptor that becomes readable once the lock file is removed; -1 where there is no inotify. */
+static int watch_lock(const struct lab *lab)
+{
+	mem_auto char *path = lab_path(lab, "lock");
+	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	/* The lock stays open here, so the file itself never goes: its count of links does. */
+	if (fd >= 0 && inotify_add_watch(fd, path, IN_ATTRIB) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static bool lock_removed(const struct lab *lab, int inotify)
+{
+	char events[4096];
+	mem_auto char *path = lab_path(lab, "lock");
+	while (read(inotify, events, sizeof(events)) > 0)
+		;
+	return access(path, F_OK) != 0;
+}
+
+/* Until the supervisor has ended. A lab whose directory is removed can be reached by nobody any
+ * more, and so ends. */
+static void watch(const struct lab *lab, pid_t supervisor, int tie, int signals)
 {
 	bool tied = true, killed = false;
+	int removal = watch_lock(lab);
 	for (;;) {
-		struct pollfd p[] = { { signals, POLLIN, 0 }, { tied ? tie : -1, POLLIN, 0 } };
+		struct pollfd p[] = { { signals, POLLIN, 0 }, { tied ? tie : -1, POLLIN, 0 }, { removal, POLLIN, 0 } };
 		struct signalfd_siginfo info;
 		if (waitpid(supervisor, NULL, WNOHANG) == supervisor)
 			return;
-		if (poll(p, 2, killed ? 100 : -1) < 0)
+		if (poll(p, 3, killed ? 100 : -1) < 0)
 			continue;
-		bool stop = false;
+		bool stop = p[2].revents && lock_removed(lab, removal);
 		while (read(signals, &info, sizeof(info)) == sizeof(info))
 			if (info.ssi_signo != SIGCHLD)
 				stop = true;
@@ -167,7 +192,7 @@ _Noreturn void watcher_run(struct lab *lab, int tie, int report)
 		close(report);
 		close(lab->listen_fd);
 		close(lab->metrics_fd);
-		watch(supervisor, tie, signals);
+		watch(lab, supervisor, tie, signals);
 	}
 	clean_cgroups(lab->id);
 	clean_files(lab->dir);
