@@ -239,6 +239,17 @@ void convert_pack(const ProtobufCMessage *pb, size_t head, uint8_t **ret, size_t
 
 /* ---- in --------------------------------------------------------------------------------- */
 
+/* Texts end on somebody's terminal: what would steer it is made harmless. The text is valid UTF-8. */
+static void tame(char *text)
+{
+	for (unsigned char *p = (unsigned char *)text; *p; p++) {
+		if ((*p < 0x20 && *p != '\n' && *p != '\t') || *p == 0x7f)
+			*p = '?';
+		if (*p == 0xc2 && p[1] < 0xa0) /* U+0080 … U+009F */
+			p[0] = p[1] = '?';
+	}
+}
+
 static int text_in(const struct field *f, const char *text, char *plain, struct err *err)
 {
 	size_t len = text ? strlen(text) : 0;
@@ -251,10 +262,14 @@ static int text_in(const struct field *f, const char *text, char *plain, struct 
 		if (r < 0)
 			return err_add(err, r, "%s", f->name);
 	}
-	if (chars)
+	if (chars) {
 		memcpy(plain + f->at, text ? text : "", len + 1);
-	else if (f->kind != FIELD_TEXT_OR_NULL || len > 0)
-		pointer_set(plain + f->at, mem_strn(text ? text : "", len));
+		tame(plain + f->at);
+	} else if (f->kind != FIELD_TEXT_OR_NULL || len > 0) {
+		char *copy = mem_strn(text ? text : "", len);
+		tame(copy);
+		pointer_set(plain + f->at, copy);
+	}
 	return 0;
 }
 

@@ -18,7 +18,7 @@ enum field_kind {
 	FIELD_INTEGER, /* any integer, bool or enum on both sides, min … max */
 	FIELD_U64,     /* uint64_t, any value */
 	FIELD_REAL,    /* double, finite */
-	FIELD_TEXT,    /* char *, at most max bytes; never NULL once unpacked */
+	FIELD_TEXT,    /* char *, at most max bytes; never NULL once unpacked; control characters become '?' */
 	FIELD_TEXT_OR_NULL, /* the same; empty becomes NULL */
 	FIELD_NAME,    /* char *, valid by name_check */
 	FIELD_CHARS,   /* char[max], NUL-terminated */
@@ -80,6 +80,7 @@ struct shape {
 #define TEXT_OR_NULL(f, hi) SIMPLE(FIELD_TEXT_OR_NULL, f, hi)
 #define NAME(f) SIMPLE(FIELD_NAME, f, 0)
 #define CHARS(f) SIMPLE(FIELD_CHARS, f, SIZE_OF(f))
+#define NAME_CHARS(f) SIMPLE(FIELD_NAME_CHARS, f, SIZE_OF(f))
 #define ADDR(f) SIMPLE(FIELD_ADDR, f, 0)
 #define RAW(f) SIMPLE(FIELD_RAW, f, SIZE_OF(f))
 #define MSG_(m, p, shape) { .kind = FIELD_MSG, .at = AT(m), .pb_at = PB_AT(p), .sub = &(shape), .name = #p }

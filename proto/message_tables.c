@@ -25,7 +25,7 @@ SHAPE(plan_route_shape, vne__plan_route__descriptor, plan_route_fields, NULL);
 #define PLAIN struct plan_router
 #define GENERATED Vne__PlanRouter
 static const struct field plan_router_fields[] = {
-	U32(id), NAME(name), CHARS(kind), INTEGER(cpu_milli, 0, CPU_MAX_MILLI), INTEGER(mem_kib, 0, MEM_MAX_KIB),
+	U32(id), NAME(name), NAME_CHARS(kind), INTEGER(cpu_milli, 0, CPU_MAX_MILLI), INTEGER(mem_kib, 0, MEM_MAX_KIB),
 	INTEGER(routing, ROUTING_STATIC, ROUTING_NONE), ARRAY_(FIELD_ADDRS, loopbacks, n_loopbacks, loopbacks, 2, NULL),
 	LIST(routes, PARTS_MAX, plan_route_shape)
 };
@@ -81,14 +81,14 @@ const struct shape *const node_plan_shape = &node_plan_shape_;
 
 #define PLAIN struct probe_kind
 #define GENERATED Vne__ProbeKind
-static const struct field probe_kind_fields[] = { CHARS(kind), BOOLEAN(usable), CHARS(why) };
+static const struct field probe_kind_fields[] = { NAME_CHARS(kind), BOOLEAN(usable), CHARS(why) };
 SHAPE(probe_kind_shape, vne__probe_kind__descriptor, probe_kind_fields, NULL);
 #undef PLAIN
 #undef GENERATED
 
 #define PLAIN struct probe_feature
 #define GENERATED Vne__ProbeFeature
-static const struct field probe_feature_fields[] = { CHARS(name), BOOLEAN(present), CHARS(used_for) };
+static const struct field probe_feature_fields[] = { NAME_CHARS(name), BOOLEAN(present), CHARS(used_for) };
 SHAPE(probe_feature_shape, vne__probe_feature__descriptor, probe_feature_fields, NULL);
 #undef PLAIN
 #undef GENERATED

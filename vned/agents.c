@@ -156,9 +156,22 @@ static void agent_lost(struct vned *v, struct agent *a, const char *why)
 	flow_agent_changed(v, a);
 }
 
+/* Silence is counted only while we listen: when this process itself was held up (a busy machine, a
+ * stop, a suspended host), what the agents said meanwhile is still to be read. */
+static void forgive_stall(struct vned *v, int64_t now)
+{
+	int64_t stall = now - v->ticked_ms - TICK_MS;
+	v->ticked_ms = now;
+	if (stall < TICK_MS)
+		return;
+	for (size_t i = 0; i < v->substrate.n_nodes; i++)
+		v->agents[i].heard_ms += stall;
+}
+
 void agents_tick(struct vned *v)
 {
 	int64_t now = clock_ms(), limit = v->config.timeout_us / 1000;
+	forgive_stall(v, now);
 	for (size_t i = 0; i < v->substrate.n_nodes; i++) {
 		struct agent *a = &v->agents[i];
 		if (!a->connected)

@@ -76,6 +76,7 @@ static void term_durable(void *arg, int code, const char *reason)
 		r = flow_load(v, &err);
 	if (r == 0 && v->config.metrics)
 		r = metrics_open(v, v->config.metrics, &err);
+	v->ticked_ms = clock_ms();
 	if (r == 0)
 		r = loop_add_timer(v->loop, TICK_MS, TICK_MS, tick, v, &v->tick, &err);
 	if (r < 0) {

@@ -24,7 +24,7 @@ struct job {
 	uint8_t *frame;
 	size_t len, sent;
 	int64_t limit_ms;
-	solve_answer_fn *answer; /* NULL: nobody wants it any more */
+	solve_answer_fn *answer;
 	void *arg;
 	bool has_best;
 	struct solution best; /* incumbent */
@@ -67,8 +67,7 @@ static void answer(struct worker *w, int failed, struct solution *solution)
 	struct job *job = w->job;
 	w->job = NULL;
 	loop_set_timer(w->timer, -1, 0);
-	if (job->answer)
-		job->answer(job->arg, failed, solution);
+	job->answer(job->arg, failed, solution);
 	solution_done(solution);
 	job_free(job);
 }
@@ -344,18 +343,6 @@ int solve_submit(struct solve_pool *pool, struct worker_job *job, solve_answer_f
 	pool->queued++;
 	feed(pool);
 	return 0;
-}
-
-void solve_cancel(struct solve_pool *pool, void *arg)
-{
-	for (struct job *j = pool->first; j; j = j->next) {
-		if (j->arg == arg)
-			j->answer = NULL;
-	}
-	for (size_t i = 0; i < pool->n; i++) {
-		if (pool->workers[i].job && pool->workers[i].job->arg == arg)
-			pool->workers[i].job->answer = NULL;
-	}
 }
 
 size_t solve_waiting(const struct solve_pool *pool)

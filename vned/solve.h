@@ -28,6 +28,5 @@ void solve_pool_free(struct solve_pool *pool); /* kills its workers; answers do 
 
 /* Queues a job (packed at once; the caller keeps its content) and sets job->id. -EBUSY: too many wait. */
 int solve_submit(struct solve_pool *pool, struct worker_job *job, solve_answer_fn *answer, void *arg, struct err *err) VNE_MUST;
-void solve_cancel(struct solve_pool *pool, void *arg); /* the answers to `arg` do not come any more */
 size_t solve_waiting(const struct solve_pool *pool);   /* jobs queued or running */
 uint64_t solve_killed(const struct solve_pool *pool);  /* workers replaced so far */

@@ -98,7 +98,7 @@ struct vned {
 	struct execs *execs;
 	struct submission *submissions;
 	struct loop_source *tick, *doom;
-	int64_t started_ms, refused_ms;
+	int64_t started_ms, refused_ms, ticked_ms;
 	int exit_code;
 	void (*ready)(struct vned *v);
 	struct {

@@ -370,6 +370,19 @@ static void test_refused(void **state)
 	assert_non_null(strstr(err.text, "v[0]: mbit"));
 }
 
+static void test_texts_are_tamed(void **state)
+{
+	struct message m = { .type = MSG_NOTICE, .u.notice = { (char *)"a\x1b[2Jb", (char *)"line\n\ttab \x7f \xc2\x9b gr\xc3\xbcn" } }, back;
+	uint8_t *data;
+	size_t len;
+	message_pack(&m, &data, &len);
+	assert_int_equal(message_unpack(data, len, &back, NULL), 0);
+	assert_string_equal(back.u.notice.object, "a?[2Jb");
+	assert_string_equal(back.u.notice.what, "line\n\ttab ? ?? gr\xc3\xbcn");
+	message_done(&back);
+	free(data);
+}
+
 static void test_nul_and_version(void **state)
 {
 	struct err err = { 0 };
@@ -525,7 +538,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_fields), cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_flipped_bits), cmocka_unit_test(test_garbage), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_nul_and_version), cmocka_unit_test(test_memory_cap), cmocka_unit_test(test_plan_digest),
+		cmocka_unit_test(test_texts_are_tamed), cmocka_unit_test(test_nul_and_version), cmocka_unit_test(test_memory_cap), cmocka_unit_test(test_plan_digest),
 		cmocka_unit_test(test_worker_answer), cmocka_unit_test(test_worker_job),
 	};
 	return cmocka_run_group_tests_name("message", tests, NULL, NULL);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The coordinator from a client's and from an agent's side: accepted, refused, aborted, released,
  * lost and found again, killed and restarted. */
+#include <time.h>
+
 #include "tests/help_vned.h"
 
 static void test_submit_and_release(void **state)
@@ -150,6 +152,29 @@ static void test_agent_restarts(void **state)
 	assert_true(world_run(w, n1_synced, 5000));
 	assert_int_equal(w->fakes[1].n_nets, 1);
 	assert_int_equal(w->fakes[1].nets[0].net, w->v.networks[0]->id);
+}
+
+static bool beaten(struct world *w) { return w->v.counters.messages > 60; }
+
+/* Whoever was stopped has not heard what was said: it does not take the others for lost. */
+static void test_vned_stalls(void **state)
+{
+	struct world *w = *state;
+	struct timespec pause = { 1, 0 }; /* the whole process: twice the timeout */
+	nanosleep(&pause, NULL);
+	w->v.counters.messages = 0;
+	assert_true(world_run(w, beaten, 5000));
+	buf_auto struct buf down = BUF_INIT;
+	agents_names_down(&w->v, &down);
+	assert_string_equal(buf_cstr(&down), "");
+	struct event_view *all;
+	size_t n;
+	events_since(w->v.events, 0, &all, &n);
+	for (size_t i = 0; i < n; i++) {
+		assert_null(strstr(all[i].what, "down"));
+		event_view_done(&all[i]);
+	}
+	free(all);
 }
 
 static void test_release_without_agent(void **state)
@@ -449,7 +474,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_submit_and_release), TEST(test_plan_changes_nothing), TEST(test_refused), TEST(test_several_documents),
-		TEST(test_prepare_refused), TEST(test_prepare_silent), TEST(test_prepare_hangs), TEST(test_agent_restarts),
+		TEST(test_prepare_refused), TEST(test_prepare_silent), TEST(test_prepare_hangs), TEST(test_agent_restarts), TEST(test_vned_stalls),
 		TEST(test_release_without_agent), TEST(test_vned_restarts), TEST(test_vned_killed_while_preparing),
 		TEST(test_vned_killed_while_committing), TEST(test_vned_killed_while_releasing), TEST(test_aborted_stays_aborted),
 		TEST(test_commit_held_back), TEST(test_accepted), TEST(test_tenants), TEST(test_exec),
