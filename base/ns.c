@@ -7,8 +7,13 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
 
 int ns_open(pid_t pid, const char *type, int *ret_fd, struct err *err)
 {
@@ -31,6 +36,26 @@ int ns_number(int fd, uint64_t *ret, struct err *err)
 		return err_sys(err, -errno, "namespace descriptor");
 	*ret = st.st_ino;
 	return 0;
+}
+
+int ns_net_cookie(uint64_t *ret, struct err *err)
+{
+	uint64_t cookie;
+	socklen_t len = sizeof(cookie);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool known = fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) == 0;
+	if (fd >= 0)
+		close(fd);
+	if (known) {
+		*ret = cookie;
+		return 0;
+	}
+	int code = ns_open(0, "net", &fd, err);
+	if (code)
+		return code;
+	code = ns_number(fd, ret, err);
+	close(fd);
+	return code;
 }
 
 int ns_visit_net(int netns_fd, int (*what)(void *arg, struct err *err), void *arg, struct err *err)

@@ -13,6 +13,10 @@ int ns_open(pid_t pid, const char *type, int *ret_fd, struct err *err) VNE_MUST;
 /* The number that names the namespace in /proc (`net:[4026531840]`), unique while it lives. */
 int ns_number(int fd, uint64_t *ret, struct err *err) VNE_MUST;
 
+/* A number for the network namespace that we are in, never used again while the machine runs (the one
+ * above is); on kernels before 5.14 it is the one above. */
+int ns_net_cookie(uint64_t *ret, struct err *err) VNE_MUST;
+
 /* Runs `what` with the calling thread inside the network namespace, then comes back. Needs
  * CAP_SYS_ADMIN there and here. Not being able to come back would be building in the wrong place: it ends
  * the process. Cost: two setns, about 10 µs each. */

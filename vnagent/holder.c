@@ -144,7 +144,7 @@ static void hold(const struct spawn_router *r, const struct title *title, int so
 	snprintf(comm, sizeof(comm), "vr%x.%x", r->net, r->router);
 	prctl(PR_SET_NAME, comm);
 	memset(title->at, 0, title->room);
-	snprintf(title->at, title->room, "vne-router %u %u %s net:[%llu]", r->net, r->router, r->name,
+	snprintf(title->at, title->room, "vne-router %u %u %s in %llu", r->net, r->router, r->name,
 	         (unsigned long long)r->home_net);
 	int code = become_root_inside(&err);
 	if (!code && sethostname(r->name, strlen(r->name)) < 0)

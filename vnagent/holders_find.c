@@ -86,21 +86,18 @@ static bool is_holder(int dir, const struct home *home, struct holder *ret)
 	if (!read_depth(dir, &depth, &innermost) || depth != home->depth + 1 || innermost != 1)
 		return false;
 	if (!read_text(dir, "cmdline", title, sizeof(title)) ||
-	    sscanf(title, "vne-router %u %u %*s net:[%llu]", &ret->net, &ret->router, &where) != 3)
+	    sscanf(title, "vne-router %u %u %*s in %llu", &ret->net, &ret->router, &where) != 3)
 		return false;
 	return where == home->net && ret->net == net && ret->router == router && is_child_of(dir, home->user);
 }
 
 static int look_at_home(struct home *home, struct err *err)
 {
-	int net = -1, user = -1, innermost;
-	int code = ns_open(0, "net", &net, err);
+	int user = -1, innermost;
+	int code = ns_net_cookie(&home->net, err);
 	if (!code)
 		code = ns_open(0, "user", &user, err);
-	home->net = number_of(net);
 	home->user = number_of(user);
-	if (net >= 0)
-		close(net);
 	if (user >= 0)
 		close(user);
 	int self = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

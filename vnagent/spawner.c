@@ -289,11 +289,7 @@ int spawner_create(struct spawner *s, const struct spawn_router *r, struct err *
 {
 	struct request q = { .kind = REQUEST_ROUTER, .router = *r };
 	struct iovec iov = { &q, sizeof(q) };
-	int fd, code = ns_open(0, "net", &fd, err);
-	if (code)
-		return code;
-	code = ns_number(fd, &q.router.home_net, err);
-	close(fd);
+	int code = ns_net_cookie(&q.router.home_net, err);
 	if (code)
 		return code;
 	code = send_fds(s->fd, &iov, 1, NULL, 0, MSG_DONTWAIT);

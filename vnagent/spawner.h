@@ -29,7 +29,7 @@ struct spawn_router {
 	uint32_t net, router;
 	char name[SPAWN_NAME_MAX];     /* becomes the host name */
 	char cgroup[SPAWN_CGROUP_MAX]; /* parent of its group, see cgroup.h; "": none */
-	uint64_t home_net;             /* filled in: the namespace that its host-side ports live in, ours */
+	uint64_t home_net;             /* filled in: ns_net_cookie of where its host-side ports live */
 };
 /* Asks for a holder; the answer comes over spawner_fd. -EAGAIN: too many asked for, wait for an answer. */
 int spawner_create(struct spawner *s, const struct spawn_router *r, struct err *err) VNE_MUST;
