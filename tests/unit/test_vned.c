@@ -432,6 +432,33 @@ static bool got_event(struct world *w)
 	return strstr(buf_cstr(&w->events), "alice/big state rejected") != NULL;
 }
 
+static bool has_report(struct world *w) { return w->v.agents[1].has_report; }
+
+/* Every sample belongs to a family that was announced just before, with help and a known type. */
+static void assert_metrics_format(const char *text)
+{
+	char family[128] = "", type[32] = "";
+	for (const char *line = text; *line; line = strchr(line, '\n') + 1) {
+		char name[128] = "", help[8];
+		if (sscanf(line, "# HELP %127s %7s", family, help) == 2)
+			continue;
+		if (sscanf(line, "# TYPE %127s %31[a-z]", name, type) == 2) {
+			assert_string_equal(name, family);
+			assert_true(strcmp(type, "gauge") == 0 || strcmp(type, "counter") == 0);
+			continue;
+		}
+		assert_int_equal(sscanf(line, "%127[a-z_]", name), 1);
+		assert_string_equal(name, family);
+		size_t len = strlen(name);
+		assert_int_equal(strcmp(type, "counter") == 0, len > 6 && strcmp(name + len - 6, "_total") == 0);
+		const char *blank = strchr(line, ' ');
+		char *end;
+		assert_non_null(blank);
+		(void)strtod(blank, &end);
+		assert_int_equal(*end, '\n');
+	}
+}
+
 static void test_events_and_metrics(void **state)
 {
 	struct world *w = *state;
@@ -440,10 +467,26 @@ static void test_events_and_metrics(void **state)
 	m = submission("kind: network\nname: big\nnodes:\n  - {name: r1, cpu: 64}\n", MSG_SUBMIT);
 	assert_int_equal(wire_send(w->client, NULL, &m, NULL), 0);
 	assert_true(world_run(w, got_event, 10000));
+	assert_int_equal(submit(w, world_pair), 0);
+	struct port_load port = { .net = w->v.networks[0]->id, .port = 1, .tx_frames = 10, .tx_bytes = 1000, .tx_drops = 3 };
+	struct router_load router = { .net = w->v.networks[0]->id, .router = 1, .state = ROUTER_RUNNING };
+	m = (struct message){ .type = MSG_REPORT, .u.report = { .cpu_permille = 250, .ports = &port, .n_ports = 1,
+		                  .routers = &router, .n_routers = 1 } };
+	fake_send(&w->fakes[1], &m);
+	assert_true(world_run(w, has_report, 5000));
 	buf_auto struct buf text = BUF_INIT;
 	metrics_text(&w->v, &text);
-	assert_non_null(strstr(buf_cstr(&text), "\nvned_networks_rejected_total 1\n"));
-	assert_non_null(strstr(buf_cstr(&text), "\nvned_node_up{node=\"n0\"} 1\n"));
+	static const char *const lines[] = { "vned_networks_rejected_total 1", "vned_networks{state=\"active\"} 1",
+		"vned_node_up{node=\"n0\"} 1", "vned_node_cpu_reserved_cores{node=\"n1\"} 1", "vnagent_cpu_used_ratio{node=\"n1\"} 0.25",
+		"vnagent_router_up{network=\"alice/pair\",router=\"r2\",node=\"n1\"} 1",
+		"vnagent_link_transmit_bytes_total{network=\"alice/pair\",link=\"r1-r2\",from=\"r2\"} 1000",
+		"vned_link_reserved_bytes_per_second{link=\"n0-n1\"} 1250000" };
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		mem_auto char *line = mem_printf("\n%s\n", lines[i]);
+		if (!strstr(buf_cstr(&text), line))
+			fail_msg("%s: not in\n%s", lines[i], buf_cstr(&text));
+	}
+	assert_metrics_format(buf_cstr(&text));
 }
 
 static void test_load(void **state)

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The coordinator's configuration: defaults, places of files, and each fault at its place. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "vned/config.h"
+
+static const char minimal[] = "kind: vned\nsubstrate: sub/s.yaml\nlisten: [\"tcp://127.0.0.1:7410\"]\nkey: /etc/k\nallow: allowed\n"
+                              "state: state\n";
+
+static int load(const char *text, struct vned_config *c, struct yaml_errors *errors, char dir[64])
+{
+	struct err err = { 0 };
+	strcpy(dir, "/tmp/config-test-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	mem_auto char *path = mem_printf("%s/vned.yaml", dir);
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	assert_int_equal(fclose(f), 0);
+	int r = vned_config_load(path, errors, c, &err);
+	unlink(path);
+	rmdir(dir);
+	return r;
+}
+
+static void test_defaults(void **state)
+{
+	struct vned_config c;
+	struct yaml_errors errors = { 0 };
+	char dir[64];
+	assert_int_equal(load(minimal, &c, &errors, dir), 0);
+	mem_auto char *substrate = mem_printf("%s/sub/s.yaml", dir);
+	assert_string_equal(c.substrate, substrate); /* beside the file */
+	assert_string_equal(c.key, "/etc/k");
+	assert_int_equal(c.listen.n, 1);
+	assert_null(c.metrics);
+	assert_string_equal(c.solver, "auto");
+	assert_int_equal(c.time_limit_us, 5000000);
+	assert_int_equal(c.heartbeat_us, 1000000);
+	assert_int_equal(c.timeout_us, 3000000);
+	assert_int_equal(c.prepare_timeout_us, 30000000);
+	assert_int_equal(c.workers, 1);
+	vned_config_done(&c);
+	yaml_errors_done(&errors);
+}
+
+static void test_all_given(void **state)
+{
+	struct vned_config c;
+	struct yaml_errors errors = { 0 };
+	char dir[64];
+	mem_auto char *text = mem_printf("%smetrics: fd:4\nsolver: mip\ntime_limit: 2s\nworkers: 3\nheartbeat: 0.5s\n"
+	                                 "timeout: 2s\nprepare_timeout: 1m\n", minimal);
+	assert_int_equal(load(text, &c, &errors, dir), 0);
+	assert_string_equal(c.metrics, "fd:4");
+	assert_string_equal(c.solver, "mip");
+	assert_int_equal(c.time_limit_us, 2000000);
+	assert_int_equal(c.workers, 3);
+	assert_int_equal(c.heartbeat_us, 500000);
+	assert_int_equal(c.timeout_us, 2000000);
+	assert_int_equal(c.prepare_timeout_us, 60000000);
+	vned_config_done(&c);
+	yaml_errors_done(&errors);
+}
+
+static void test_faults(void **state)
+{
+	static const struct {
+		const char *more, *expected;
+	} cases[] = {
+		{ "workers: 0\n", ":7:10: workers is out of range" },
+		{ "workers: 65\n", "expected 1 to 64" },
+		{ "heartbeat: 2s\n", "at least twice heartbeat" },
+		{ "timeout: 3\n", "no unit" },
+		{ "time_limit: 1ms\n", "expected 10ms to 1d" },
+		{ "prepare_timout: 3s\n", "did you mean \"prepare_timeout\"" },
+		{ "state: twice\n", "state" },
+		{ "---\nkind: vned\n", "expected one" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct vned_config c;
+		struct yaml_errors errors = { 0 };
+		char dir[64];
+		mem_auto char *text = mem_printf("%s%s", minimal, cases[i].more);
+		assert_int_equal(load(text, &c, &errors, dir), -EINVAL);
+		if (!strstr(buf_cstr(&errors.text), cases[i].expected))
+			fail_msg("case %zu: %s", i, buf_cstr(&errors.text));
+		yaml_errors_done(&errors);
+	}
+}
+
+static void test_all_at_once(void **state)
+{
+	struct vned_config c;
+	struct yaml_errors errors = { 0 };
+	char dir[64];
+	assert_int_equal(load("kind: vned\nlisten: []\nworkers: 0\n", &c, &errors, dir), -EINVAL);
+	assert_true(errors.n >= 6); /* four missing keys, an empty list, a range */
+	yaml_errors_done(&errors);
+	errors = (struct yaml_errors){ 0 };
+	assert_int_equal(load("kind: vnagent\n", &c, &errors, dir), -EINVAL);
+	assert_non_null(strstr(buf_cstr(&errors.text), "expected vned"));
+	yaml_errors_done(&errors);
+	errors = (struct yaml_errors){ 0 };
+	assert_int_equal(vned_config_load("/nonexistent/vned.yaml", &errors, &c, NULL), -ENOENT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_defaults), cmocka_unit_test(test_all_given),
+		                                cmocka_unit_test(test_faults), cmocka_unit_test(test_all_at_once) };
+	return cmocka_run_group_tests_name("vned configuration", tests, NULL, NULL);
+}
