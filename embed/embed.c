@@ -49,13 +49,15 @@ static int solve_exact(const struct substrate *s, const struct residual *left, c
 	return search_run(s, left, r, options, "exact", run_exact, ret, err);
 }
 
-/* What the exact search does not decide in half of the limits is often little for branch and cut. */
+/* What the exact search does not decide soon is sometimes little for branch and cut, where links get
+ * much in each other's way; so each has its turn, and the exact search what is left. */
 static void run_auto(struct search *s)
 {
 	heuristic_run(s, s->work_limit / 16 < HEURISTIC_ARCS ? s->work_limit / 16 : HEURISTIC_ARCS);
-	search_divide(s, 2, exact_run);
+	search_divide(s, 10, exact_run);
+	search_divide(s, 2, mip_run);
 	if (!search_over(s))
-		mip_run(s);
+		exact_run(s);
 }
 
 static int solve_auto(const struct substrate *s, const struct residual *left, const struct request *r,
@@ -65,7 +67,7 @@ static int solve_auto(const struct substrate *s, const struct residual *left, co
 }
 
 static const struct embed_solver solver_auto = {
-	.name = "auto", .about = "the best that the limits allow: heuristic, exact, at last mip", .proves = true, .solve = solve_auto,
+	.name = "auto", .about = "the best that the limits allow: heuristic, then exact and mip in turn", .proves = true, .solve = solve_auto,
 };
 static const struct embed_solver solver_heuristic = {
 	.name = "heuristic", .about = "fast joint place-and-route; makes no promise", .solve = solve_heuristic,

@@ -180,6 +180,21 @@ static void put_place(struct mip *m, int row, size_t u, uint32_t a, double value
 			lp_put(&m->lp, row, m->x[u][i], value);
 }
 
+/* Whether k may cross or end at a: other rows would be empty. */
+static bool touched(const struct mip *m, size_t k, int role, uint32_t a)
+{
+	const struct problem *p = m->p;
+
+	if (p->is_cand[p->r->links[k].a][a] || p->is_cand[p->r->links[k].b][a])
+		return true;
+	for (uint32_t i = p->graph.first[a]; i < p->graph.first[a + 1]; i++) {
+		const int *col = flow_of(m, k, role, p->graph.arcs[i].link);
+		if (col[0] != NO_COL || col[1] != NO_COL)
+			return true;
+	}
+	return false;
+}
+
 static void add_conservation(struct mip *m, size_t k, int role)
 {
 	const struct problem *p = m->p;
@@ -187,6 +202,8 @@ static void add_conservation(struct mip *m, size_t k, int role)
 	double amount = split_flow(link) ? (double)link->bw_kbps : 1;
 
 	for (uint32_t a = 0; a < p->s->n_nodes; a++) {
+		if (m->fixed && !touched(m, k, role, a))
+			continue;
 		int row = lp_add_row(&m->lp, 0, 0);
 		for (uint32_t i = p->graph.first[a]; i < p->graph.first[a + 1]; i++) {
 			uint32_t l = p->graph.arcs[i].link;
@@ -226,6 +243,8 @@ static void add_disjoint(struct mip *m, size_t k)
 		z[i] = lp_add_col(&m->lp, 0, 1, 0, true);
 	for (uint32_t l = 0; l < p->s->n_links; l++) {
 		const int *f = flow_of(m, k, 0, l), *g = flow_of(m, k, 1, l);
+		if (f[0] == NO_COL && f[1] == NO_COL && g[0] == NO_COL && g[1] == NO_COL)
+			continue;
 		int row = lp_add_row(&m->lp, -LP_INF, 1);
 		for (int end = 0; end < 2; end++) {
 			put_flow(m, row, f[end], 1);
@@ -275,6 +294,11 @@ static void add_sharing(struct mip *m)
 	const struct problem *p = m->p;
 
 	for (uint32_t a = 0; a < p->s->n_nodes; a++) {
+		size_t wanted = 0;
+		for (size_t u = 0; u < p->r->n_nodes; u++)
+			wanted += p->is_cand[u][a];
+		if (m->fixed && wanted < 2) /* a candidate has room for one */
+			continue;
 		if (p->r->placement == PLACEMENT_DISTINCT) {
 			int row = lp_add_row(&m->lp, -LP_INF, 1);
 			for (size_t u = 0; u < p->r->n_nodes; u++)
@@ -293,12 +317,28 @@ static void add_sharing(struct mip *m)
 	}
 }
 
+/* Whether all that may cross a link is more than it has left. */
+static bool contested(const struct mip *m, uint32_t l)
+{
+	double most = 0;
+
+	for (size_t k = 0; k < m->p->r->n_links; k++)
+		for (int role = 0; role < 2; role++) {
+			const int *col = flow_of(m, k, role, l);
+			if (col[0] != NO_COL || col[1] != NO_COL)
+				most += (double)m->p->r->links[k].bw_kbps;
+		}
+	return most > (double)m->p->left->link_kbps[l];
+}
+
 static void add_capacity(struct mip *m)
 {
 	const struct problem *p = m->p;
 
 	for (uint32_t l = 0; l < p->s->n_links; l++) {
 		double left = (double)p->left->link_kbps[l], scale = left > 1 ? left : 1;
+		if (m->fixed && !contested(m, l))
+			continue;
 		int row = lp_add_row(&m->lp, -LP_INF, left / scale);
 		for (size_t k = 0; k < p->r->n_links; k++)
 			for (int role = 0; role < 2; role++) {
