@@ -18,9 +18,10 @@
 #include "base/mem.h"
 #include "model/units.h"
 
-/* Several streams: one alone leaves the link idle whenever it recovers from a loss, and a UDP
- * sender alone is slowed down by its own socket buffer rather than by the limit. */
-enum { STREAMS = 4 };
+/* Several streams: a TCP alone leaves the link idle whenever it recovers from a loss (measured on
+ * 10 and 20 mbit, worst of 16 directions: one stream 86 %, two 93 %, four 93 %, eight 99.7 %), and a
+ * UDP sender alone is slowed down by its own socket buffer rather than by the limit. */
+enum { STREAMS = 8 };
 enum { SAMPLE_MS = 200, PORT_FIRST = 5201, OUTPUT_MAX = 65536, EXTRA_S = 20, WORDS_MAX = 24 };
 
 /* Exec ids: 2 × link + 1 the server, 2 × link + 2 the client; each phase has its own range. */
