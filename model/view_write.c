@@ -156,7 +156,7 @@ static void write_ways(struct writer *w, const struct vlink_view *v)
 		if (primaries > 1 && !p->backup)
 			buf_printf(&text, " (%.10gmbit)", p->mbit);
 	}
-	write_string(w, NULL, "via", text.len ? buf_cstr(&text) : "(inside one node)");
+	write_string(w, NULL, "via", text.len ? buf_cstr(&text) : v->delay_us >= 0 ? "(inside one node)" : NULL);
 }
 
 static void write_link(struct writer *w, const struct vlink_view *v)
@@ -174,8 +174,10 @@ static void write_link(struct writer *w, const struct vlink_view *v)
 	write_counts(w, "frames", NULL, v->frames);
 	write_counts(w, "bytes", NULL, v->bytes);
 	write_counts(w, "drops", "drops → ←", v->drops);
-	write_int(w, "delay_us", NULL, v->delay_us);
-	write_quantity(w, NULL, "delay", 0, delay_text(v->delay_us, text));
+	if (v->delay_us >= 0) { /* a link that was refused has no way */
+		write_int(w, "delay_us", NULL, v->delay_us);
+		write_quantity(w, NULL, "delay", 0, delay_text(v->delay_us, text));
+	}
 	if (v->max_delay_us >= 0) {
 		write_int(w, "max_delay_us", NULL, v->max_delay_us);
 		write_quantity(w, NULL, "at most", 0, delay_text(v->max_delay_us, text));
@@ -320,8 +322,10 @@ void write_slink_view(struct writer *w, const struct slink_view *v)
 	if (v->mbit > 0)
 		write_number(w, "reserved_ratio", "of it", v->reserved_mbit / v->mbit, 3);
 	write_now(w, v->mbit_now);
-	write_int(w, "delay_us", NULL, v->delay_us);
-	write_quantity(w, NULL, "delay", 0, delay_text(v->delay_us, text));
+	if (v->delay_us >= 0) { /* a link that was refused has no way */
+		write_int(w, "delay_us", NULL, v->delay_us);
+		write_quantity(w, NULL, "delay", 0, delay_text(v->delay_us, text));
+	}
 	write_int(w, "segments", "segments", (int64_t)v->segments);
 	write_end(w);
 }

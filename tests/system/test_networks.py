@@ -131,6 +131,21 @@ def test_too_big_is_refused_with_the_reason(abilene, networks):
     assert {n["name"] for n in abilene.ask("list") if n["state"] == "active"} == {"ring", "chain"}
 
 
+def test_what_was_refused_is_told_in_json_too(abilene, networks):
+    done = abilene.vnctl("-o", "json", "submit", REQUESTS / "toobig.yaml", code=1)
+    (view,) = json.loads(done.out)
+    check_schema("network", view)
+    assert view["state"] == "rejected" and "r3" in view["reason"]
+
+
+def test_several_requests_in_one_file(abilene, networks):
+    """Each has its result; the worst code is the file's."""
+    good = (REQUESTS / "chain.yaml").read_text().replace("name: chain", "name: second")
+    done = abilene.vnctl("-o", "json", "submit", "-", stdin=good + "---\n" + (REQUESTS / "toobig.yaml").read_text(), code=1)
+    assert [v["state"] for v in json.loads(done.out)] == ["active", "rejected"]
+    abilene.vnctl("release", "second")
+
+
 def test_same_name_again_is_refused(abilene, networks):
     assert "chain" in abilene.vnctl("submit", REQUESTS / "chain.yaml", code=1).err
 
