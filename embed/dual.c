@@ -120,7 +120,7 @@ static bool can_share(const struct problem *p, uint32_t u, uint32_t v, uint32_t 
 	return true;
 }
 
-static void add_link(struct dual *d, struct dual_shape *shape, uint32_t k)
+static bool add_link(struct dual *d, struct dual_shape *shape, uint32_t k, bool (*go_on)(void *arg, uint64_t arcs), void *arg)
 {
 	const struct problem *p = shape->p;
 	const struct dual_edge *edge = &shape->edges[shape->link_edge[k]];
@@ -130,7 +130,10 @@ static void add_link(struct dual *d, struct dual_shape *shape, uint32_t k)
 	/* Paths go either way: search from the end with fewer candidates. */
 	uint32_t x = edge->end[near], y = edge->end[1 - near];
 	for (uint32_t i = 0; i < d->n[x]; i++) {
+		uint64_t before = shape->space.work;
 		link_search(shape, k, d->host[x][i], NO_NODE);
+		if (!go_on(arg, shape->space.work - before + d->n[y]))
+			return false;
 		for (uint32_t j = 0; j < d->n[y]; j++) {
 			int64_t *at = near == 0 ? &pair[(size_t)i * d->n[v] + j] : &pair[(size_t)j * d->n[v] + i];
 			double cost = link_cost(shape, k, d->host[x][i], d->host[y][j]);
@@ -140,6 +143,7 @@ static void add_link(struct dual *d, struct dual_shape *shape, uint32_t k)
 			*at = none(more) || none(*at) ? DUAL_INF : *at + more;
 		}
 	}
+	return true;
 }
 
 /* ---- states -------------------------------------------------------------------------------- */
@@ -157,7 +161,7 @@ static void dual_alloc(struct dual *d, const struct dual_shape *shape)
 	d->pair = mem_array(shape->n_edges + 1, sizeof(*d->pair));
 }
 
-void dual_init(struct dual *d, struct dual_shape *shape)
+bool dual_init(struct dual *d, struct dual_shape *shape, bool (*go_on)(void *arg, uint64_t arcs), void *arg)
 {
 	const struct problem *p = shape->p;
 
@@ -174,9 +178,9 @@ void dual_init(struct dual *d, struct dual_shape *shape)
 	for (size_t e = 0; e < shape->n_edges; e++)
 		d->pair[e] = mem_array((size_t)d->n[shape->edges[e].end[0]] * d->n[shape->edges[e].end[1]] + 1, sizeof(**d->pair));
 	for (uint32_t k = 0; k < p->r->n_links; k++)
-		add_link(d, shape, k);
-	d->work += shape->space.work;
-	shape->space.work = 0;
+		if (!add_link(d, shape, k, go_on, arg))
+			return false;
+	return true;
 }
 
 void dual_fix(const struct dual *from, uint32_t u, uint32_t chosen, struct dual *ret)

@@ -53,8 +53,9 @@ void dual_shape_init(struct dual_shape *shape, const struct problem *p, double u
 void dual_shape_done(struct dual_shape *shape);
 size_t dual_entries(const struct dual_shape *shape); /* of all matrices together: what dual_init allocates */
 
-/* The root. O(candidates × search + entries). */
-void dual_init(struct dual *d, struct dual_shape *shape);
+/* The root. O(candidates × search + entries). `go_on` is asked after each search, with the arcs it looked
+ * at; where it says no, false: d is only good for dual_done(). */
+bool dual_init(struct dual *d, struct dual_shape *shape, bool (*go_on)(void *arg, uint64_t arcs), void *arg);
 /* A copy without what is dead, where u must be on its i-th host (alive) if u != NO_NODE. */
 void dual_fix(const struct dual *from, uint32_t u, uint32_t i, struct dual *ret);
 void dual_done(struct dual *d);

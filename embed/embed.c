@@ -25,6 +25,7 @@ static int solve_heuristic(const struct substrate *s, const struct residual *lef
 static void run_mip(struct search *s)
 {
 	heuristic_run(s, s->work_limit / 16 < HEURISTIC_ARCS ? s->work_limit / 16 : HEURISTIC_ARCS);
+	search_undecide(s);
 	if (!search_over(s))
 		mip_run(s);
 }
@@ -39,6 +40,7 @@ static int solve_mip(const struct substrate *s, const struct residual *left, con
 static void run_exact(struct search *s)
 {
 	heuristic_run(s, s->work_limit / 16 < HEURISTIC_ARCS ? s->work_limit / 16 : HEURISTIC_ARCS);
+	search_undecide(s);
 	if (!search_over(s))
 		exact_run(s);
 }
@@ -49,13 +51,19 @@ static int solve_exact(const struct substrate *s, const struct residual *left, c
 	return search_run(s, left, r, options, "exact", run_exact, ret, err);
 }
 
+/* Beyond so many variables GLPK is not worth its time. */
+enum { MIP_COLS_MAX = 15000 };
+
 /* What the exact search does not decide soon is sometimes little for branch and cut, where links get
  * much in each other's way; so each has its turn, and the exact search what is left. */
 static void run_auto(struct search *s)
 {
 	heuristic_run(s, s->work_limit / 16 < HEURISTIC_ARCS ? s->work_limit / 16 : HEURISTIC_ARCS);
-	search_divide(s, 10, exact_run);
-	search_divide(s, 2, mip_run);
+	search_undecide(s);
+	if (2 * s->problem.r->n_links * s->problem.s->n_links <= MIP_COLS_MAX) {
+		search_divide(s, 10, exact_run);
+		search_divide(s, 2, mip_run);
+	}
 	if (!search_over(s))
 		exact_run(s);
 }

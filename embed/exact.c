@@ -18,6 +18,7 @@
 
 enum {
 	ENTRIES_MAX = 20000000, /* of the pair matrices: 160 MB */
+	NARROW_MAX = 200000,    /* virtual × substrate links */
 	ROOT_SWEEPS = 60, ROOT_CHUNK = 4, SWEEPS = 3,
 	ORDERS = 4              /* orders in which links are routed quickly */
 };
@@ -61,6 +62,11 @@ static double proven(const struct exact *x, int64_t bound)
 	if (x->integral)
 		return x->unit * (double)((bound + DUAL_SCALE - 1) / DUAL_SCALE);
 	return x->unit * (double)bound / DUAL_SCALE;
+}
+
+static bool spend(void *arg, uint64_t arcs)
+{
+	return search_spend(arg, arcs);
 }
 
 static bool go_on(struct exact *x, struct dual *d)
@@ -345,6 +351,8 @@ static void conclude(struct exact *x)
 		search_raise_bound(s, x->open, "exact");
 	} else if (s->best.has_embedding) {
 		search_raise_bound(s, s->objective, "exact");
+	} else if (problem_narrow(&s->problem, &why) != 0) {
+		search_exclude(s, "exact", &why);
 	} else {
 		err_set(&why, -ENOENT, "no choice of hosts and paths fits what is left: every router and every link fits alone, not all together");
 		search_exclude(s, "exact", &why);
@@ -409,22 +417,25 @@ void exact_run(struct search *s)
 	struct exact x;
 	struct dual root;
 	struct err why = { 0 };
+	bool small = s->problem.r->n_links * s->problem.s->n_links <= NARROW_MAX;
 
-	if (problem_narrow(&s->problem, &why) != 0) {
+	/* The pair costs see what narrowing sees; with few candidates on a large substrate it only costs time. */
+	if (small && problem_narrow(&s->problem, &why) != 0) {
 		search_exclude(s, "exact", &why);
 		return;
 	}
 	search_raise_bound(s, s->problem.bound, "exact");
 	if (search_over(s))
 		return;
-	search_undecide(s);
 	exact_init(&x, s);
 	if (dual_entries(&x.shape) > ENTRIES_MAX) {
 		err_set(&s->fault, -E2BIG, "too large for the exact search: %zu pairs of hosts", dual_entries(&x.shape));
 	} else {
-		dual_init(&root, &x.shape);
-		if (ascend_root(&x, &root) && !s->halted)
-			conclude(&x);
+		if (dual_init(&root, &x.shape, spend, s)) {
+			x.spent = x.shape.space.work;
+			if (ascend_root(&x, &root) && !s->halted)
+				conclude(&x);
+		}
 		dual_done(&root);
 	}
 	exact_done(&x);

@@ -17,7 +17,8 @@
 enum {
 	STARTS = 16,
 	REPAIRS = 300,
-	TRIED = 8 /* places tried for a virtual node, best first */
+	NARROW_MAX = 100000,   /* virtual × substrate links: beyond, looking closer takes too long */
+	TRIED = 8              /* places tried for a virtual node, best first */
 };
 
 struct spot {
@@ -367,6 +368,8 @@ static bool worth_narrowing(const struct problem *p)
 {
 	size_t sum = 0;
 
+	if (p->r->n_links * p->s->n_links > NARROW_MAX)
+		return false;
 	for (size_t k = 0; k < p->r->n_links; k++)
 		if (p->r->links[k].max_delay_us >= 0)
 			return true;

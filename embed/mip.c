@@ -611,7 +611,6 @@ void mip_run(struct search *s)
 	}
 	if (search_over(s))
 		return;
-	search_undecide(s);
 	mip_init(&m, s, &s->problem, NULL);
 	mip_solve(&m);
 	mip_free(&m);

@@ -16,7 +16,10 @@ struct narrow {
 	size_t dropped;
 };
 
-enum { ROUNDS = 4 }; /* a candidate that goes may take others along */
+enum {
+	ROUNDS = 4,    /* a candidate that goes may take others along */
+	LARGE = 100000 /* virtual × substrate links: one round takes long enough */
+};
 
 static int no_path(struct narrow *n, uint32_t k, int64_t quickest, struct err *why)
 {
@@ -98,7 +101,8 @@ int problem_narrow(struct problem *p, struct err *why)
 	path_space_init(&n.space, &p->graph);
 	n.near = mem_array(p->s->n_nodes + 1, sizeof(*n.near));
 	n.gone = mem_array(p->s->n_nodes + 1, sizeof(*n.gone));
-	for (int round = 0; ret == 0 && round < ROUNDS && (round == 0 || n.dropped > 0); round++) {
+	int rounds = r->n_links * p->s->n_links > LARGE ? 1 : ROUNDS;
+	for (int round = 0; ret == 0 && round < rounds && (round == 0 || n.dropped > 0); round++) {
 		n.dropped = 0;
 		for (uint32_t k = 0; ret == 0 && k < r->n_links; k++)
 			ret = narrow_link(&n, k, &least[k], why);

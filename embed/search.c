@@ -60,8 +60,9 @@ void search_offer(struct search *s, const struct embedding *e, const char *name)
 	embedding_copy(e, &s->best.embedding);
 	s->best.has_embedding = true;
 	s->best.status = objective <= s->bound ? SOLVE_OPTIMAL : SOLVE_FEASIBLE;
-	s->best.cost = nano_to_units(embedding_cost_nano(p->s, p->r, e));
-	s->best.objective = s->options->objective == OBJECTIVE_COST ? s->best.cost : objective / p->scale;
+	s->best.objective = objective / p->scale;
+	s->best.cost = s->options->objective == OBJECTIVE_COST ? s->best.objective
+	                                                       : nano_to_units(embedding_cost_nano(p->s, p->r, e));
 	snprintf(s->best.solver, sizeof(s->best.solver), "%s", name);
 	search_progress(s);
 }
