@@ -128,7 +128,7 @@ static void due(void *arg)
 
 /* ---- the monitor -------------------------------------------------------------------------- */
 
-static void watch_event(struct wire *wire, uint16_t event, uint32_t value)
+static void watch_event(struct wire *wire, uint16_t event)
 {
 	switch (event) {
 	case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
@@ -140,10 +140,12 @@ static void watch_event(struct wire *wire, uint16_t event, uint32_t value)
 		fail_with(wire, WIRE_REFUSED, "it refuses this key: ",
 		          "put the .pub file of this identity into the allow-list of the coordinator");
 		break;
-	case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
 	case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
-		fail_with(wire, WIRE_REFUSED, "the handshake failed: ", value ? "is that a vned, and server_key its key?" :
-		                                                            "the connection broke");
+		fail_with(wire, WIRE_REFUSED, "the handshake failed: ", "is that a vned, and server_key its key?");
+		break;
+	case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+		/* a server with another key just hangs up, as one does that is stopped */
+		fail_with(wire, WIRE_DOWN, "it hung up during the handshake: ", "it was stopped just now, or is server_key not its key?");
 		break;
 	default:
 		if (wire->state == WIRE_UP)
@@ -164,16 +166,13 @@ static bool watch(struct wire *wire)
 		return false;
 	}
 	uint16_t event = 0;
-	uint32_t value = 0;
-	if (zmq_msg_size(&msg) >= 6) {
-		memcpy(&event, zmq_msg_data(&msg), 2);
-		memcpy(&value, (char *)zmq_msg_data(&msg) + 2, 4);
-	}
+	if (zmq_msg_size(&msg) >= sizeof(event))
+		memcpy(&event, zmq_msg_data(&msg), sizeof(event));
 	while (zmq_msg_more(&msg) && zmq_msg_recv(&msg, wire->monitor.zmq, ZMQ_DONTWAIT) >= 0)
 		;
 	zmq_msg_close(&msg);
 	if (event)
-		watch_event(wire, event, value);
+		watch_event(wire, event);
 	return true;
 }
 

@@ -383,6 +383,14 @@ static inline void world_ready(struct vned *v)
 
 static inline bool is_ready(struct world *w) { return w->ready || w->v.exit_code; }
 
+static inline void world_config(struct world *w, const char *timeout)
+{
+	mem_auto char *text = mem_printf("kind: vned\nsubstrate: substrate.yaml\nlisten: [\"%s\"]\nkey: vned.key\nallow: allowed\n"
+	                                 "state: state\nheartbeat: 100ms\ntimeout: %s\nprepare_timeout: 2s\n",
+	                                 w->endpoint ? w->endpoint : "tcp://127.0.0.1:*", timeout);
+	write_text(w->dir, "vned.yaml", text);
+}
+
 static inline void world_open_vned(struct world *w)
 {
 	struct err err = { 0 };
@@ -400,10 +408,7 @@ static inline void world_open_vned(struct world *w)
 	assert_true(w->ready);
 	if (!w->endpoint) {
 		w->endpoint = mem_str(wire_endpoint(w->v.wire));
-		mem_auto char *text = mem_printf("kind: vned\nsubstrate: substrate.yaml\nlisten: [\"%s\"]\nkey: vned.key\n"
-		                                 "allow: allowed\nstate: state\nheartbeat: 100ms\ntimeout: 500ms\nprepare_timeout: 2s\n",
-		                                 w->endpoint);
-		write_text(w->dir, "vned.yaml", text); /* the next start takes the same port */
+		world_config(w, "500ms"); /* the next start takes the same port */
 	}
 }
 
@@ -449,8 +454,7 @@ static inline int world_setup(void **state)
 		world_identity(w, name, ROLE_AGENT, node, &w->fakes[i].id);
 	}
 	write_text(w->dir, "substrate.yaml", world_substrate);
-	write_text(w->dir, "vned.yaml", "kind: vned\nsubstrate: substrate.yaml\nlisten: [\"tcp://127.0.0.1:*\"]\nkey: vned.key\n"
-	           "allow: allowed\nstate: state\nheartbeat: 100ms\ntimeout: 500ms\nprepare_timeout: 2s\n");
+	world_config(w, "500ms");
 	world_open_vned(w);
 	for (size_t i = 0; i < FAKES; i++)
 		fake_start(w, i);

@@ -26,7 +26,7 @@ struct submission {
 	struct vned *v;
 	struct peer peer;
 	uint64_t reply_to;
-	bool dry, wait_active;
+	bool dry, wait_active, waits; /* waits: for agents, after our start */
 	struct request *requests;
 	struct outcome *outcomes;
 	size_t n, at, known;
@@ -279,11 +279,34 @@ static int admit(struct submission *s, struct err *err)
 	return 0;
 }
 
+/* Just started, the agents are on their way back to us: a request that came sooner waits for them,
+ * rather than be refused for want of nodes. */
+static bool agents_on_their_way(const struct vned *v)
+{
+	buf_auto struct buf down = BUF_INIT;
+	if (clock_ms() - v->started_ms >= v->config.timeout_us / 1000)
+		return false;
+	agents_names_down(v, &down);
+	return down.len > 0;
+}
+
+void submit_tick(struct vned *v)
+{
+	for (struct submission *s = v->submissions, *after; s; s = after) {
+		after = s->next;
+		if (s->waits && !agents_on_their_way(v))
+			next(s);
+	}
+}
+
 /* Hands the request at hand to the solver. */
 static void next(struct submission *s)
 {
 	struct vned *v = s->v;
 	struct err err = { 0 };
+	s->waits = agents_on_their_way(v);
+	if (s->waits)
+		return;
 	struct worker_job job = { .substrate = v->usable, .request = s->requests[s->at],
 		                      .time_limit_s = (double)v->config.time_limit_us / 1e6, .seed = 1 };
 	if (admit(s, &err) < 0) {

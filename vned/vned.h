@@ -154,6 +154,7 @@ void agents_names_down(const struct vned *v, struct buf *out); /* names, separat
 
 /* submit.c */
 void submit_begin(struct vned *v, const struct peer *peer, struct message *m, bool dry);
+void submit_tick(struct vned *v);
 void submit_done(struct vned *v);
 void submit_residual(struct vned *v, const struct residual *left, struct residual *ret); /* what a solver may use */
 

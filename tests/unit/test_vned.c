@@ -217,6 +217,26 @@ static void test_vned_restarts(void **state)
 	assert_int_equal(w->fakes[0].n_nets + w->fakes[1].n_nets, 0);
 }
 
+static bool has_submission(struct world *w) { return w->v.submissions != NULL; }
+
+/* A request that comes before the agents are back waits for them. */
+static void test_submit_right_after_start(void **state)
+{
+	struct world *w = *state;
+	fake_stop(&w->fakes[1]);
+	world_close_vned(w);
+	world_config(w, "60s");
+	world_open_vned(w);
+	assert_true(world_run(w, is_client_up, 10000));
+	struct message m = submission(world_pair, MSG_SUBMIT);
+	ask_no_wait(w, &m);
+	assert_true(world_run(w, has_submission, 5000));
+	assert_false(w->replied);
+	fake_start(w, 1);
+	assert_true(world_run(w, is_replied, 10000));
+	assert_int_equal(w->code, 0);
+}
+
 static bool n1_asked(struct world *w) { return w->v.n_networks == 1 && w->v.networks[0]->txn; }
 static bool is_active(struct world *w)
 {
@@ -518,7 +538,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_submit_and_release), TEST(test_plan_changes_nothing), TEST(test_refused), TEST(test_several_documents),
 		TEST(test_prepare_refused), TEST(test_prepare_silent), TEST(test_prepare_hangs), TEST(test_agent_restarts), TEST(test_vned_stalls),
-		TEST(test_release_without_agent), TEST(test_vned_restarts), TEST(test_vned_killed_while_preparing),
+		TEST(test_release_without_agent), TEST(test_vned_restarts), TEST(test_submit_right_after_start), TEST(test_vned_killed_while_preparing),
 		TEST(test_vned_killed_while_committing), TEST(test_vned_killed_while_releasing), TEST(test_aborted_stays_aborted),
 		TEST(test_commit_held_back), TEST(test_accepted), TEST(test_tenants), TEST(test_exec),
 		TEST(test_higher_term), TEST(test_lifetime), TEST(test_rights), TEST(test_events_and_metrics), TEST(test_load),

@@ -237,7 +237,7 @@ static void test_wrong_server_key(void **state)
 {
 	struct world *w = *state;
 	connect_as(w, &w->alice, w->mallory.public);
-	assert_true(run(w, is_refused, 10000));
+	assert_true(run(w, is_down, 10000));
 	assert_non_null(strstr(w->reason, "server_key"));
 	assert_int_equal(w->ups, 0);
 }
