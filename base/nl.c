@@ -361,6 +361,28 @@ int nl_send(struct nl *nl, struct nl_batch *b, size_t *ret_failed, struct err *e
 	return result;
 }
 
+/* Kernels before 6.10 do not acknowledge the end of a transaction, so the last message inside does; its
+ * answer comes when all has been committed, or undone. */
+int nl_send_transaction(struct nl *nl, struct nl_batch *b, struct err *err)
+{
+	size_t n = b->messages.n, failed = 0;
+	uint32_t first = nl->sequence + 1;
+	settle(b);
+	if (n < 3)
+		__builtin_trap();
+	for (size_t i = 0; i < n; i++) {
+		struct nlmsghdr *h = (struct nlmsghdr *)(b->data + b->messages.v[i].offset);
+		h->nlmsg_seq = ++nl->sequence;
+		if (i == n - 2)
+			h->nlmsg_flags |= NLM_F_ACK;
+	}
+	int code = transmit(nl, b->data, b->len, err);
+	if (!code)
+		code = collect(nl, b->messages.v, n - 1, first, &failed, err);
+	nl_batch_clear(b);
+	return code;
+}
+
 /* ---- asking --------------------------------------------------------------------------- */
 int nl_dump(struct nl *nl, struct nl_batch *b, int (*each)(void *arg, const struct nlmsghdr *m), void *arg,
             struct err *err)

@@ -50,6 +50,10 @@ void nl_nest_end(struct nl_batch *b);
  * tolerated is returned and *ret_failed (may be NULL) counts them. Blocks while the kernel works. */
 int nl_send(struct nl *nl, struct nl_batch *b, size_t *ret_failed, struct err *err) VNE_MUST;
 
+/* The same for a transaction of nftables: the batch is NFNL_MSG_BATCH_BEGIN, messages, NFNL_MSG_BATCH_END, goes
+ * in one piece, and takes effect whole or not at all. */
+int nl_send_transaction(struct nl *nl, struct nl_batch *b, struct err *err) VNE_MUST;
+
 /* Sends the one message of the batch as a dump (or, without NLM_F_DUMP among its flags, as a
  * question with one answer) and hands each answer to `each`, which returns 0 or a negative
  * errno that ends it. A dump that the kernel says was interrupted is handed out as it is and

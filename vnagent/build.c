@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "vnagent/build_impl.h"
+#include "vnagent/wall.h"
 
 enum { REPAIR_FIRST_MS = 20, REPAIR_MAX_MS = 30000, REPAIR_CALM_MS = 60000 };
 
@@ -62,6 +63,39 @@ static void store(struct builder *b, uint32_t net, enum build_slot slot, const s
 {
 	if (b->options.store)
 		b->options.store(b->options.arg, net, slot, plan);
+}
+
+/* ---- the second wall ----------------------------------------------------------------------- */
+struct expected {
+	VEC(const struct plan_segment *) segments;
+};
+
+static void expect_segments(struct expected *x, const struct node_plan *p)
+{
+	for (size_t i = 0; i < p->n_segments; i++)
+		*vec_add(&x->segments) = &p->segments[i];
+}
+
+static void expect_net(void *value, void *arg)
+{
+	const struct build_net *net = value;
+	if (net->has_committed)
+		expect_segments(arg, &net->committed);
+	if (net->has_prepared)
+		expect_segments(arg, &net->prepared);
+	if (net->first && net->first->begun)
+		expect_segments(arg, &net->first->want);
+}
+
+int build_wall_update(struct builder *b, struct err *err)
+{
+	struct expected x = { 0 };
+	if (!b->wall)
+		return 0;
+	hash_each(b->nets, expect_net, &x);
+	int code = wall_set(b->wall, x.segments.v, x.segments.n, err);
+	vec_done(&x.segments);
+	return code ? err_add(err, code, "who may send into tunnels") : 0;
 }
 
 /* ---- networks and jobs ------------------------------------------------------------------- */
@@ -263,6 +297,8 @@ static void schedule_repair(struct build_net *net);
 static void job_end(struct builder *b, struct job *job, int code, const char *text)
 {
 	struct build_net *net = job->net;
+	struct err err = { 0 };
+	bool tunnels = job->begun && (job->now.plan->n_segments || job->old.plan->n_segments);
 	if (job->begun)
 		settle(b, job, code);
 	if (code && (job->op == BUILD_REPAIR || (job->op == BUILD_ENSURE && job->begun)))
@@ -272,6 +308,8 @@ static void job_end(struct builder *b, struct job *job, int code, const char *te
 		net->last = NULL;
 	net->n_jobs--;
 	b->n_jobs--;
+	if (tunnels && build_wall_update(b, &err)) /* too many may send for a while: no reason to undo anything */
+		notice(b, net->id, "nftables", err.text);
 	tell(b, job, code, text);
 	job_free(job);
 }
@@ -480,6 +518,8 @@ static int open_kernel(struct builder *b, struct err *err)
 		code = nl_join(b->events, RTNLGRP_LINK, err);
 	if (!code)
 		code = loop_add_fd(b->options.loop, nl_fd(b->events), EPOLLIN, events_ready, b, &b->event_source, err);
+	if (!code)
+		(void)!wall_open(&b->wall, NULL); /* the probe tells where there is none */
 	return code ? code : inventory_read(b->inv, b->nl, err);
 }
 
@@ -516,6 +556,7 @@ void builder_free(struct builder *b)
 		b->drivers[i].ops->close(b->drivers[i].self);
 	nl_close(b->nl);
 	nl_close(b->events);
+	nl_close(b->wall);
 	nl_batch_free(b->batch);
 	inventory_free(b->inv);
 	build_counters_free(b->counters);

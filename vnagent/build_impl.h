@@ -69,6 +69,7 @@ struct builder {
 	size_t n_drivers;
 	bool real;              /* some kind has a data plane: we speak to the kernel */
 	struct nl *nl, *events;
+	struct nl *wall;        /* NULL: no nftables here */
 	struct nl_batch *batch;
 	struct inventory *inv;
 	struct hash *nets;      /* by number */
@@ -81,6 +82,9 @@ struct builder {
 const struct open_driver *build_driver(const struct builder *b, const char *kind); /* NULL: not offered */
 struct build_net *build_net_find(const struct builder *b, uint32_t net);
 void build_fail_router(struct build_net *net, uint32_t router, const char *reason); /* NULL: it is well again */
+
+/* Tells the second wall which tunnels there are, now and in what is being built. */
+int build_wall_update(struct builder *b, struct err *err) VNE_MUST;
 
 /* build_steps.c: the steps of each operation, and those that undo a failed PREPARE. */
 step_fn *const *build_steps(enum build_op op);

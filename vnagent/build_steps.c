@@ -418,6 +418,11 @@ static int step_wires(struct builder *b, struct job *job, struct err *err)
 	size_t all = job->want.n_ports + job->want.n_segments, end = job->cursor + SLICE_OBJECTS;
 	if (!b->real)
 		return STEP_NEXT;
+	if (job->cursor == 0 && job->want.n_segments) {
+		int expected = build_wall_update(b, err);
+		if (expected)
+			return expected;
+	}
 	for (; job->cursor < all && job->cursor < end; job->cursor++) {
 		size_t i = job->cursor;
 		if (i < job->want.n_ports)

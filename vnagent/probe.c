@@ -28,6 +28,7 @@
 #include "vnagent/proc.h"
 #include "vnagent/router.h"
 #include "vnagent/segment.h"
+#include "vnagent/wall.h"
 #include "vnagent/wire_tc.h"
 
 enum { SCRATCH_A = 1000, SCRATCH_B, SCRATCH_TUNNEL };
@@ -108,6 +109,7 @@ static const struct {
 	{ "mirred", "joining ports and tunnels", ask_mirred },
 	{ "tbf", "limits of virtual links", ask_tbf },
 	{ "htb", "promised traffic before best effort on underlay devices", ask_htb },
+	{ "nftables", "tunnels that take frames from their neighbour's address only", NULL },
 	{ "netem", "emulating the delay of substrate links (vnlab)", ask_netem },
 	{ "cgroup-cpu", "cpu shares and caps of routers, accounting of their cpu time", NULL },
 	{ "cgroup-memory", "memory limits of routers, accounting of their memory", NULL },
@@ -126,6 +128,9 @@ static void ask_all(int answers)
 			features[i].ask(b);
 			present[i] = !nl_send(nl, b, NULL, NULL);
 		}
+		for (size_t i = 0; i < ARRAY_LEN(features); i++)
+			if (!strcmp(features[i].name, "nftables"))
+				present[i] = !wall_open(&nl, NULL);
 	}
 	_exit(write(answers, present, sizeof(present)) == sizeof(present) ? 0 : 1);
 }

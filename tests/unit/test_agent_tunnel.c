@@ -7,6 +7,7 @@
 #include <net/if.h>
 
 #include "vnagent/underlay.h"
+#include "vnagent/wall.h"
 
 enum { A, B };
 static int home = -1;
@@ -265,6 +266,52 @@ static void promises_are_held(void **state)
 	}
 }
 
+/* The underlay has a third party that knows VNI and addresses. What it sends from its own address is
+ * dropped; the neighbour's is not. */
+static void strangers_send_into_no_tunnel(void **state)
+{
+	NEED_PRIVILEGE();
+	struct pair *p = *state;
+	struct node_plan plan[2];
+	join_nodes(p, 1);
+	make_link(plan, 1, (int[]){ 0 }, (int64_t[]){ 100000 }, 1);
+	ensure(p, plan, 1);
+	until_reached(p, A, "10.255.0.1");
+	go(p->netns[A]);
+	struct nl *wall;
+	struct err why = { 0 };
+	if (wall_open(&wall, &why)) {
+		print_message("SKIPPED: no nftables here: %s\n", why.text);
+		plans_done(plan);
+		skip();
+	}
+	nl_close(wall);
+	assert_int_equal(sh("ip addr add 198.51.0.66/24 dev up0; ip addr add 10.9.9.1/24 dev lo"), 0);
+	/* a tunnel of the stranger's own into r1, with r0's VNI, from another address */
+	static const char send[] = "python3 -c \"import socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); "
+				   "s.bind((sys.argv[1], 0)); "
+				   "[s.sendto(bytes([8,0,0,0, 0,0,100,0]) + bytes.fromhex(sys.argv[2]), (sys.argv[3], 4789)) for _ in range(10)]\" "
+				   "%s 0200000000010200000000ff0806 198.51.0.2";
+	for (int stranger = 0; stranger < 2; stranger++) {
+		struct load_report before = { 0 }, after = { 0 };
+		struct err err = { 0 };
+		go(p->netns[B]);
+		assert_int_equal(builder_load(p->node[B].builder, &before, &err), 0);
+		go(p->netns[A]);
+		assert_int_equal(sh(send, stranger ? "198.51.0.66" : "198.51.0.1"), 0);
+		go(p->netns[B]);
+		assert_int_equal(builder_load(p->node[B].builder, &after, &err), 0);
+		uint64_t got = after.segments[0].rx_frames - before.segments[0].rx_frames;
+		if (stranger)
+			assert_in_range(got, 0, 5); /* the routers' own IPv6 multicast, at most */
+		else
+			assert_true(got >= 10);
+		load_report_done(&before);
+		load_report_done(&after);
+	}
+	plans_done(plan);
+}
+
 /* What an agent counts is what stands on the wire, to the byte. */
 static void counters_are_exact(void **state)
 {
@@ -390,6 +437,7 @@ static void best_effort_takes_what_is_left(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(a_tunnel_carries_whole_packets, enter, leave),
+	cmocka_unit_test_setup_teardown(strangers_send_into_no_tunnel, enter, leave),
 	cmocka_unit_test_setup_teardown(counters_are_exact, enter, leave),
 	cmocka_unit_test_setup_teardown(flows_spread_and_paths_are_pinned, enter, leave),
 	cmocka_unit_test_setup_teardown(promises_are_held, enter, leave),
