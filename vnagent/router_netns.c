@@ -19,7 +19,7 @@
 #include "vnagent/proc.h"
 #include "vnagent/router.h"
 
-enum { CREATE_TIMEOUT_MS = 15000, END_TIMEOUT_MS = 10000 };
+enum { CREATE_TIMEOUT_MS = 15000, END_TIMEOUT_MS = 10000, WALKS_PER_S = 50 };
 
 enum state { WAITING, ASKED, RUNNING, ENDING };
 
@@ -35,6 +35,9 @@ struct netns_router {
 	int64_t asked_ms;
 	struct loop_source *end; /* of the process */
 	struct cgroup_meter meter;
+	int64_t walked_ms;  /* without a meter: what /proc said, and when */
+	uint64_t cpu_us;
+	int64_t mem_kib;
 };
 
 struct netns {
@@ -426,15 +429,19 @@ static void netns_load(void *arg, struct router_key key, uint64_t *ret_cpu_us, i
 	if (!r || r->state != RUNNING)
 		return;
 	bool cpu = cgroup_meter_cpu(&r->meter, ret_cpu_us), mem = cgroup_meter_mem(&r->meter, ret_mem_kib);
-	if (!cpu || !mem) {
-		uint64_t cpu_us = 0;
-		int64_t mem_kib = -1;
-		proc_router_load(r->pid, &cpu_us, &mem_kib);
-		if (!cpu)
-			*ret_cpu_us = cpu_us;
-		if (!mem)
-			*ret_mem_kib = mem_kib;
+	if (cpu && mem)
+		return;
+	/* Walking /proc takes 50 µs and more per router: of many, each is read more rarely. */
+	int64_t pause_ms = (int64_t)(hash_count(r->self->routers) / WALKS_PER_S) * 1000, now = clock_ms();
+	if (!r->walked_ms || now - r->walked_ms >= pause_ms) {
+		r->walked_ms = now;
+		r->mem_kib = -1;
+		proc_router_load(r->pid, &r->cpu_us, &r->mem_kib);
 	}
+	if (!cpu)
+		*ret_cpu_us = r->cpu_us;
+	if (!mem)
+		*ret_mem_kib = r->mem_kib;
 }
 
 const struct router_driver router_netns = {

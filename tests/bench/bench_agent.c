@@ -4,7 +4,7 @@
  *
  *     build/tests/bench/bench_agent [ROUTERS [ROUNDS]]
  *
- * One line of JSON per round. */
+ * Chains long enough to have 1000 virtual links show what reading the load costs. One line of JSON per round. */
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +15,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "vnagent/build.h"
+#include "vnagent/cgroup.h"
 
 struct bench {
 	struct loop *loop;
@@ -117,7 +118,8 @@ int main(int argc, char **argv)
 	}
 	if (spawner_start(argc, argv, &spawner, &err) || loop_new(&bench.loop, &err))
 		die("start", &err);
-	struct build_options options = { .loop = bench.loop, .spawner = spawner, .cgroup = "", .kinds = kinds, .result = result,
+	const char *cgroup = cgroup_open("vne-bench", &err) ? "" : "vne-bench";
+	struct build_options options = { .loop = bench.loop, .spawner = spawner, .cgroup = cgroup, .kinds = kinds, .result = result,
 		                         .arg = &bench };
 	struct builder *b;
 	if (builder_new(&options, &b, &err))
@@ -127,12 +129,18 @@ int main(int argc, char **argv)
 		struct load_report report = { 0 };
 		make_chain(&chain, 1, n);
 		double prepare = run(&bench, b, BUILD_PREPARE, 1, &chain), commit = run(&bench, b, BUILD_COMMIT, 1, NULL);
-		int64_t from = clock_us();
-		if (builder_load(b, &report, &err))
-			die("load", &err);
-		double load = (double)(clock_us() - from) / 1000;
-		size_t ports = report.n_ports;
-		load_report_done(&report);
+		double load = 1e9;
+		size_t ports = 0;
+		for (int k = 0; k < 5; k++) { /* the quickest of five: the others had company on the machine */
+			int64_t from = clock_us();
+			if (builder_load(b, &report, &err))
+				die("load", &err);
+			double ms = (double)(clock_us() - from) / 1000;
+			load = ms < load ? ms : load;
+			ports = report.n_ports;
+			load_report_done(&report);
+			memset(&report, 0, sizeof(report));
+		}
 		double ensure = run(&bench, b, BUILD_ENSURE, 1, &chain);
 		double removal = run(&bench, b, BUILD_ENSURE, 2, &nothing);
 		printf("{\"routers\": %u, \"prepare_ms\": %.1f, \"commit_ms\": %.1f, \"ports\": %zu, \"load_ms\": %.2f, "
@@ -142,6 +150,8 @@ int main(int argc, char **argv)
 		node_plan_done(&chain);
 	}
 	builder_free(b);
+	if (*cgroup)
+		cgroup_sweep(cgroup, NULL, NULL);
 	spawner_stop(spawner);
 	loop_free(bench.loop);
 	return 0;
