@@ -101,9 +101,15 @@ static void test_prepare_silent(void **state)
 
 static bool n1_lost(struct world *w) { return !w->v.agents[1].connected; }
 static bool n1_back(struct world *w) { return w->v.agents[1].connected; }
-static bool n1_synced(struct world *w)
+static bool all_synced(struct world *w)
 {
-	return w->v.n_networks == 1 && w->v.networks[0]->parts[1].synced && !w->v.networks[0]->degraded;
+	if (w->v.n_networks != 1 || w->v.networks[0]->degraded || w->v.networks[0]->txn)
+		return false;
+	for (size_t i = 0; i < w->v.networks[0]->plan.n_nodes; i++) {
+		if (!w->v.networks[0]->parts[i].synced)
+			return false;
+	}
+	return true;
 }
 static bool is_degraded(struct world *w) { return w->v.networks[0]->degraded; }
 
@@ -140,7 +146,7 @@ static void test_agent_restarts(void **state)
 	assert_int_equal(shown_state(w, "pair"), NET_DEGRADED);
 	/* back with all it had: nothing is sent, nothing is touched */
 	fake_start(w, 1);
-	assert_true(world_run(w, n1_synced, 5000));
+	assert_true(world_run(w, all_synced, 5000));
 	assert_int_equal(w->fakes[1].ensures, ensures);
 	assert_int_equal(shown_state(w, "alice/pair"), NET_ACTIVE);
 	/* back with nothing, and with something foreign: repaired, and cleaned */
@@ -149,7 +155,7 @@ static void test_agent_restarts(void **state)
 	w->fakes[1].n_nets = 0;
 	fake_get(&w->fakes[1], 999)->committed = true;
 	fake_start(w, 1);
-	assert_true(world_run(w, n1_synced, 5000));
+	assert_true(world_run(w, all_synced, 5000));
 	assert_int_equal(w->fakes[1].n_nets, 1);
 	assert_int_equal(w->fakes[1].nets[0].net, w->v.networks[0]->id);
 }
@@ -209,7 +215,7 @@ static void test_vned_restarts(void **state)
 	assert_int_equal(w->v.networks[0]->id, id);
 	assert_int_equal(w->v.left.node[0][RES_CPU_MILLI], 3000);
 	assert_true(world_run(w, all_welcome, 10000));
-	assert_true(world_run(w, n1_synced, 5000));
+	assert_true(world_run(w, all_synced, 5000));
 	assert_int_equal(w->fakes[0].ensures + w->fakes[1].ensures, ensures); /* nothing was touched */
 	assert_true(world_run(w, is_client_up, 5000));
 	assert_int_equal(shown_state(w, "pair"), NET_ACTIVE);
@@ -275,7 +281,7 @@ static void test_vned_killed_while_committing(void **state)
 	w->fakes[1].mode = FAKE_OBEYS;
 	world_open_vned(w);
 	/* the decision was on disk: it stands, and who is behind is brought there */
-	assert_true(world_run(w, n1_synced, 10000));
+	assert_true(world_run(w, all_synced, 10000));
 	assert_int_equal(w->v.networks[0]->generation, 1);
 	assert_true(w->fakes[0].nets[0].committed && w->fakes[1].nets[0].committed);
 	assert_true(world_run(w, is_client_up, 5000));
@@ -324,7 +330,7 @@ static void test_commit_held_back(void **state)
 	assert_non_null(strstr(w->text, "node n1 did not commit"));
 	assert_int_equal(w->answer.u.networks.v[0].state, NET_DEGRADED);
 	w->fakes[1].mode = FAKE_OBEYS;
-	assert_true(world_run(w, n1_synced, 10000)); /* it is asked again until it has */
+	assert_true(world_run(w, all_synced, 10000)); /* it is asked again until it has */
 	assert_int_equal(shown_state(w, "pair"), NET_ACTIVE);
 }
 
