@@ -46,6 +46,7 @@ struct netns {
 	VEC(uint64_t) waiting; /* creates that the spawner has no room for yet */
 	VEC(struct router_event) events; /* told from the loop; FAILED carries its text, owned */
 	struct loop_source *answers, *tick, *prepare;
+	bool sweep; /* some control group may have been left: it was busy still, or from before */
 };
 
 static struct netns_router *find(struct netns *self, struct router_key key)
@@ -118,7 +119,7 @@ static void ended(void *arg, uint32_t events)
 		return;
 	}
 	if (self->options.cgroup[0])
-		cgroup_remove(self->options.cgroup, key.net, key.router);
+		self->sweep |= cgroup_remove(self->options.cgroup, key.net, key.router) != 0;
 	forget(r);
 }
 
@@ -239,10 +240,18 @@ static void overdue(void *value, void *arg)
 	forget(r);
 }
 
+static bool has_router(void *arg, uint32_t net, uint32_t router)
+{
+	return find(arg, (struct router_key){ net, router }) != NULL;
+}
+
 static void tick(void *arg)
 {
 	struct netns *self = arg;
 	ask_waiting(self);
+	if (self->sweep)
+		cgroup_sweep(self->options.cgroup, has_router, self);
+	self->sweep = false;
 	hash_each(self->routers, overdue, NULL);
 }
 
@@ -307,6 +316,7 @@ static int netns_open(const struct router_options *options, void **ret_self, str
 	struct netns *self = mem_alloc(sizeof(*self));
 	self->options = *options;
 	self->routers = hash_new();
+	self->sweep = options->cgroup[0];
 	int code = adopt(self, err);
 	if (!code)
 		code = loop_add_fd(options->loop, spawner_fd(options->spawner), EPOLLIN, answers_ready, self, &self->answers, err);
@@ -384,7 +394,7 @@ static void netns_destroy(void *arg, struct router_key key)
 		if (r)
 			forget(r);
 		if (self->options.cgroup[0])
-			cgroup_remove(self->options.cgroup, key.net, key.router);
+			self->sweep |= cgroup_remove(self->options.cgroup, key.net, key.router) != 0;
 		tell(self, ROUTER_EVENT_GONE, key, 0, NULL);
 		return;
 	}
