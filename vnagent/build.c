@@ -301,8 +301,8 @@ static void job_end(struct builder *b, struct job *job, int code, const char *te
 	bool tunnels = job->begun && (job->now.plan->n_segments || job->old.plan->n_segments);
 	if (job->begun)
 		settle(b, job, code);
-	if (code && (job->op == BUILD_REPAIR || (job->op == BUILD_ENSURE && job->begun)))
-		schedule_repair(net);
+	if (code && job->op == BUILD_REPAIR)
+		schedule_repair(net); /* what others asked for, they ask for again */
 	net->first = job->next;
 	if (!net->first)
 		net->last = NULL;

@@ -11,10 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PERIOD_US = 100000, QUOTA_MIN_US = 1000, WEIGHT_V1 = 1024 };
+enum { PERIOD_US = 100000, QUOTA_MIN_US = 1000, WEIGHT_V1 = 1024, PROCESSES_MAX = 512 };
 
-enum controller { CPU, CPUACCT, MEMORY, CONTROLLERS };
-static const char *const controller_names[CONTROLLERS] = { "cpu", "cpuacct", "memory" };
+enum controller { CPU, CPUACCT, MEMORY, PIDS, CONTROLLERS };
+static const char *const controller_names[CONTROLLERS] = { "cpu", "cpuacct", "memory", "pids" };
 
 /* Where each controller's hierarchy is mounted; "" where it is not. */
 static struct {
@@ -83,6 +83,8 @@ static void look(void)
 	snprintf(hierarchy.root[CPU], sizeof(hierarchy.root[CPU]), "%s", unified);
 	if (has_word(text, "memory", " \n"))
 		snprintf(hierarchy.root[MEMORY], sizeof(hierarchy.root[MEMORY]), "%s", unified);
+	if (has_word(text, "pids", " \n"))
+		snprintf(hierarchy.root[PIDS], sizeof(hierarchy.root[PIDS]), "%s", unified);
 }
 
 bool cgroup_has_cpu(void)
@@ -139,6 +141,7 @@ int cgroup_open(const char *parent, struct err *err)
 			/* The root hands its controllers down; then the parent does. */
 			(void)write_number(hierarchy.root[c], "cgroup.subtree_control", "+cpu", 0, 0);
 			(void)write_number(hierarchy.root[c], "cgroup.subtree_control", "+memory", 0, 0);
+			(void)write_number(hierarchy.root[c], "cgroup.subtree_control", "+pids", 0, 0);
 		}
 		snprintf(path, sizeof(path), "%.127s/%.63s", hierarchy.root[c], parent);
 		if (mkdir(path, 0755) < 0 && errno != EEXIST)
@@ -148,6 +151,7 @@ int cgroup_open(const char *parent, struct err *err)
 			if (code)
 				return err_sys(err, code, "%s/cgroup.subtree_control", path);
 			(void)write_number(path, "cgroup.subtree_control", "+memory", 0, 0);
+			(void)write_number(path, "cgroup.subtree_control", "+pids", 0, 0);
 		}
 	}
 	return 0;
@@ -189,6 +193,8 @@ int cgroup_set(const char *parent, uint32_t net, uint32_t router, int64_t cpu_mi
 		int code = c == CPU ? set_cpu(path, cpu_milli) : 0;
 		if (c == MEMORY && mem_kib > 0)
 			code = write_number(path, hierarchy.v2 ? "memory.max" : "memory.limit_in_bytes", "%lld", mem_kib * 1024, 0);
+		if (c == PIDS) /* no tenant takes the node's process numbers from all others */
+			code = write_number(path, "pids.max", "%lld", PROCESSES_MAX, 0);
 		if (code)
 			return err_sys(err, code, "%s", path);
 	}

@@ -4,7 +4,8 @@
  *
  * A router's group is PARENT/NET.ROUTER (hex) directly under the hierarchy's root. CPU: a weight
  * from its demand, so that on a busy node each gets its share, and a cap at the demand, so that
- * one is not faster on an empty node than on a full one. Memory: a limit, where the plan gives one. */
+ * one is not faster on an empty node than on a full one. Memory: a limit, where the plan gives one.
+ * Processes: 512 per router. */
 #pragma once
 
 #include <stdbool.h>
