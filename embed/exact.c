@@ -20,7 +20,8 @@ enum {
 	ENTRIES_MAX = 20000000, /* of the pair matrices: 160 MB */
 	NARROW_MAX = 200000,    /* virtual × substrate links */
 	ROOT_SWEEPS = 60, ROOT_CHUNK = 4, SWEEPS = 3,
-	ORDERS = 4              /* orders in which links are routed quickly */
+	ORDERS = 4,             /* orders in which links are routed quickly */
+	EFFORT_FIRST = 100000000, EFFORT_STEP = 10, EFFORT_RELAX = 30000000
 };
 
 struct exact {
@@ -39,7 +40,9 @@ struct exact {
 	double *sub_least;
 	uint32_t *order, *number;
 	uint64_t spent;
-	double open;             /* least bound among leaves left undecided */
+	double open;             /* least bound among leaves left undecided: no program decides them … */
+	double postponed;        /* … or one with more effort might */
+	int64_t effort;          /* for the routing program of one leaf */
 };
 
 /* ---- limits -------------------------------------------------------------------------------- */
@@ -212,7 +215,7 @@ static double make_sub(struct exact *x, bool all)
 static bool route_by_program(struct exact *x, struct dual *d, bool all)
 {
 	double bound, sum = make_sub(x, all), most = (double)x->limit / DUAL_SCALE * x->unit;
-	struct mip_fixed fixed = { .relax = !all, .least = x->sub_least, .slack = INFINITY };
+	struct mip_fixed fixed = { .relax = !all, .effort = all ? x->effort : EFFORT_RELAX, .least = x->sub_least, .slack = INFINITY };
 
 	if (isfinite(x->s->objective))
 		fixed.slack = most - (all ? sum : (double)d->bound / DUAL_SCALE * x->unit);
@@ -230,7 +233,10 @@ static bool route_by_program(struct exact *x, struct dual *d, bool all)
 	if (verdict == MIP_OPTIMAL && x->s->objective <= bound + 1e-6 * (fabs(bound) + x->unit))
 		return true;
 	bound = bound > proven(x, d->bound) ? bound : proven(x, d->bound);
-	x->open = bound < x->open ? bound : x->open;
+	if (verdict == MIP_OPTIMAL)
+		x->open = bound < x->open ? bound : x->open;
+	else
+		x->postponed = bound < x->postponed ? bound : x->postponed;
 	return true;
 }
 
@@ -313,7 +319,7 @@ static void descend(struct exact *x, struct dual *d, bool root)
 		int64_t bound = d->bound + d->unary[u][order[i]];
 		/* All before are searched, all behind cost no less. */
 		if (root)
-			search_raise_bound(x->s, fmin(proven(x, bound), x->open), "exact");
+			search_raise_bound(x->s, fmin(proven(x, bound), fmin(x->open, x->postponed)), "exact");
 		if (bound > x->limit)
 			break;
 		dual_fix(d, u, order[i], &child);
@@ -338,7 +344,14 @@ static bool ascend_root(struct exact *x, struct dual *root)
 		if (root->bound - before < DUAL_SCALE / 4)
 			break;
 	}
-	descend(x, root, true);
+	/* Leaves whose routing is hard come last: by then there is a better limit to cut them off with. */
+	for (x->effort = EFFORT_FIRST; !x->s->stopped; x->effort *= x->effort < INT64_MAX / EFFORT_STEP ? EFFORT_STEP : 1) {
+		x->postponed = x->open = INFINITY;
+		descend(x, root, true);
+		if (!isfinite(x->postponed) || x->postponed >= x->s->objective)
+			break;
+		dual_ascend(root, ROOT_CHUNK, x->limit);
+	}
 	return !x->s->stopped;
 }
 

@@ -24,7 +24,7 @@
 #include "embed/lp.h"
 #include "embed/search.h"
 
-enum { MEMORY_MIB = 2048, INTEGER_KBPS = 1000000, PAIRS_MAX = 500000 };
+enum { MEMORY_MIB = 2048, INTEGER_KBPS = 1000000, PAIRS_MAX = 500000, ITERATIONS_MIN = 1000 };
 #define NO_COL (-1)
 
 struct mip {
@@ -623,7 +623,15 @@ enum mip_verdict mip_route(struct search *s, const struct problem *p, const stru
 	double bound;
 
 	mip_init(&m, s, p, fixed);
+	int64_t iterations = fixed->effort / (int64_t)(m.lp.n_rows + m.lp.n_cols + 1);
+	if (iterations < ITERATIONS_MIN) {
+		mip_free(&m);
+		*ret_bound = 0;
+		return MIP_UNDECIDED;
+	}
 	struct lp_options options = mip_options(&m);
+	if (iterations < options.iterations)
+		options.iterations = iterations;
 	options.relax = fixed->relax;
 	options.cuts = true;
 	enum lp_status status = lp_solve(&m.lp, &options, &bound, &err);

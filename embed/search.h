@@ -63,6 +63,7 @@ void exact_run(struct search *s);
 struct mip_fixed {
 	bool relax;          /* only a bound, by the linear relaxation */
 	double slack;        /* paths that cost more than this above `least` do not matter; INFINITY: all do */
+	int64_t effort;      /* bound of iterations × (rows + columns) */
 	const double *least; /* per virtual link: what it costs at least, in the problem's units */
 };
 enum mip_verdict { MIP_OPTIMAL, MIP_EXCLUDED, MIP_UNDECIDED };
