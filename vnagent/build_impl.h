@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The builder's insides: shared by build.c (networks, operations, events), build_steps.c (what an
- * operation does to the kernel) and load.c. Nobody else includes this. */
+/* The builder's insides: shared by build.c (the interface), build_jobs.c (operations), build_steps.c (what they
+ * do to the kernel), build_events.c and load.c. Nobody else includes this. */
 #pragma once
 
 #include "base/hash.h"
@@ -82,6 +82,22 @@ struct builder {
 const struct open_driver *build_driver(const struct builder *b, const char *kind); /* NULL: not offered */
 struct build_net *build_net_find(const struct builder *b, uint32_t net);
 void build_fail_router(struct build_net *net, uint32_t router, const char *reason); /* NULL: it is well again */
+
+const struct plan_router *build_plan_router(const struct build_net *net, uint32_t id); /* committed, else prepared */
+void build_notice(struct builder *b, uint32_t net, const char *object, const char *what);
+void build_store(struct builder *b, uint32_t net, enum build_slot slot, const struct node_plan *plan);
+
+/* build_jobs.c */
+struct build_net *build_net_get(struct builder *b, uint32_t id); /* made where there is none */
+void build_net_free(void *net);
+struct job *build_queue(struct build_net *net, enum build_op op, uint32_t generation, const struct node_plan *plan,
+                        uint64_t cookie, bool internal);
+bool build_work(void *builder); /* a slice of each network's first operation; true: there is more to do at once */
+
+/* build_events.c */
+void build_schedule_repair(struct build_net *net);
+void build_router_event(void *builder, const struct router_event *event);
+void build_events_ready(void *builder, uint32_t events);
 
 /* Tells the second wall which tunnels there are, now and in what is being built. */
 int build_wall_update(struct builder *b, struct err *err) VNE_MUST;
