@@ -412,7 +412,7 @@ static inline void world_open_vned(struct world *w)
 	}
 }
 
-/* As kill -9 would: nothing is said to anybody. */
+/* What is on its way to disk gets there, and nothing else happens; kills are in tests/system. */
 static inline void world_close_vned(struct world *w)
 {
 	vned_close(&w->v);

@@ -178,11 +178,13 @@ void vned_close(struct vned *v)
 	loop_remove(v->doom);
 	metrics_close(v);
 	solve_pool_free(v->pool);
+	flow_stop(v);
 	submit_done(v);
 	api_done(v);
 	exec_done(v);
 	if (v->store)
 		v->store->driver->close(v->store);
+	flow_done(v);
 	wire_close(v->wire);
 	if (v->by_id)
 		networks_done(v);

@@ -50,7 +50,8 @@ void flow_fatal(struct vned *v, const char *what, const char *reason)
 }
 
 enum { WRITE_OTHER, WRITE_ACCEPTED, WRITE_DECIDED };
-struct write {
+struct write { /* on its way to disk; in v->writes */
+	struct write *next;
 	struct vned *v;
 	uint32_t net;
 	int kind;
@@ -60,7 +61,10 @@ static void flow_start(struct vned *v, struct network *net);
 
 static void written(void *arg, int code, const char *reason)
 {
-	struct write w = *(struct write *)arg;
+	struct write w = *(struct write *)arg, **link = &w.v->writes;
+	while (*link != arg)
+		link = &(*link)->next;
+	*link = w.next;
 	free(arg);
 	if (code < 0) {
 		flow_fatal(w.v, "the store cannot be written", reason);
@@ -81,10 +85,12 @@ static void written(void *arg, int code, const char *reason)
 static int write_batch(struct vned *v, uint32_t net, int kind, const struct store_op *ops, size_t n, struct err *err)
 {
 	struct write *w = mem_alloc(sizeof(*w));
-	*w = (struct write){ v, net, kind };
+	*w = (struct write){ v->writes, v, net, kind };
 	int r = v->store->driver->batch(v->store, v->store->driver->revision(v->store), ops, n, written, w, err);
 	if (r < 0)
 		free(w);
+	else
+		v->writes = w;
 	return r;
 }
 
@@ -422,6 +428,27 @@ void flow_agent_changed(struct vned *v, struct agent *agent)
 			judge(v, net);
 	}
 	free(ids);
+}
+
+/* Whoever waits is told that no answer will come from this run. */
+void flow_stop(struct vned *v)
+{
+	static const char why[] = "vned is stopping; ask again once it is back";
+	for (size_t i = 0; i < v->n_networks; i++) {
+		struct network *net = v->networks[i];
+		waiters_tell(&net->accepted, net, 3, why);
+		waiters_tell(&net->active, net, 3, why);
+		waiters_tell(&net->gone, net, 3, why);
+	}
+}
+
+void flow_done(struct vned *v)
+{
+	while (v->writes) {
+		struct write *next = v->writes->next;
+		free(v->writes);
+		v->writes = next;
+	}
 }
 
 /* ---- at start -------------------------------------------------------------------------------- */

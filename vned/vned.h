@@ -28,6 +28,7 @@ enum { REPORT_MS = 1000, NETWORKS_MAX = 100000, TICK_MS = 200, RETRY_MS = 5000 }
 struct network;
 struct follower;
 struct submission;
+struct write;
 
 /* Somebody who waits for an outcome. Exactly one call each, then it is forgotten. */
 struct waiter {
@@ -97,6 +98,7 @@ struct vned {
 	struct follower *followers;
 	struct execs *execs;
 	struct submission *submissions;
+	struct write *writes;
 	struct loop_source *tick, *doom;
 	int64_t started_ms, refused_ms, ticked_ms;
 	int exit_code;
@@ -135,6 +137,8 @@ void flow_release(struct vned *v, struct network *net, const char *why);
 void flow_event(struct vned *v, struct network *net, const struct txn_event *event);
 void flow_tick(struct vned *v);
 int flow_load(struct vned *v, struct err *err) VNE_MUST; /* at start: what the store holds */
+void flow_stop(struct vned *v); /* answers who waits */
+void flow_done(struct vned *v);
 void flow_agent_changed(struct vned *v, struct agent *agent); /* came or went */
 void flow_fatal(struct vned *v, const char *what, const char *reason);
 void waiter_add(struct waiter **list, void (*done)(void *, struct network *, int, const char *), void *arg);

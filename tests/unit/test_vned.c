@@ -249,7 +249,7 @@ static bool is_active(struct world *w)
 	return w->v.n_networks == 1 && w->v.networks[0]->state == NET_ACTIVE && !w->v.networks[0]->txn;
 }
 
-static void test_vned_killed_while_preparing(void **state)
+static void test_vned_stopped_while_preparing(void **state)
 {
 	struct world *w = *state;
 	w->fakes[1].mode = FAKE_SILENT;
@@ -270,7 +270,7 @@ static void test_vned_killed_while_preparing(void **state)
 static bool is_committing(struct world *w) { return n1_asked(w) && w->v.networks[0]->txn->phase == TXN_COMMITTING; }
 static bool is_releasing(struct world *w) { return n1_asked(w) && w->v.networks[0]->state == NET_RELEASING; }
 
-static void test_vned_killed_while_committing(void **state)
+static void test_vned_stopped_while_committing(void **state)
 {
 	struct world *w = *state;
 	w->fakes[1].mode = FAKE_HOLDS_COMMIT;
@@ -288,7 +288,7 @@ static void test_vned_killed_while_committing(void **state)
 	assert_int_equal(shown_state(w, "pair"), NET_ACTIVE);
 }
 
-static void test_vned_killed_while_releasing(void **state)
+static void test_vned_stopped_while_releasing(void **state)
 {
 	struct world *w = *state;
 	assert_int_equal(submit(w, world_pair), 0);
@@ -544,8 +544,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_submit_and_release), TEST(test_plan_changes_nothing), TEST(test_refused), TEST(test_several_documents),
 		TEST(test_prepare_refused), TEST(test_prepare_silent), TEST(test_prepare_hangs), TEST(test_agent_restarts), TEST(test_vned_stalls),
-		TEST(test_release_without_agent), TEST(test_vned_restarts), TEST(test_submit_right_after_start), TEST(test_vned_killed_while_preparing),
-		TEST(test_vned_killed_while_committing), TEST(test_vned_killed_while_releasing), TEST(test_aborted_stays_aborted),
+		TEST(test_release_without_agent), TEST(test_vned_restarts), TEST(test_submit_right_after_start), TEST(test_vned_stopped_while_preparing),
+		TEST(test_vned_stopped_while_committing), TEST(test_vned_stopped_while_releasing), TEST(test_aborted_stays_aborted),
 		TEST(test_commit_held_back), TEST(test_accepted), TEST(test_tenants), TEST(test_exec),
 		TEST(test_higher_term), TEST(test_lifetime), TEST(test_rights), TEST(test_events_and_metrics), TEST(test_load),
 	};
