@@ -100,6 +100,20 @@ def test_foreign_devices_are_left_alone(lab, net):
         lab.on_node("b", "ip", "link", "del", "stranger")
 
 
+def check_all_or_none(lab, name):
+    """Once everybody is back: the whole network, or nothing of it; and nothing after a release."""
+    eventually(lambda: lab.nodes_up() == {"a", "b", "c"})
+    state = eventually(lambda: (lab.state(name) or "none") if lab.state(name) not in ("preparing", "committing", "degraded")
+                       else None)
+    if state == "active":
+        lab.ping(name, "r1", lab.loopback(name, "r3"))
+        lab.vnctl("release", name)
+    else:
+        assert state in ("none", "rejected", "failed", "released")
+    eventually(lambda: all(lab.bare(n) for n in "abc"))
+    assert all(link["reserved_mbit"] == 0 for link in lab.ask("links"))
+
+
 @pytest.mark.parametrize("signal", ["STOP", "KILL"])
 def test_agent_silent_between_prepare_and_commit(lab, signal):
     """An agent that stops answering in the middle: the others undo what they have prepared, and
@@ -130,6 +144,40 @@ def test_agent_silent_between_prepare_and_commit(lab, signal):
     lab.submit(request("half"))
     assert lab.state("half") == "active"
     lab.vnctl("release", "half")
+
+
+def test_agent_killed_after_it_has_prepared_and_before_commit(lab):
+    """b sleeps, so that the transaction waits; c has built its part and dies before it hears more."""
+    lab.kill("b", "STOP")
+    submit = subprocess.Popen(lab.command("vnctl", "--timeout", "90s", "submit", "-"), env=lab.env, text=True,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    submit.stdin.write(request("torn"))
+    submit.stdin.close()
+    submit.stdin = None
+    eventually(lambda: lab.routers_on("c"), pause=0.01)  # it has prepared
+    lab.kill("c", "KILL")
+    lab.kill("b", "CONT")
+    submit.communicate(timeout=100)
+    lab.restart("c")
+    # It was noticed in time, or everybody had agreed already and c catches up.
+    check_all_or_none(lab, "torn")
+
+
+def test_vned_killed_while_preparing(lab):
+    """What was accepted but not decided when vned died is taken up again when it is back, or undone."""
+    lab.kill("b", "STOP")
+    submit = subprocess.Popen(lab.command("vnctl", "--timeout", "90s", "submit", "-"), env=lab.env, text=True,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    submit.stdin.write(request("undecided"))
+    submit.stdin.close()
+    submit.stdin = None
+    eventually(lambda: lab.routers_on("a") and lab.routers_on("c"), pause=0.01)
+    lab.kill("vned", "KILL")
+    out, err = submit.communicate(timeout=60)
+    assert submit.returncode == 3, (submit.returncode, out, err)
+    lab.kill("b", "CONT")
+    lab.restart("vned")
+    check_all_or_none(lab, "undecided")
 
 
 def test_release_while_an_agent_is_away_is_made_good(lab):
