@@ -266,6 +266,58 @@ static void promises_are_held(void **state)
 	}
 }
 
+static struct addr v6(const char *text, uint8_t prefix)
+{
+	struct addr a;
+	struct err err = { 0 };
+	assert_int_equal(addr_parse(text, &a, &err), 0);
+	a.prefix = prefix;
+	return a;
+}
+
+/* IPv6 inside and outside: loopbacks, links, routes, and an underlay of IPv6 only. */
+static void everything_is_ipv6_too(void **state)
+{
+	NEED_PRIVILEGE();
+	struct pair *p = *state;
+	struct node_plan plan[2];
+	for (int side = 0; side < 2; side++) {
+		if (side == 0) {
+			go(p->netns[A]);
+			assert_int_equal(sh("ip link add up0 mtu 1570 type veth peer name up0 mtu 1570 netns /proc/%d/fd/%d", (int)getpid(),
+			                    p->netns[B]), 0);
+		}
+		go(p->netns[side]);
+		assert_int_equal(sh("ip addr add fd00:5::%d/64 dev up0 nodad; ip link set up0 up", side + 1), 0);
+	}
+	make_link(plan, 1, (int[]){ 0 }, (int64_t[]){ 100000 }, 1);
+	for (int side = 0; side < 2; side++) {
+		struct plan_router *r = &plan[side].routers[0];
+		r->loopbacks[0] = v6(side ? "fd00:1::1" : "fd00:1::2", 128);
+		r->routes[0].to = v6(side ? "fd00:1::2" : "fd00:1::1", 128);
+		r->routes[0].via = v6(side ? "fd00:2::" : "fd00:2::1", 128);
+		plan[side].ports[0].address = v6(side ? "fd00:2::1" : "fd00:2::", 127);
+		plan[side].ports[0].peer = v6(side ? "fd00:2::" : "fd00:2::1", 128);
+		plan[side].segments[0].local = v6(side ? "fd00:5::2" : "fd00:5::1", 128);
+		plan[side].segments[0].remote = v6(side ? "fd00:5::1" : "fd00:5::2", 128);
+		plan[side].crosses[0].overhead = VXLAN_OVERHEAD_V6;
+	}
+	ensure(p, plan, 1);
+	ensure(p, plan, 1); /* twice does no harm */
+	until_reached(p, A, "-6 fd00:1::1");
+	assert_int_equal(in_r(p, A, "ping -6 -q -c 3 -i 0.01 -W 2 -M do -s 1452 fd00:1::1 >/dev/null"), 0);
+	uint64_t told = sent(p, A);
+	go(p->netns[A]);
+	uint64_t wire = wire_bytes("up0");
+	assert_int_equal(in_r(p, A, "ping -6 -q -c 50 -i 0.002 -s 1000 fd00:1::1 >/dev/null"), 0);
+	told = sent(p, A) - told;
+	go(p->netns[A]);
+	wire = wire_bytes("up0") - wire;
+	assert_in_range(told, 50 * (1000 + 8 + 40 + 14 + VXLAN_OVERHEAD_V6), wire); /* neighbour discovery of the underlay beside */
+	assert_true(wire < told + 2000);
+	plans_done(plan);
+}
+
 /* The underlay has a third party that knows VNI and addresses. What it sends from its own address is
  * dropped; the neighbour's is not. */
 static void strangers_send_into_no_tunnel(void **state)
@@ -437,6 +489,7 @@ static void best_effort_takes_what_is_left(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(a_tunnel_carries_whole_packets, enter, leave),
+	cmocka_unit_test_setup_teardown(everything_is_ipv6_too, enter, leave),
 	cmocka_unit_test_setup_teardown(strangers_send_into_no_tunnel, enter, leave),
 	cmocka_unit_test_setup_teardown(counters_are_exact, enter, leave),
 	cmocka_unit_test_setup_teardown(flows_spread_and_paths_are_pinned, enter, leave),
