@@ -286,6 +286,55 @@ static void load_counts(void **state)
 	node_plan_done(&chain);
 }
 
+/* Two routers on one node: no wire between, the promise holds all the same, both ways at once. */
+static void a_limit_holds_within_a_node(void **state)
+{
+	NEED_PRIVILEGE();
+	struct node *n = *state;
+	struct node_plan chain;
+	struct load_report r[2] = { { 0 }, { 0 } };
+	struct err err = { 0 };
+	make_chain(&chain, 1, 2, 20000);
+	node_open(n);
+	assert_int_equal(run(n, BUILD_ENSURE, 1, &chain), 0);
+	assert_int_equal(reach(0, 1), 0);
+	pid_t server = fork();
+	if (server == 0)
+		_exit(in_router(1, "iperf3 -s -1 >/dev/null 2>&1"));
+	pid_t client = fork();
+	if (client == 0)
+		_exit(in_router(0, "for i in $(seq 200); do iperf3 -c 10.255.0.1 --bidir -t 3 >/dev/null 2>&1 && exit 0; done; exit 1"));
+	int64_t at[2];
+	for (int i = 0; i < 2; i++) {
+		struct loop_source *end;
+		do {
+			assert_int_equal(loop_add_timer(n->loop, i ? 1500 : 10, 0, stop_loop, n->loop, &end, &err), 0);
+			assert_int_equal(loop_run(n->loop, &err), 0);
+			loop_remove(end);
+			load_report_done(&r[i]);
+			memset(&r[i], 0, sizeof(r[i]));
+			at[i] = clock_us();
+			assert_int_equal(builder_load(n->builder, &r[i], &err), 0);
+		} while (r[i].ports[0].tx_bytes < 2500000 || r[i].ports[1].tx_bytes < 2500000); /* TCP has found its pace */
+	}
+	for (int port = 0; port < 2; port++) {
+		double kbps = (double)(r[1].ports[port].tx_bytes - r[0].ports[port].tx_bytes) * 8000 / (double)(at[1] - at[0]);
+		print_message("promised 20000 kbit/s within a node: %.0f\n", kbps);
+		assert_true(kbps < 1.02 * 20000 && kbps > 0.85 * 20000);
+	}
+	int status;
+	assert_int_equal(waitpid(client, &status, 0), client);
+	assert_int_equal(status, 0);
+	assert_int_equal(waitpid(server, &status, 0), server);
+	load_report_done(&r[0]);
+	load_report_done(&r[1]);
+	struct node_plan nothing = { .net = 7, .generation = 2 };
+	assert_int_equal(run(n, BUILD_ENSURE, 2, &nothing), 0);
+	node_close(n);
+	forget_stored(n);
+	node_plan_done(&chain);
+}
+
 int main(int argc, char **argv)
 {
 	static char reason[256];
@@ -300,6 +349,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(what_breaks_is_repaired, enter, leave),
 		cmocka_unit_test_setup_teardown(a_port_without_redirect_is_closed, enter, leave),
 		cmocka_unit_test_setup_teardown(load_counts, enter, leave),
+		cmocka_unit_test_setup_teardown(a_limit_holds_within_a_node, enter, leave),
 	};
 	if (geteuid() != 0 || unshare(CLONE_NEWNET) < 0)
 		why_not = "building for real needs root (CAP_SYS_ADMIN, CAP_NET_ADMIN)";
