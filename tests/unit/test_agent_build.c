@@ -193,8 +193,8 @@ static void until_whole(struct node *n, uint32_t from, uint32_t to)
 	struct loop_source *limit;
 	assert_int_equal(loop_add_timer(n->loop, 100, 0, stop_loop, n->loop, &limit, &err), 0);
 	for (int i = 0; i < 100 && (holders(NULL) < 3 || ping(from, to)); i++) {
+		loop_set_timer(limit, 50, 0);
 		assert_int_equal(loop_run(n->loop, &err), 0);
-		loop_set_timer(limit, 100, 0);
 	}
 	loop_remove(limit);
 }
