@@ -17,7 +17,8 @@
 enum {
 	STARTS = 16,
 	REPAIRS = 300,
-	NARROW_MAX = 100000,   /* virtual × substrate links: beyond, looking closer takes too long */
+	NARROW_MAX = 100000,   /* virtual × substrate links: beyond, looking closer takes too long … */
+	REASON_MAX = 1000000,  /* … even for a reason */
 	TRIED = 8              /* places tried for a virtual node, best first */
 };
 
@@ -326,7 +327,9 @@ static void refuse(struct heur *h)
 	struct err why = { 0 };
 	uint32_t worst = 0;
 
-	if (problem_narrow(&s->problem, &why) != 0) {
+	if (s->halted) /* that is the limit's doing */
+		return;
+	if (h->p->r->n_links * h->p->s->n_links <= REASON_MAX && problem_narrow(&s->problem, &why) != 0) {
 		search_exclude(s, "heuristic", &why);
 		return;
 	}

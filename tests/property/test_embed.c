@@ -469,15 +469,15 @@ FEATURE_TEST(ports_memory, F_PORTS | F_MEMORY, 60)
 FEATURE_TEST(best_effort, F_BEST_EFFORT, 40)
 FEATURE_TEST(best_effort_delay, F_BEST_EFFORT | F_DELAY | F_TIGHT, 60)
 FEATURE_TEST(best_effort_protected, F_BEST_EFFORT | F_PROTECT | F_DELAY | F_RISKS, 60)
-FEATURE_TEST(used, F_USED, 80)
-FEATURE_TEST(used_everything, F_USED | F_DELAY | F_PROTECT | F_BEST_EFFORT | F_PACK, 80)
+FEATURE_TEST(used, F_USED, 50)
+FEATURE_TEST(used_everything, F_USED | F_DELAY | F_PROTECT | F_BEST_EFFORT | F_PACK, 60)
 FEATURE_TEST(everything, F_DELAY | F_MEMORY | F_PORTS | F_BEST_EFFORT | F_KINDS, 60)
 FEATURE_TEST(everything_packed, F_DELAY | F_PROTECT | F_PLACE | F_MEMORY | F_BEST_EFFORT | F_RISKS | F_PACK, 60)
 
 /* Under `balance` there is no brute force; two solvers that share no search must find the same. */
 static void solvers_agree_on_balance(void **state)
 {
-	for (int i = 0; i < 60; i++) {
+	for (int i = 0; i < 30; i++) {
 		struct one_case c;
 		struct solution answers[2] = { { 0 }, { 0 } };
 		static const char *const solvers[] = { "mip", "exact" };
