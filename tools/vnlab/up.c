@@ -258,10 +258,12 @@ static _Noreturn void become_watcher(struct up *up, int tie, int report)
 static void show_result(const struct up *up)
 {
 	printf("  server %s   metrics %s\n", up->server_url, up->metrics_url);
-	if (up->lab.rootless)
-		printf("  without root: routers are isolated by user namespaces all the same, but all files belong to you\n");
 	if (*up->lacks)
-		printf("  the agents lack here: %s\n", up->lacks);
+		printf("  %s lacks: %s\n", up->lab.rootless ? "without root, this machine" : "this machine", up->lacks);
+	if (strstr(up->lacks, "cgroup-cpu"))
+		printf("  so routers are not held to the cpu that was promised to them\n");
+	if (strstr(up->lacks, "cgroup-memory"))
+		printf("  so routers are not held to their memory\n");
 	printf("lab %s is up in %.2f s; `vnlab down` ends it\n", up->lab.s.name, seconds(up));
 }
 
