@@ -265,6 +265,22 @@ static __attribute__((unused)) size_t holders(pid_t *ret_first)
 	return n;
 }
 
+/* After a test that failed: nothing of it goes on. */
+static __attribute__((unused)) void end_holders(void)
+{
+	struct holder *h = NULL;
+	size_t n = 0;
+	struct err err = { 0 };
+	if (holders_find(&h, &n, &err))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		kill(h[i].pid, SIGKILL);
+		close(h[i].pidfd);
+		close(h[i].netns_fd);
+	}
+	free(h);
+}
+
 /* Runs a shell command inside router `id`. */
 static __attribute__((unused)) int in_router(uint32_t id, const char *command)
 {

@@ -21,6 +21,7 @@ static int leave(void **state)
 {
 	if (why_not)
 		return 0;
+	end_holders();
 	free(*state);
 	return setns(home, CLONE_NEWNET);
 }

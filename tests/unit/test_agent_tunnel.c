@@ -70,6 +70,7 @@ static int leave(void **state)
 		assert_int_equal(devices_of_ours(), 0);
 		node_close(&p->node[i]);
 		forget_stored(&p->node[i]);
+		end_holders();
 		close(p->netns[i]);
 	}
 	free(p);
