@@ -266,8 +266,9 @@ int probe_print(const struct node_probe *p, bool json)
 		print_json(p);
 		return any ? 0 : 1;
 	}
-	printf("vnagent %s, kernel %s, %u cores, %lld MiB\n\nrouters\n", p->version, p->kernel, p->cores,
-	       (long long)p->mem_kib / 1024);
+	printf("vnagent %s, kernel %s, %u cores, %lld MiB\n%s\nrouters\n", p->version, p->kernel, p->cores,
+	       (long long)p->mem_kib / 1024,
+	       geteuid() ? "asked without root: this is what a user namespace (a rootless lab) can do here\n" : "");
 	for (size_t i = 0; i < p->n_kinds; i++)
 		printf("  %-14s %-8s %s\n", p->kinds[i].kind, p->kinds[i].usable ? "yes" : "NO", p->kinds[i].why);
 	printf("\nkernel\n");
