@@ -32,6 +32,7 @@ struct mip {
 	const struct problem *p;
 	struct lp lp;
 	double unit;      /* of the objective: problem's units per unit of the LP's */
+	bool whole;       /* every cost is a whole number of them */
 	int **x;          /* per virtual node and candidate */
 	int *flow;        /* per virtual link, role (0 primary, 1 backup), link, direction; NO_COL */
 	int *allowed;     /* scratch, per candidate */
@@ -56,11 +57,12 @@ static bool split_flow(const struct vlink *k)
 
 /* Divided by their greatest common divisor costs are small integers, which GLPK rounds bounds
  * up for; where that leaves large numbers, plain scaling. */
-static double objective_unit(const struct problem *p)
+static double objective_unit(const struct problem *p, bool *ret_whole)
 {
 	double most, gcd = problem_unit(p, &most);
 
-	return most / gcd < 1e6 ? gcd : most / 1000;
+	*ret_whole = most / gcd < 1e6;
+	return *ret_whole ? gcd : most / 1000;
 }
 
 static double column_cost(const struct mip *m, double cost)
@@ -371,7 +373,7 @@ static void mip_build(struct mip *m)
 {
 	const struct problem *p = m->p;
 
-	m->unit = objective_unit(p);
+	m->unit = objective_unit(p, &m->whole);
 	add_places(m);
 	m->flow = mem_array(p->r->n_links * p->s->n_links * 4 + 1, sizeof(*m->flow));
 	for (size_t i = 0; i < p->r->n_links * p->s->n_links * 4; i++)
@@ -501,6 +503,15 @@ static uint64_t iteration_arcs(const struct mip *m)
 	return (m->lp.n_rows + m->lp.n_cols) / 4 + 100;
 }
 
+/* What a bound of GLPK's proves: its arithmetic is to within some 1e-9 of the truth, and where costs
+ * are whole numbers of units, so is the optimum. */
+static double proven(const struct mip *m, double bound)
+{
+	double safe = bound - 1e-9 * fabs(bound) - 1e-6;
+
+	return m->whole ? ceil(safe) * m->unit : floor(safe * m->unit);
+}
+
 static bool mip_step(void *arg, const double *x, double bound, int64_t iterations)
 {
 	struct mip *m = arg;
@@ -512,9 +523,8 @@ static bool mip_step(void *arg, const double *x, double bound, int64_t iteration
 		decode(m, x);
 		offer(m);
 	}
-	/* GLPK's arithmetic is to within some 1e-9 of the truth. */
 	if (isfinite(bound) && !m->fixed)
-		search_raise_bound(s, floor(bound * m->unit * (1 - 1e-9) - 1e-6 * m->unit), "mip");
+		search_raise_bound(s, proven(m, bound), "mip");
 	return search_spend(s, work) && !search_over(s);
 }
 
@@ -636,7 +646,7 @@ enum mip_verdict mip_route(struct search *s, const struct problem *p, const stru
 	options.cuts = true;
 	enum lp_status status = lp_solve(&m.lp, &options, &bound, &err);
 	search_spend(s, iteration_arcs(&m) * 10);
-	*ret_bound = isfinite(bound) ? bound * m.unit - 1e-7 * (fabs(bound * m.unit) + m.unit) : 0;
+	*ret_bound = isfinite(bound) ? proven(&m, bound) : 0;
 	mip_free(&m);
 	return status == LP_INFEASIBLE ? MIP_EXCLUDED : status == LP_OPTIMAL ? MIP_OPTIMAL : MIP_UNDECIDED;
 }
