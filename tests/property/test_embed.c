@@ -436,10 +436,10 @@ static void run(unsigned features, int cases)
 		/* A split link's delay is bounded in the mean only: the mip may leave such a case undecided. */
 		bool decides = !(features & F_SPLIT && features & F_DELAY);
 		compare(&c, "heuristic", 200, optimum, false, &heuristic);
-		compare(&c, "mip", 6000, optimum, decides, &mip);
-		compare(&c, "exact", 6000, optimum, decides, &exact);
+		compare(&c, "mip", 2500, optimum, decides, &mip);
+		compare(&c, "exact", 2500, optimum, decides, &exact);
 		if (i % 4 == 0)
-			compare(&c, "auto", 6000, optimum, decides, &automatic);
+			compare(&c, "auto", 2500, optimum, decides, &automatic);
 		case_done(&c);
 	}
 	/* The cases must be worth something, and the heuristic must not live on refusals. */
@@ -483,7 +483,7 @@ static void solvers_agree_on_balance(void **state)
 		static const char *const solvers[] = { "mip", "exact" };
 		case_make(&c, 777u + (unsigned)i, F_USED | (i % 2 ? F_DELAY : F_PROTECT));
 		for (int k = 0; k < 2; k++) {
-			struct embed_options options = { .solver = solvers[k], .effort = 6000, .objective = OBJECTIVE_BALANCE };
+			struct embed_options options = { .solver = solvers[k], .effort = 2500, .objective = OBJECTIVE_BALANCE };
 			struct err err = { 0 };
 			assert_int_equal(embed_solve(&c.s, &c.left, &c.r, &options, &answers[k], &err), 0);
 			assert_true(answers[k].status == SOLVE_OPTIMAL || answers[k].status == SOLVE_INFEASIBLE);
