@@ -41,8 +41,8 @@ def test_the_demo_holds(root):
     assert time.monotonic() - began < 60
 
 
-@pytest.mark.parametrize("until", ["vnlab up", "ring.yaml", "pings:", "UDP at twice", "vnctl nodes"])
-def test_interrupted_demo_leaves_nothing(root, until):
+def demo_until(until):
+    """A demo that has said so, its lab's directory, and nothing waited for."""
     demo = start()
     lab_dir, told = None, []
     for line in demo.stdout:
@@ -52,12 +52,29 @@ def test_interrupted_demo_leaves_nothing(root, until):
             break
     else:
         pytest.fail(f"it ended before that: {''.join(told)[-4000:]}")
-    lab_dir = lab_dir or eventually(lambda: lab_of(demo), seconds=5)
+    return demo, lab_dir or eventually(lambda: lab_of(demo), seconds=5)
+
+
+def is_gone(lab_dir):
+    return not lab_dir.parent.exists() and \
+        not any(str(lab_dir).encode() in p.joinpath("environ").read_bytes() for p in readable_processes())
+
+
+@pytest.mark.parametrize("until", ["vnlab up", "ring.yaml", "pings:", "UDP at twice", "vnctl nodes"])
+def test_interrupted_demo_leaves_nothing(root, until):
+    demo, lab_dir = demo_until(until)
     os.killpg(demo.pid, signal.SIGINT)  # as a terminal does it
     out, _ = demo.communicate(timeout=60)
     assert demo.returncode == 130, out
-    assert not lab_dir.parent.exists()
-    assert not any(str(lab_dir).encode() in p.joinpath("environ").read_bytes() for p in readable_processes())
+    assert is_gone(lab_dir)
+
+
+@pytest.mark.parametrize("until", ["vnlab up", "pings:"])
+def test_killed_demo_leaves_nothing(root, until):
+    demo, lab_dir = demo_until(until)
+    demo.kill()
+    demo.communicate(timeout=60)
+    assert eventually(lambda: is_gone(lab_dir))
 
 
 def readable_processes():
