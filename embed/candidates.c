@@ -2,6 +2,7 @@
 /* Which substrate nodes a virtual node may go to, and, where there are none or too few, for
  * want of what, in words that a user can act on. Everything said here is proven. */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,32 +73,70 @@ struct filter {
 	struct around around;      /* most of each on any of those */
 };
 
+/* Where `on` names nothing that the substrate has: the first such name, and the nearest that it has. */
+static int nowhere(const struct problem *p, const struct vnode *vnode, struct err *why)
+{
+	const struct yaml_names *on = &vnode->place.on;
+	for (size_t i = 0; i < on->n; i++)
+		if (hash_index(p->s->node_index, on->v[i]) != SIZE_MAX)
+			return 0;
+	if (!on->n)
+		return 0;
+	const char **names = mem_array(p->s->n_nodes, sizeof(*names));
+	for (size_t a = 0; a < p->s->n_nodes; a++)
+		names[a] = p->s->nodes[a].name;
+	const char *near = name_nearest(on->v[0], names, p->s->n_nodes);
+	free(names);
+	return err_set(why, -ENOENT, "%s has no candidate: \"on\" names no node of the substrate: %s%s%s%s", vnode->name,
+	               on->v[0], near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+}
+
+/* What place_fits says of one node begins with its name in quotes; what follows is the rule that it
+ * breaks. Distances differ from node to node: they are one rule, told by the nearest. */
+static const char *broken_rule(const char *clause)
+{
+	const char *end = clause[0] == '"' ? strchr(clause + 1, '"') : NULL;
+	return end && end[1] == ' ' ? end + 2 : clause;
+}
+
 static int no_place(const struct problem *p, uint32_t u, struct err *why)
 {
 	const struct vnode *vnode = &p->r->nodes[u];
 	struct hash *seen = hash_new();
 	size_t most = 0;
+	double nearest = INFINITY;
 	struct err common = { 0 };
 	uint32_t example = 0;
+	int code = nowhere(p, vnode, why);
 
-	/* The clause that holds for most nodes; a clause that speaks of one node stands for all. */
-	for (uint32_t a = 0; a < p->s->n_nodes; a++) {
+	/* The rule that most nodes break. */
+	for (uint32_t a = 0; !code && a < p->s->n_nodes; a++) {
 		struct err clause = { 0 };
 		if (place_fits(vnode, p->s, a, &clause))
 			continue;
-		size_t count = (size_t)(uintptr_t)hash_get(seen, clause.text) + 1;
-		hash_put(seen, clause.text, (void *)(uintptr_t)count);
-		if (count > most) {
-			most = count;
+		bool far = strstr(clause.text, " away, beyond ") != NULL;
+		double distance = far ? coords_distance(&p->s->nodes[a].coords, &vnode->place.near) : INFINITY;
+		const char *rule = far ? "near" : broken_rule(clause.text);
+		size_t count = (size_t)(uintptr_t)hash_get(seen, rule) + 1;
+		hash_put(seen, rule, (void *)(uintptr_t)count);
+		if (count > most && (!far || distance <= nearest || count == 1)) {
 			common = clause;
 			example = a;
 		}
+		most = count > most ? count : most;
+		nearest = distance < nearest ? distance : nearest;
 	}
 	hash_free(seen, NULL);
+	if (code)
+		return code;
+	const char *rule = broken_rule(common.text);
+	if (isfinite(nearest) && most == p->s->n_nodes)
+		return err_set(why, -ENOENT, "%s has no candidate: the nearest, %s, %s", vnode->name,
+		               p->s->nodes[example].name, rule);
 	if (most == p->s->n_nodes)
-		return err_set(why, -ENOENT, "%s has no candidate: every node: %s", vnode->name, common.text);
-	return err_set(why, -ENOENT, "%s has no candidate among %zu nodes; %s (and %zu more): %s", vnode->name,
-	               p->s->n_nodes, p->s->nodes[example].name, most - 1, common.text);
+		return err_set(why, -ENOENT, "%s has no candidate: every node %s", vnode->name, rule);
+	return err_set(why, -ENOENT, "%s has no candidate among %zu nodes; %zu of them like %s, which %s", vnode->name,
+	               p->s->n_nodes, most, p->s->nodes[example].name, rule);
 }
 
 static int no_candidate(const struct problem *p, uint32_t u, const struct filter *f, struct err *why)

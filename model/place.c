@@ -17,6 +17,7 @@ static bool listed(const struct yaml_names *names, const char *name)
 static bool near_fits(const struct place *p, const struct snode *n, struct err *why)
 {
 	static const char *const kinds[] = {"coordinates", "location", "position"};
+	const char *unit = p->near.kind == COORDS_LOCATION ? " km" : "";
 	char limit[UNITS_TEXT];
 
 	if (n->coords.kind != p->near.kind) {
@@ -28,8 +29,8 @@ static bool near_fits(const struct place *p, const struct snode *n, struct err *
 	if (distance <= p->within)
 		return true;
 	if (why) /* the solvers ask without, a thousand times */
-		err_set(why, -EINVAL, "\"%s\" is %.6g%s away, beyond %s", n->name, distance,
-		        p->near.kind == COORDS_LOCATION ? " km" : "", units_number_text(p->within, limit));
+		err_set(why, -EINVAL, "\"%s\" is %.6g%s away, beyond %s%s", n->name, distance, unit,
+		        units_number_text(p->within, limit), unit);
 	return false;
 }
 

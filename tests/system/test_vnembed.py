@@ -96,6 +96,8 @@ def test_requests_in_order_take_from_each_other(folder):
 
 @pytest.mark.parametrize("nodes, links, more, reason", [
     ("{name: r1, cpu: 1}, {name: r3, cpu: 64, place: {on: [a, b]}}", "", "", "r3 needs cpu 64; the largest of its 2 candidates has 16"),
+    ("{name: r1, cpu: 1, place: {on: [bb]}}", "", "", 'r1 has no candidate: "on" names no node of the substrate: bb'),
+    ("{name: r1, cpu: 1, place: {labels: {site: moon}}}", "", "", "r1 has no candidate: every node lacks the label site: moon"),
     ("{name: r1, cpu: 12, place: {on: [b]}}, {name: r2, cpu: 1}", "", "", "r1 needs cpu 12; its only candidate, b, has 8"),
     ("{name: r1, cpu: 1, memory: 2GiB, place: {on: [b]}}, {name: r2, cpu: 1}", "", "", "r1 needs memory 2GiB; its only candidate, b, has 1GiB"),
     ("{name: r1, cpu: 10}, {name: r2, cpu: 10}", "", "", "r1 and r2 need 2 distinct nodes; only 1 can host them: a"),

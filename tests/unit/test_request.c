@@ -264,8 +264,8 @@ static const struct {
 	{"place: {on: [atla, any], not_on: [atla]}", "nnynnn", "\"atla\" is excluded by \"not_on\""},
 	{"place: {labels: {site: south}}", "yynnnn", "\"any\" lacks the label site: south"},
 	{"place: {labels: {site: south, power: a}}", "ynnnnn", "\"hstn\" lacks the label power: a"},
-	{"place: {near: {location: [33.7, -84.4], within: 500km}}", "ynnnnn", "\"hstn\" is 1137.97 km away, beyond 500"},
-	{"place: {near: {location: [33.75, -84.38], within: 0km}}", "ynnnnn", "\"hstn\" is 1141.58 km away, beyond 0"},
+	{"place: {near: {location: [33.7, -84.4], within: 500km}}", "ynnnnn", "\"hstn\" is 1137.97 km away, beyond 500 km"},
+	{"place: {near: {location: [33.75, -84.38], within: 0km}}", "ynnnnn", "\"hstn\" is 1141.58 km away, beyond 0 km"},
 	{"place: {near: {position: [0, 0], within: 5}}", "nnnynn", "\"atla\" has no position to be near by"},
 	{"place: {near: {position: [0, 0], within: 4.999}}", "nnnnnn", "\"atla\" has no position to be near by"},
 };
