@@ -137,8 +137,16 @@ int command_release(const struct settings *s, int argc, char **argv)
 	struct message m = { .type = MSG_RELEASE, .u.name = { .name = argv[1] } };
 	int code = ask_once(s, &m, &answer);
 	message_done(&answer.m);
-	if (!code && !s->json)
+	if (!code && s->json) {
+		struct writer *w = settings_writer(s);
+		write_object(w, NULL, NULL);
+		write_string(w, "name", NULL, argv[1]);
+		write_string(w, "state", NULL, net_state_names[NET_RELEASED]);
+		write_end(w);
+		code = print_result(s, w);
+	} else if (!code) {
 		printf("%s is released\n", argv[1]);
+	}
 	return code;
 }
 
