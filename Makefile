@@ -50,7 +50,7 @@ TESTS := $(patsubst tests/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c tests/pr
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all man tests deps demo check bench soak fuzz install clean help
+.PHONY: all man tests deps demo check bench fuzz install clean help
 
 all: $(PROGRAMS) man ## build everything into build/
 tests: $(TESTS) ## build the tests without running them
