@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -110,30 +111,8 @@ static struct link_ends vlink_at(const void *owner, size_t i)
 	return (struct link_ends){l->name, l->a, l->b};
 }
 
-int pool_check(const char *key, const struct addr *pool, struct err *err)
-{
-	char text[ADDR_TEXT], right[ADDR_TEXT];
-	struct addr network;
-	uint8_t full = pool->family == AF_INET ? 32 : 128;
-
-	if ((pool->family != AF_INET && pool->family != AF_INET6) || pool->prefix > full)
-		return err_set(err, -EINVAL, "pool \"%s\" is no range of addresses", key);
-	addr_network(pool, &network);
-	if (memcmp(network.bytes, pool->bytes, sizeof(network.bytes)) != 0)
-		return err_set(err, -EINVAL, "pool \"%s\": %s has bits behind its prefix; write %s/%d", key,
-		               addr_text(pool, text), addr_host_text(&network, right), pool->prefix);
-	return 0;
-}
-
-void request_default_pools(struct request *r)
-{
-	if (!r->pool_loopbacks.family)
-		r->pool_loopbacks = (struct addr){AF_INET, 16, {10, 255}};
-	if (!r->pool_links.family)
-		r->pool_links = (struct addr){AF_INET, 12, {10, 64}};
-}
-
-static bool pools_overlap(const struct addr *p, const struct addr *q)
+/* Two ranges of one family, either of which may hold the other. */
+static bool ranges_meet(const struct addr *p, const struct addr *q)
 {
 	struct addr a = *p, b = *q;
 
@@ -145,22 +124,80 @@ static bool pools_overlap(const struct addr *p, const struct addr *q)
 	return memcmp(a.bytes, b.bytes, sizeof(a.bytes)) == 0;
 }
 
+/* Ranges no host has addresses of for others to reach: the kernel, or its routing, refuses them. */
+static const struct {
+	struct addr range;
+	const char *what;
+} pools_refused[] = {
+	{{AF_INET, 8, {0}}, "unspecified addresses"},
+	{{AF_INET, 8, {127}}, "loopback addresses of the host"},
+	{{AF_INET, 16, {169, 254}}, "link-local addresses"},
+	{{AF_INET, 4, {224}}, "multicast addresses"},
+	{{AF_INET, 4, {240}}, "reserved and broadcast addresses"},
+	{{AF_INET6, 128, {0}}, "the unspecified address"},
+	{{AF_INET6, 128, {[15] = 1}}, "the loopback address of the host"},
+	{{AF_INET6, 96, {[10] = 0xff, [11] = 0xff}}, "IPv4 addresses written as IPv6"},
+	{{AF_INET6, 10, {0xfe, 0x80}}, "link-local addresses"},
+	{{AF_INET6, 8, {0xff}}, "multicast addresses"},
+};
+
+/* With its prefix even where that is the whole address. */
+static const char *pool_text(const struct addr *pool, char text[static ADDR_TEXT])
+{
+	char host[ADDR_TEXT];
+
+	snprintf(text, ADDR_TEXT, "%.46s/%d", addr_host_text(pool, host), pool->prefix);
+	return text;
+}
+
+int pool_check(const char *key, const struct addr *pool, struct err *err)
+{
+	char text[ADDR_TEXT], right[ADDR_TEXT];
+	struct addr network;
+	uint8_t full = pool->family == AF_INET ? 32 : 128;
+
+	if ((pool->family != AF_INET && pool->family != AF_INET6) || pool->prefix > full)
+		return err_set(err, -EINVAL, "pool \"%s\" is no range of addresses", key);
+	addr_network(pool, &network);
+	if (memcmp(network.bytes, pool->bytes, sizeof(network.bytes)) != 0)
+		return err_set(err, -EINVAL, "pool \"%s\": %s has bits behind its prefix; write %s/%d", key,
+		               pool_text(pool, text), addr_host_text(&network, right), pool->prefix);
+	for (size_t i = 0; i < sizeof(pools_refused) / sizeof(*pools_refused); i++)
+		if (ranges_meet(pool, &pools_refused[i].range))
+			return err_set(err, -EINVAL, "pool \"%s\": %s holds %s (%s); expected a range that routers can have, such as %s", key,
+			               pool_text(pool, text), pools_refused[i].what, pool_text(&pools_refused[i].range, right),
+			               pool->family == AF_INET ? "10.64.0.0/12" : "fd00:64::/48");
+	return 0;
+}
+
+void request_default_pools(struct request *r)
+{
+	if (!r->pool_loopbacks.family)
+		r->pool_loopbacks = (struct addr){AF_INET, 16, {10, 255}};
+	if (!r->pool_links.family)
+		r->pool_links = (struct addr){AF_INET, 12, {10, 64}};
+}
+
 static void pool_faults(const struct request *r, struct faults *faults)
 {
 	char loopbacks[ADDR_TEXT], links[ADDR_TEXT];
 	struct addr last;
 
-	addr_text(&r->pool_loopbacks, loopbacks);
-	addr_text(&r->pool_links, links);
+	pool_text(&r->pool_loopbacks, loopbacks);
+	pool_text(&r->pool_links, links);
 	if (r->n_nodes && addr_offset(&r->pool_loopbacks, r->n_nodes - 1, &last, NULL) < 0)
 		faults_add(faults, PART_POOLS, 0, "pool \"loopbacks\" %s is too small; expected room for %zu nodes", loopbacks,
 		           r->n_nodes);
 	if (r->n_links && addr_offset(&r->pool_links, 2 * (uint64_t)r->n_links - 1, &last, NULL) < 0)
 		faults_add(faults, PART_POOLS, 0, "pool \"links\" %s is too small; expected room for %zu links of two addresses each",
 		           links, r->n_links);
-	if (pools_overlap(&r->pool_loopbacks, &r->pool_links))
+	if (ranges_meet(&r->pool_loopbacks, &r->pool_links))
 		faults_add(faults, PART_POOLS, 0, "pools \"loopbacks\" %s and \"links\" %s overlap; expected two that do not",
 		           loopbacks, links);
+	if (r->routing == ROUTING_STATIC && r->pool_loopbacks.family != r->pool_links.family)
+		faults_add(faults, PART_POOLS, 0,
+		           "pools \"loopbacks\" %s and \"links\" %s are of different families, which no static route joins; "
+		           "expected one family for both, or another \"routing\"", loopbacks, links);
 }
 
 void request_faults(struct request *r, struct faults *faults)
