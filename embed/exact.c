@@ -5,7 +5,7 @@
  * quickly, one after the other; only if that misses the sum of their distances, by the relaxation of
  * the node-link program over the few arcs that still matter, and once all hosts are fixed by the program itself.
  *
- * What a leaf leaves undecided (a limit; split paths whose delay or number the program cannot bound)
+ * What a leaf leaves undecided (a limit; split paths too many to be weighed one by one, whose delay or number the program cannot bound)
  * lowers the bound that is claimed, never the truth of it. */
 #include <errno.h>
 #include <math.h>
@@ -361,6 +361,7 @@ static void conclude(struct exact *x)
 	struct err why = { 0 };
 
 	if (isfinite(x->open)) {
+		s->relaxed = true;
 		search_raise_bound(s, x->open, "exact");
 	} else if (s->best.has_embedding) {
 		search_raise_bound(s, s->objective, "exact");

@@ -56,6 +56,9 @@ bool layout_route(struct layout *l, uint32_t k);
 /* Routes k over what l->flow sends (signed kbit/s per link; used up). False: it takes too many paths, or one
  * too slow, or not all of its bandwidth. */
 bool layout_route_flow(struct layout *l, uint32_t k);
+struct flow_path;
+/* Routes k, split, over just these paths. False: one is too slow, a link has not enough left, or they do not sum up. */
+bool layout_route_paths(struct layout *l, uint32_t k, const struct flow_path *paths, size_t n);
 /* Routes k by a path over links not in `banned` and, if protected, a backup over links not in `banned_backup`. */
 bool layout_route_within(struct layout *l, uint32_t k, const uint8_t *banned, const uint8_t *banned_backup);
 /* Whether a protected best-effort link has a path of fewest hops from a to b, in time, and a backup beside

@@ -12,20 +12,35 @@
  *   f + g <= 1 on a link (both directions); with one z(k, risk): f <= z, g <= 1 − z
  *
  * A best-effort link takes nothing: it only forbids pairs of hosts that no path of fewest hops joins in
- * time. For a split link with a delay bound the rows bound the mean delay of its paths, and nothing bounds
- * their number: a relaxation, so what it excludes is excluded and what it bounds is bounded, and an
- * optimum counts as one only when its paths pass. */
+ * time. For a split link with a delay bound the row bounds the mean delay of its paths only. Where those in time are
+ * few, each has a share y(k, path) in kbit/s, and all is exact:
+ *
+ *   f(k, i→j) = Σ_(paths over i→j) y;  Σ_(paths from a) y <= bandwidth(k) x(u, a), the same at the other end
+ *   y <= bandwidth(k) t(k, path), Σ t <= 8 where more than eight join one pair of hosts
+ *
+ * Where they are many, and for the number of paths of a split link without a bound, it is a relaxation: what it
+ * excludes is excluded and what it bounds is bounded, and an optimum counts as one only when its paths pass. */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "embed/flow.h"
 #include "embed/lp.h"
 #include "embed/search.h"
+#include "embed/ways.h"
 
-enum { MEMORY_MIB = 2048, INTEGER_KBPS = 1000000, PAIRS_MAX = 500000, ITERATIONS_MIN = 1000 };
+enum { MEMORY_MIB = 2048, INTEGER_KBPS = 1000000, PAIRS_MAX = 500000, ITERATIONS_MIN = 1000,
+       WAYS_MAX = 400, WAYS_STEPS = 50000 };
 #define NO_COL (-1)
+
+/* A split link with a delay bound: its paths, where they are few. */
+struct shares {
+	bool known;
+	struct ways ways;
+	int *share, *taken; /* columns per path; taken: NO_COL where the number of paths needs no bound */
+};
 
 struct mip {
 	struct search *search;
@@ -35,6 +50,7 @@ struct mip {
 	bool whole;       /* every cost is a whole number of them */
 	int **x;          /* per virtual node and candidate */
 	int *flow;        /* per virtual link, role (0 primary, 1 backup), link, direction; NO_COL */
+	struct shares *shares; /* per virtual link */
 	int *allowed;     /* scratch, per candidate */
 	bool *reached, *decoded;
 	struct path_space space;
@@ -130,12 +146,51 @@ static bool within_detour(const struct detour *d, uint32_t i, uint32_t j, int64_
 	return (double)(d->from[i] + weight + d->to[j] - d->shortest) <= d->most * (1 + 1e-12);
 }
 
+/* Of every node the delay of the quickest way to a candidate of either end. */
+struct in_time {
+	struct path_near *a, *b; /* NULL: no bound */
+	int64_t most;
+};
+
+static struct in_time measure_delay(struct mip *m, size_t k)
+{
+	const struct problem *p = m->p;
+	const struct vlink *link = &p->r->links[k];
+	const struct node_list *a = &p->cand[link->a], *b = &p->cand[link->b];
+	struct in_time t = { .most = link->max_delay_us };
+	struct path_query q = { .weight = p->link_delay, .cap = p->left->link_kbps, .max_delay = -1,
+	                        .need = split_flow(link) ? 1 : link->bw_kbps };
+
+	if (link->max_delay_us < 0)
+		return t;
+	t.a = mem_array(p->s->n_nodes + 1, sizeof(*t.a));
+	t.b = mem_array(p->s->n_nodes + 1, sizeof(*t.b));
+	path_nearest(&m->space, &q, a->v, a->n, t.a);
+	path_nearest(&m->space, &q, b->v, b->n, t.b);
+	return t;
+}
+
+static void in_time_done(struct in_time *t)
+{
+	free(t->a);
+	free(t->b);
+}
+
+/* Whether any path over this arc, from a candidate to a candidate, is in time. */
+static bool within_time(const struct in_time *t, uint32_t i, uint32_t j, int64_t delay)
+{
+	if (!t->a)
+		return true;
+	return t->a[i].dist[0] <= t->most && t->b[j].dist[0] <= t->most && t->a[i].dist[0] + delay + t->b[j].dist[0] <= t->most;
+}
+
 static void add_flow(struct mip *m, size_t k, int role)
 {
 	const struct problem *p = m->p;
 	const struct vlink *link = &p->r->links[k];
 	bool split = split_flow(link);
 	struct detour detour = allow_detour(m, k);
+	struct in_time in_time = measure_delay(m, k);
 
 	for (uint32_t l = 0; l < p->s->n_links; l++) {
 		int *col = flow_of(m, k, role, l);
@@ -145,7 +200,8 @@ static void add_flow(struct mip *m, size_t k, int role)
 			continue;
 		for (int end = 0; end < 2; end++) {
 			double weight = (double)p->link_weight[l];
-			if (!within_detour(&detour, p->graph.ends[l][end], p->graph.ends[l][1 - end], p->link_weight[l]))
+			if (!within_detour(&detour, p->graph.ends[l][end], p->graph.ends[l][1 - end], p->link_weight[l]) ||
+			    !within_time(&in_time, p->graph.ends[l][end], p->graph.ends[l][1 - end], p->link_delay[l]))
 				continue;
 			if (split)
 				col[end] = lp_add_col(&m->lp, 0, (double)(left < link->bw_kbps ? left : link->bw_kbps),
@@ -156,6 +212,7 @@ static void add_flow(struct mip *m, size_t k, int role)
 	}
 	free(detour.from);
 	free(detour.to);
+	in_time_done(&in_time);
 }
 
 /* ---- rows ---------------------------------------------------------------------------------- */
@@ -234,6 +291,120 @@ static void add_delay(struct mip *m, size_t k, int role)
 		for (int end = 0; end < 2; end++)
 			put_flow(m, row, col[end], (double)p->link_delay[l] / scale);
 	}
+}
+
+/* Every path in time over the arcs that have columns. False: too many. */
+static bool find_ways(struct mip *m, size_t k)
+{
+	const struct problem *p = m->p;
+	const struct vlink *link = &p->r->links[k];
+	struct in_time in_time = measure_delay(m, k);
+	mem_auto uint8_t *usable = mem_array(2 * p->s->n_links + 1, 1);
+	mem_auto int64_t *to_go = mem_array(p->s->n_nodes + 1, sizeof(*to_go));
+	struct ways_query q = { .graph = &p->graph, .usable = usable, .target = p->is_cand[link->b], .to_go = to_go,
+	                        .delay = p->link_delay, .max_delay = link->max_delay_us, .most = WAYS_MAX };
+	uint64_t steps = 0;
+	bool few = true;
+
+	for (uint32_t l = 0; l < p->s->n_links; l++)
+		for (int end = 0; end < 2; end++)
+			usable[2 * l + (uint32_t)end] = flow_of(m, k, 0, l)[end] != NO_COL;
+	for (uint32_t v = 0; v < p->s->n_nodes; v++)
+		to_go[v] = in_time.b[v].dist[0];
+	for (size_t i = 0; i < p->cand[link->a].n && few; i++) {
+		q.steps = WAYS_STEPS - steps;
+		few = ways_find(&m->shares[k].ways, &q, p->cand[link->a].v[i], &steps) && steps < WAYS_STEPS;
+	}
+	search_spend(m->search, steps);
+	in_time_done(&in_time);
+	return few;
+}
+
+/* Whether more paths than a split may have join one pair of hosts. */
+static bool many_of_one_pair(const struct ways *w)
+{
+	for (size_t i = 0; i < w->n; i++) {
+		size_t n = 0;
+		for (size_t j = i; j < w->n; j++)
+			n += w->v[j].from == w->v[i].from && w->v[j].to == w->v[i].to;
+		if (n > PATHS_MAX)
+			return true;
+	}
+	return false;
+}
+
+static bool crosses(const struct mip *m, const struct ways *w, const struct way *way, uint32_t link, int end)
+{
+	uint32_t at = way->from;
+
+	for (size_t i = 0; i < way->n; i++) {
+		uint32_t l = w->links[way->first + i];
+		int out = m->p->graph.ends[l][0] == at ? 0 : 1;
+		if (l == link && out == end)
+			return true;
+		at = m->p->graph.ends[l][1 - out];
+	}
+	return false;
+}
+
+/* Flow is what the shares say, and they go from host to host. */
+static void tie_shares(struct mip *m, size_t k)
+{
+	const struct problem *p = m->p;
+	const struct vlink *link = &p->r->links[k];
+	const struct shares *s = &m->shares[k];
+	double bw = (double)link->bw_kbps;
+
+	for (uint32_t l = 0; l < p->s->n_links; l++)
+		for (int end = 0; end < 2; end++) {
+			int col = flow_of(m, k, 0, l)[end];
+			if (col == NO_COL)
+				continue;
+			int row = lp_add_row(&m->lp, 0, 0);
+			lp_put(&m->lp, row, col, 1);
+			for (size_t i = 0; i < s->ways.n; i++)
+				if (crosses(m, &s->ways, &s->ways.v[i], l, end))
+					lp_put(&m->lp, row, s->share[i], -1);
+		}
+	for (int side = 0; side < 2; side++) {
+		size_t u = side ? link->b : link->a;
+		for (size_t c = 0; c < p->cand[u].n; c++) {
+			int row = lp_add_row(&m->lp, -LP_INF, 0);
+			lp_put(&m->lp, row, m->x[u][c], -1);
+			for (size_t i = 0; i < s->ways.n; i++)
+				if ((side ? s->ways.v[i].to : s->ways.v[i].from) == p->cand[u].v[c])
+					lp_put(&m->lp, row, s->share[i], 1 / bw);
+		}
+	}
+}
+
+static void add_shares(struct mip *m, size_t k)
+{
+	const struct problem *p = m->p;
+	const struct vlink *link = &p->r->links[k];
+	struct shares *s = &m->shares[k];
+	double bw = (double)link->bw_kbps;
+
+	if (!split_flow(link) || link->max_delay_us < 0 || (m->fixed && m->fixed->relax))
+		return;
+	s->known = find_ways(m, k);
+	if (!s->known)
+		return;
+	s->share = mem_array(s->ways.n + 1, sizeof(*s->share));
+	s->taken = mem_array(s->ways.n + 1, sizeof(*s->taken));
+	bool many = many_of_one_pair(&s->ways);
+	int number = many ? lp_add_row(&m->lp, -LP_INF, PATHS_MAX) : 0;
+	for (size_t i = 0; i < s->ways.n; i++) {
+		s->share[i] = lp_add_col(&m->lp, 0, bw, 0, true);
+		s->taken[i] = many ? lp_add_col(&m->lp, 0, 1, 0, true) : NO_COL;
+		if (!many)
+			continue;
+		int row = lp_add_row(&m->lp, -LP_INF, 0);
+		lp_put(&m->lp, row, s->share[i], 1 / bw);
+		lp_put(&m->lp, row, s->taken[i], -1);
+		lp_put(&m->lp, number, s->taken[i], 1);
+	}
+	tie_shares(m, k);
 }
 
 static void add_disjoint(struct mip *m, size_t k)
@@ -378,6 +549,7 @@ static void mip_build(struct mip *m)
 	m->flow = mem_array(p->r->n_links * p->s->n_links * 4 + 1, sizeof(*m->flow));
 	for (size_t i = 0; i < p->r->n_links * p->s->n_links * 4; i++)
 		m->flow[i] = NO_COL;
+	m->shares = mem_array(p->r->n_links + 1, sizeof(*m->shares));
 	for (size_t k = 0; k < p->r->n_links; k++) {
 		const struct vlink *link = &p->r->links[k];
 		if (vlink_best_effort(link)) {
@@ -391,6 +563,7 @@ static void mip_build(struct mip *m)
 		}
 		if (link->protect)
 			add_disjoint(m, k);
+		add_shares(m, k);
 	}
 	add_sharing(m);
 	add_capacity(m);
@@ -398,6 +571,24 @@ static void mip_build(struct mip *m)
 }
 
 /* ---- from a solution to an embedding and back ---------------------------------------------- */
+
+/* The paths that the solution gives shares of k. */
+static bool decode_shares(struct mip *m, size_t k, const double *x)
+{
+	const struct shares *s = &m->shares[k];
+	struct flow_path paths[PATHS_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->ways.n; i++) {
+		int64_t amount = llround(x[s->share[i]]);
+		if (amount <= 0)
+			continue;
+		if (n == PATHS_MAX)
+			return false;
+		paths[n++] = (struct flow_path){ s->ways.links + s->ways.v[i].first, s->ways.v[i].n, amount };
+	}
+	return layout_route_paths(&m->at, (uint32_t)k, paths, n);
+}
 
 /* Links that the solution sends k over. False: too many paths, or one too slow. */
 static bool decode_split(struct mip *m, size_t k, const double *x)
@@ -417,7 +608,7 @@ static bool decode_link(struct mip *m, size_t k, const double *x)
 	if (m->at.host[link->a] == m->at.host[link->b] || vlink_best_effort(link))
 		return layout_route(&m->at, (uint32_t)k);
 	if (split_flow(link))
-		return decode_split(m, k, x);
+		return m->shares[k].known ? decode_shares(m, k, x) : decode_split(m, k, x);
 	mem_auto uint8_t *banned = mem_array(2 * (p->s->n_links + 1), 1);
 	for (uint32_t l = 0; l < p->s->n_links; l++)
 		for (int role = 0; role < 2; role++) {
@@ -476,6 +667,21 @@ static void encode_path(const struct mip *m, size_t k, int role, const struct pa
 	}
 }
 
+static void encode_share(const struct mip *m, size_t k, const struct path *path, double *x)
+{
+	const struct shares *s = &m->shares[k];
+	uint32_t from = m->search->best.embedding.host[m->p->r->links[k].a];
+
+	for (size_t i = 0; i < s->ways.n; i++) {
+		const struct way *w = &s->ways.v[i];
+		if (w->from != from || w->n != path->n || memcmp(s->ways.links + w->first, path->links, w->n * sizeof(*path->links)) != 0)
+			continue;
+		x[s->share[i]] += (double)path->bw_kbps;
+		if (s->taken[i] != NO_COL)
+			x[s->taken[i]] = 1;
+	}
+}
+
 /* The best embedding so far as a solution. */
 static void encode(const struct mip *m, double *x)
 {
@@ -490,8 +696,10 @@ static void encode(const struct mip *m, double *x)
 		bool split = split_flow(&p->r->links[k]);
 		if (vlink_best_effort(&p->r->links[k]))
 			continue;
-		for (size_t i = 0; i < map->n_paths; i++)
+		for (size_t i = 0; i < map->n_paths; i++) {
 			encode_path(m, k, 0, &map->paths[i], split ? (double)map->paths[i].bw_kbps : 1, x);
+			encode_share(m, k, &map->paths[i], x);
+		}
 		encode_path(m, k, 1, &map->backup, 1, x);
 	}
 }
@@ -534,7 +742,8 @@ static void conclude(struct mip *m, double optimum)
 	struct search *s = m->search;
 	double value = optimum * m->unit, slack = 1e-7 * (fabs(value) + m->unit);
 
-	search_raise_bound(s, s->objective <= value + slack ? s->objective : floor(value - slack), "mip");
+	s->relaxed = s->objective > value + slack;
+	search_raise_bound(s, s->relaxed ? floor(value - slack) : s->objective, "mip");
 }
 
 static void mip_init(struct mip *m, struct search *s, const struct problem *p, const struct mip_fixed *fixed)
@@ -556,6 +765,12 @@ static void mip_free(struct mip *m)
 {
 	for (size_t u = 0; u < m->p->r->n_nodes; u++)
 		free(m->x[u]);
+	for (size_t k = 0; k < m->p->r->n_links; k++) {
+		ways_done(&m->shares[k].ways);
+		free(m->shares[k].share);
+		free(m->shares[k].taken);
+	}
+	free(m->shares);
 	free(m->x);
 	free(m->flow);
 	free(m->allowed);

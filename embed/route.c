@@ -133,6 +133,28 @@ bool layout_route_flow(struct layout *l, uint32_t k)
 	return true;
 }
 
+bool layout_route_paths(struct layout *l, uint32_t k, const struct flow_path *paths, size_t n)
+{
+	const struct vlink *link = &l->p->r->links[k];
+	int64_t sum = 0;
+
+	route_begin(&l->route[k]);
+	memcpy(l->room, l->cap, l->p->s->n_links * sizeof(*l->room));
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < paths[i].n; j++)
+			if ((l->room[paths[i].links[j]] -= paths[i].amount) < 0)
+				return false;
+		if (i == PATHS_MAX || !in_time(l, link, paths[i].links, paths[i].n))
+			return false;
+		route_add(&l->route[k], paths[i].links, paths[i].n, paths[i].amount);
+		sum += paths[i].amount;
+	}
+	if (sum != link->bw_kbps)
+		return false;
+	layout_set_route(l, k);
+	return true;
+}
+
 /* The cheapest path that leaves no more than the paths still allowed can carry, then the next. */
 static bool route_greedy(struct layout *l, uint32_t k, int64_t bw_kbps)
 {

@@ -156,8 +156,10 @@ int search_run(const struct substrate *s, const struct residual *left, const str
 		if (search.best.status == SOLVE_UNKNOWN && search.fault.code != 0)
 			snprintf(search.best.reason, sizeof(search.best.reason), "%s", search.fault.text);
 		if (search.best.status == SOLVE_UNKNOWN && !search.best.reason[0])
-			snprintf(search.best.reason, sizeof(search.best.reason),
-			         "the limit came before an embedding was found or excluded");
+			snprintf(search.best.reason, sizeof(search.best.reason), "%s", search.relaxed && !search.stopped
+			         ? "undecided, though no limit came: a split link has more paths than are weighed one by one, and of "
+			           "their flow the model bounds neither the number nor, with max_delay, each one's delay"
+			         : "the limit came before an embedding was found or excluded");
 	}
 	/* A bound without an embedding says how little it could cost at best. */
 	if (search.best.status != SOLVE_INFEASIBLE) {

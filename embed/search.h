@@ -26,6 +26,7 @@ struct search {
 	bool stopped;                    /* halted, or out of work */
 	double objective;                /* of best, in the problem's units; INFINITY: none yet */
 	double bound;
+	bool relaxed;                    /* a solver came to its end and left open what its model cannot say */
 	struct solution best;
 	struct err fault;                /* an answer that the checker refused */
 };
