@@ -191,12 +191,14 @@ static void write_times(struct writer *w, const struct network_view *v)
 {
 	char text[TEXT], units[UNITS_TEXT];
 
-	write_int(w, "submitted_ms", NULL, (int64_t)v->submitted_ms);
-	write_int(w, "changed_ms", NULL, (int64_t)v->changed_ms);
-	if (v->detailed) {
+	if (v->submitted_ms)
+		write_int(w, "submitted_ms", NULL, (int64_t)v->submitted_ms);
+	if (v->changed_ms)
+		write_int(w, "changed_ms", NULL, (int64_t)v->changed_ms);
+	if (v->detailed && v->submitted_ms)
 		write_string(w, NULL, "submitted", time_text(v->submitted_ms, text));
+	if (v->detailed && v->changed_ms)
 		write_string(w, NULL, "changed", time_text(v->changed_ms, text));
-	}
 	if (v->lifetime_us < 0)
 		return;
 	write_number(w, "lifetime_seconds", NULL, (double)v->lifetime_us / 1e6, 3);
@@ -233,7 +235,10 @@ void write_network_view(struct writer *w, const struct network_view *v)
 	write_string(w, "owner", NULL, v->owner);
 	write_string(w, "name", NULL, v->name);
 	write_string(w, NULL, "network", full);
-	write_int(w, "id", "id", v->id);
+	if (v->id) /* what is only planned has none, and no times either */
+		write_int(w, "id", "id", v->id);
+	else if (!v->detailed) /* in a table the column stays where it is */
+		write_quantity(w, NULL, "id", 0, "-");
 	write_int(w, "generation", "generation", v->generation);
 	write_string(w, "state", "state", net_state_names[v->state < NET_STATES ? v->state : NET_FAILED]);
 	write_int(w, "router_count", v->detailed ? NULL : "routers", (int64_t)v->n_routers);

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("VNE_BUILD", ROOT / "build"))
 SCHEMAS = {p.stem: json.loads(p.read_text()) for p in (ROOT / "docs/schema").glob("*.json")}
 # sample → (schema, whether it is a list of what the schema describes)
-SAMPLES = {"vnembed": ("vnembed", False), "network": ("network", False), "networks": ("network", True),
+SAMPLES = {"vnembed": ("vnembed", False), "network": ("network", False), "planned": ("network", False), "networks": ("network", True),
            "nodes": ("node", True), "slinks": ("slink", True), "events": ("event", True)}
 
 

@@ -414,6 +414,40 @@ static void test_network_json(void **state)
 	assert_null(strstr(list, "\"routers\":"));
 }
 
+/* What vnctl plan shows has no number and no times yet: 0 is not shown as one. */
+static void test_network_only_planned(void **state)
+{
+	struct network_view v[2] = { network(), network() };
+	buf_auto struct buf out = BUF_INIT;
+	struct writer *w = writer_json();
+
+	v[0].id = 0;
+	v[0].submitted_ms = v[0].changed_ms = 0;
+	v[0].state = NET_PLANNED;
+	write_network_view(w, &v[0]);
+	writer_finish(w, &out);
+	leave_sample("planned.json", buf_cstr(&out));
+	assert_null(strstr(buf_cstr(&out), "\"id\""));
+	assert_null(strstr(buf_cstr(&out), "_ms\""));
+	buf_clear(&out);
+	w = writer_text(false);
+	write_network_view(w, &v[0]);
+	writer_finish(w, &out);
+	assert_true(strncmp(buf_cstr(&out), "network        alice/demo\ngeneration     1\nstate          planned\nlifetime", 74) == 0);
+	assert_null(strstr(buf_cstr(&out), "1970"));
+	w = writer_text(false);
+	v[0].detailed = v[1].detailed = false;
+	write_network_views(w, NULL, "", v, 2);
+	assert_written(w,
+		"network     id  generation  state    routers  links   cost  answer\n"
+		"alice/demo   -           1  planned        2      2  42.00  feasible\n"
+		"alice/demo   3           1  active         2      2  42.00  feasible\n");
+	for (size_t i = 0; i < 2; i++) {
+		v[i].detailed = true;
+		network_view_done(&v[i]);
+	}
+}
+
 static void test_node(void **state)
 {
 	struct node_view v[2] = {
@@ -492,7 +526,7 @@ int main(void)
 		cmocka_unit_test(test_page),         cmocka_unit_test(test_colour),    cmocka_unit_test(test_solution),
 		cmocka_unit_test(test_solution_protected), cmocka_unit_test(test_solution_refused),
 		cmocka_unit_test(test_vnembed_sample), cmocka_unit_test(test_network_text),
-		cmocka_unit_test(test_network_json), cmocka_unit_test(test_node),      cmocka_unit_test(test_slink),
+		cmocka_unit_test(test_network_json), cmocka_unit_test(test_network_only_planned), cmocka_unit_test(test_node),      cmocka_unit_test(test_slink),
 		cmocka_unit_test(test_event),
 	};
 
