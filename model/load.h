@@ -57,7 +57,7 @@ struct node_probe {
 	} *kinds;
 	size_t n_kinds;
 	struct probe_feature {
-		char name[32];  /* "netns", "vxlan", "tbf", "netem", "cgroup-cpu" … */
+		char name[32];  /* "netns", "vxlan", "tbf", "netem", "cgroup-cpu" …; requests wait for "ospf", "uplinks" */
 		bool present;
 		char used_for[128]; /* what needs it */
 	} *features;

@@ -45,6 +45,7 @@ struct fake { /* an agent that does what it is told, in memory */
 	uint64_t exec_id;
 	uint32_t exec_router;
 	enum message_type exec_heard;
+	const char *feature; /* what it announces, or NULL */
 };
 
 struct world {
@@ -137,12 +138,14 @@ static inline void fake_done(struct fake *f, const struct message *m, int code, 
 static inline void fake_hello(struct fake *f)
 {
 	struct probe_kind kind = { "netns", true, "" };
+	struct probe_feature feature = { .present = true };
+	snprintf(feature.name, sizeof(feature.name), "%s", f->feature ? f->feature : "");
 	struct held_net held[HELD_MAX];
 	for (size_t i = 0; i < f->n_nets; i++)
 		held[i] = (struct held_net){ f->nets[i].net, f->nets[i].committed ? f->nets[i].generation : f->nets[i].prepared,
 			                         f->nets[i].committed, f->nets[i].prepared, f->nets[i].digest };
 	struct message m = { .type = MSG_HELLO, .u.hello = { .probe = { .version = "fake", .cores = 4, .kinds = &kind,
-		                 .n_kinds = 1 }, .term = f->term, .held = held, .n_held = f->n_nets } };
+		                 .n_kinds = 1, .features = &feature, .n_features = f->feature != NULL }, .term = f->term, .held = held, .n_held = f->n_nets } };
 	fake_send(f, &m);
 }
 

@@ -59,6 +59,18 @@ struct agent *agents_of_peer(struct vned *v, const struct peer *peer)
 	return a->connected && peer_same(&a->peer, peer) ? a : NULL;
 }
 
+bool agents_offer(const struct vned *v, const char *feature)
+{
+	for (size_t i = 0; i < v->substrate.n_nodes; i++) {
+		const struct node_probe *probe = &v->agents[i].probe;
+		for (size_t k = 0; agents_reachable(v, (uint32_t)i) && k < probe->n_features; k++) {
+			if (probe->features[k].present && strcmp(probe->features[k].name, feature) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
 void agents_names_down(const struct vned *v, struct buf *out)
 {
 	size_t n = 0;

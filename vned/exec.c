@@ -64,11 +64,11 @@ static int to_agent(struct vned *v, const struct exec *x, struct message *m)
 	return v->agents[x->snode].connected ? wire_send(v->wire, &v->agents[x->snode].peer, m, &err) : -EHOSTUNREACH;
 }
 
-/* The client gets an exit of its own making. */
-static void fail(struct vned *v, const struct peer *peer, uint64_t id, uint64_t reply_to, const char *why)
+/* The client gets an exit of our making: 1 where what it asks for is not there, 3 where the agent is not. */
+static void fail(struct vned *v, const struct peer *peer, uint64_t id, uint64_t reply_to, int code, const char *why)
 {
 	struct message m = { .type = MSG_EXEC_EXIT, .reply_to = reply_to,
-		                 .u.exec_exit = { .id = id, .code = 3, .reason = mem_str(why) } };
+		                 .u.exec_exit = { .id = id, .code = code, .reason = mem_str(why) } };
 	api_send(v, peer, &m);
 }
 
@@ -87,7 +87,7 @@ static void begin(struct vned *v, const struct peer *peer, struct message *m)
 	struct network *net;
 	struct execs *t = table(v);
 	if (networks_resolve(v, peer, m->u.exec.network, &net, &err) < 0) {
-		fail(v, peer, m->u.exec.id, m->sequence, err.text);
+		fail(v, peer, m->u.exec.id, m->sequence, 1, err.text);
 		return;
 	}
 	size_t router = hash_index(net->request.node_index, m->u.exec.router);
@@ -95,7 +95,7 @@ static void begin(struct vned *v, const struct peer *peer, struct message *m)
 		mem_auto char *why = router == SIZE_MAX ? mem_printf("%s has no router %s", net->full, m->u.exec.router) :
 		                     t->n >= EXECS_MAX  ? mem_str("too many commands are running in routers") :
 		                     mem_printf("%s is %s", net->full, net_state_names[network_shown_state(net)]);
-		fail(v, peer, m->u.exec.id, m->sequence, why);
+		fail(v, peer, m->u.exec.id, m->sequence, 1, why);
 		return;
 	}
 	struct exec *x = mem_alloc(sizeof(*x));
@@ -112,7 +112,7 @@ static void begin(struct vned *v, const struct peer *peer, struct message *m)
 	if (to_agent(v, x, &out) == 0)
 		return;
 	mem_auto char *why = mem_printf("the agent of node %s is not connected", v->substrate.nodes[x->snode].name);
-	fail(v, peer, x->id, m->sequence, why);
+	fail(v, peer, x->id, m->sequence, 3, why);
 	end(v, x);
 }
 
@@ -149,7 +149,7 @@ void exec_client_message(struct vned *v, const struct peer *peer, struct message
 	}
 	m->u.exec_data.id = x->relay;
 	if (to_agent(v, x, m) < 0) {
-		fail(v, peer, x->id, 0, "the agent of the router's node does not take input: given up");
+		fail(v, peer, x->id, 0, 3, "the agent of the router's node does not take input: given up");
 		hang_up(v, x);
 	}
 }
@@ -182,7 +182,7 @@ void exec_agent_lost(struct vned *v, struct agent *agent)
 		next = x->next;
 		if (x->snode != agent->snode)
 			continue;
-		fail(v, &x->client, x->id, 0, "the agent of the router's node was lost");
+		fail(v, &x->client, x->id, 0, 3, "the agent of the router's node was lost");
 		end(v, x);
 	}
 }

@@ -12,7 +12,11 @@
 #include "base/mem.h"
 #include "vned/vned.h"
 
-enum { TRIES_MAX = 3, REQUESTS_MAX = 1000 };
+enum {
+	TRIES_MAX = 3, REQUESTS_MAX = 1000,
+	CONNECTION_MAX = 64, IDENTITY_MAX = 256, /* submissions under way */
+	SUBMIT_BYTES_MAX = 8 << 20               /* reading one holds the loop */
+};
 
 struct outcome {
 	struct submission *of;
@@ -266,6 +270,20 @@ void submit_residual(struct vned *v, const struct residual *left, struct residua
 	}
 }
 
+/* What can be embedded, but would not work when built: only agents know whether they have it. */
+static int admit_features(const struct vned *v, const struct request *r, struct err *err)
+{
+	if (r->routing == ROUTING_OSPF && !agents_offer(v, "ospf"))
+		return err_set(err, -ENOTSUP, "routing: ospf: no agent connected offers ospf, a routing daemon in its routers; "
+		               "use static or none");
+	for (size_t i = 0; i < r->n_nodes; i++) {
+		if (r->nodes[i].n_uplinks && !agents_offer(v, "uplinks"))
+			return err_set(err, -ENOTSUP, "%s: uplinks: no agent connected offers uplinks, none can attach one; "
+			               "leave them out", r->nodes[i].name);
+	}
+	return 0;
+}
+
 static int admit(struct submission *s, struct err *err)
 {
 	const struct request *r = &s->requests[s->at];
@@ -276,7 +294,7 @@ static int admit(struct submission *s, struct err *err)
 		if (strcmp(s->requests[i].name, r->name) == 0 && s->outcomes[i].code == 0)
 			return err_set(err, -EEXIST, "two requests of this file are named %s", r->name);
 	}
-	return 0;
+	return admit_features(s->v, r, err);
 }
 
 /* Just started, the agents are on their way back to us: a request that came sooner waits for them,
@@ -321,9 +339,34 @@ static void next(struct submission *s)
 		reject(s, 3, NULL, err.text);
 }
 
+/* What is asked for beyond any honest use is answered before it is read; false: answered. */
+static bool within_limits(struct vned *v, const struct peer *peer, const struct message *m)
+{
+	size_t connection = 0, identity = 0;
+	for (const struct submission *s = v->submissions; s; s = s->next) {
+		connection += peer_same(&s->peer, peer);
+		identity += strcmp(s->peer.identity, peer->identity) == 0;
+	}
+	if (connection >= CONNECTION_MAX || identity >= IDENTITY_MAX) {
+		mem_auto char *why = mem_printf("too many requests at once: %zu of %s are under way; wait for their answers, then ask "
+		                                "again", connection >= CONNECTION_MAX ? connection : identity, peer->identity);
+		api_reply(v, peer, m->sequence, 3, why);
+		return false;
+	}
+	if (m->u.submit.len > SUBMIT_BYTES_MAX) {
+		mem_auto char *why = mem_printf("%s: %zu bytes are more than the 8 MiB that are taken at once; split it into several "
+		                                "files", m->u.submit.file[0] ? m->u.submit.file : "request", m->u.submit.len);
+		api_reply(v, peer, m->sequence, 2, why);
+		return false;
+	}
+	return true;
+}
+
 void submit_begin(struct vned *v, const struct peer *peer, struct message *m, bool dry)
 {
 	struct err err = { 0 };
+	if (!within_limits(v, peer, m))
+		return;
 	struct yaml_errors errors = { .file = m->u.submit.file[0] ? m->u.submit.file : "request" };
 	struct request *requests = NULL;
 	size_t n = 0;

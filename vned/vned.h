@@ -100,7 +100,7 @@ struct vned {
 	struct submission *submissions;
 	struct write *writes;
 	struct loop_source *tick, *doom;
-	int64_t started_ms, refused_ms, ticked_ms;
+	int64_t started_ms, refused_ms, ticked_ms, knock_ms;
 	int exit_code;
 	void (*ready)(struct vned *v);
 	struct {
@@ -154,6 +154,7 @@ void agents_command(struct vned *v, struct network *net, size_t part, enum comma
 bool agents_reachable(const struct vned *v, uint32_t snode);
 struct agent *agents_of_peer(struct vned *v, const struct peer *peer); /* NULL: not the connection in force */
 uint32_t agents_underlay_mtu(void *vned, uint32_t snode, uint32_t slink);
+bool agents_offer(const struct vned *v, const char *feature); /* some agent, now, as a feature of its probe */
 void agents_names_down(const struct vned *v, struct buf *out); /* names, separated by ", " */
 
 /* submit.c */
@@ -167,6 +168,7 @@ void api_message(struct vned *v, const struct peer *peer, struct message *m);
 void api_reply(struct vned *v, const struct peer *peer, uint64_t reply_to, int code, const char *text);
 void api_send(struct vned *v, const struct peer *peer, struct message *m); /* frees its content */
 void api_event(void *vned, const struct event_view *event); /* to those who follow */
+void api_tick(struct vned *v);
 void api_done(struct vned *v);
 
 /* exec.c: relays between a client and an agent. */

@@ -58,6 +58,37 @@ static void test_refused(void **state)
 	assert_int_equal(w->v.n_networks, 0);
 }
 
+static bool n0_lost(struct world *w) { return !w->v.agents[0].connected; }
+static bool n0_offers(struct world *w) { return w->v.agents[0].connected && w->v.agents[0].probe.n_features; }
+
+/* What no agent can build is refused, however well it could be embedded, until one says that it can. */
+static void test_features(void **state)
+{
+	struct world *w = *state;
+	static const char ospf[] = "kind: network\nname: dynamic\nrouting: ospf\nnodes:\n  - {name: r1, cpu: 1}\n";
+	static const char uplink[] = "kind: network\nname: outside\nnodes:\n  - {name: r0, cpu: 1}\n"
+	                             "  - {name: r1, cpu: 1, uplinks: [{port: wan}]}\n";
+	assert_int_equal(submit(w, ospf), 1);
+	assert_non_null(strstr(w->text, "dynamic: routing: ospf: no agent connected offers ospf"));
+	assert_non_null(strstr(w->text, "use static or none"));
+	assert_int_equal(w->answer.u.networks.v[0].state, NET_REJECTED);
+	assert_int_equal(submit(w, uplink), 1);
+	assert_non_null(strstr(w->text, "r1: uplinks: no agent connected offers uplinks"));
+	struct message m = submission(ospf, MSG_PLAN);
+	assert_int_equal(ask(w, &m), 1);
+	assert_int_equal(w->v.n_networks, 0);
+	fake_stop(&w->fakes[0]);
+	w->fakes[0].feature = "ospf";
+	fake_start(w, 0);
+	assert_true(world_run(w, n0_offers, 5000));
+	assert_int_equal(submit(w, uplink), 1);
+	assert_int_equal(submit(w, ospf), 0);
+	fake_stop(&w->fakes[0]); /* gone with what it offered */
+	assert_true(world_run(w, n0_lost, 5000));
+	assert_int_equal(submit(w, "kind: network\nname: more\nrouting: ospf\nnodes:\n  - {name: r1, cpu: 1}\n"), 1);
+	assert_non_null(strstr(w->text, "no agent connected offers ospf"));
+}
+
 static void test_several_documents(void **state)
 {
 	struct world *w = *state;
@@ -443,6 +474,12 @@ static void test_exec(void **state)
 	ask_no_wait(w, &m);
 	assert_true(world_run(w, has_exit, 5000));
 	assert_non_null(strstr(w->answer.u.exec_exit.reason, "no router r9"));
+	assert_int_equal(w->answer.u.exec_exit.code, 1); /* as of any other thing that is not there */
+	m.u.exec.network = (char *)"nope";
+	ask_no_wait(w, &m);
+	assert_true(world_run(w, has_exit, 5000));
+	assert_int_equal(w->answer.u.exec_exit.code, 1);
+	m.u.exec.network = (char *)"pair";
 	/* a client that goes away takes its command along */
 	w->fakes[1].exec_id = 0;
 	m.u.exec.router = (char *)"r2";
@@ -451,11 +488,20 @@ static void test_exec(void **state)
 	wire_close(w->client);
 	w->client = NULL;
 	assert_true(world_run(w, exec_hung_up, 5000));
+	/* only an agent that is away makes it 3 */
+	client_start(w, &w->admin);
+	fake_stop(&w->fakes[1]);
+	assert_true(world_run(w, n1_lost, 5000));
+	ask_no_wait(w, &m);
+	assert_true(world_run(w, has_exit, 5000));
+	assert_int_equal(w->answer.u.exec_exit.code, 3);
+	assert_non_null(strstr(w->answer.u.exec_exit.reason, "agent of node n1 is not connected"));
 }
 
 static bool got_event(struct world *w)
 {
-	return strstr(buf_cstr(&w->events), "alice/big state rejected") != NULL;
+	/* and the answer: it would be taken for the next one's */
+	return strstr(buf_cstr(&w->events), "alice/big state rejected") && w->replied && w->code == 1;
 }
 
 static bool has_report(struct world *w) { return w->v.agents[1].has_report; }
@@ -542,7 +588,7 @@ static void test_load(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_submit_and_release), TEST(test_plan_changes_nothing), TEST(test_refused), TEST(test_several_documents),
+		TEST(test_submit_and_release), TEST(test_plan_changes_nothing), TEST(test_refused), TEST(test_features), TEST(test_several_documents),
 		TEST(test_prepare_refused), TEST(test_prepare_silent), TEST(test_prepare_hangs), TEST(test_agent_restarts), TEST(test_vned_stalls),
 		TEST(test_release_without_agent), TEST(test_vned_restarts), TEST(test_submit_right_after_start), TEST(test_vned_stopped_while_preparing),
 		TEST(test_vned_stopped_while_committing), TEST(test_vned_stopped_while_releasing), TEST(test_aborted_stays_aborted),
