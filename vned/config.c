@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "model/endpoint.h"
 
 #define KEY(key, reader, required, expected) \
 	{ #key, reader, offsetof(struct vned_config, key), required, NULL, expected }
@@ -15,8 +16,8 @@
 static const struct yaml_key keys[] = {
 	{ "kind", yaml_read_ignore, 0, true, NULL, "kind: vned" },
 	KEY(substrate, yaml_read_string, true, "the file of the substrate that it coordinates"),
-	KEY(listen, yaml_read_strings, true, "a list of addresses such as tcp://127.0.0.1:7410"),
-	KEY(metrics, yaml_read_string, false, "ADDRESS:PORT, or fd:NUMBER"),
+	KEY(listen, endpoint_read_listen, true, "a list of addresses such as tcp://127.0.0.1:7410, or tcp://fd:NUMBER"),
+	KEY(metrics, endpoint_read_http, false, "ADDRESS:PORT such as 127.0.0.1:7411, or fd:NUMBER"),
 	KEY(key, yaml_read_string, true, "the file of its key, role coordinator"),
 	KEY(allow, yaml_read_string, true, "the directory of the keys that may connect"),
 	KEY(state, yaml_read_string, true, "the directory for what must survive a restart"),
@@ -53,9 +54,6 @@ static void check(const struct yaml_node *root, const struct vned_config *c, str
 	if (c->timeout_us < 2 * c->heartbeat_us && (timeout || heartbeat))
 		yaml_error(errors, timeout ? timeout->mark : heartbeat->mark,
 		           "timeout is less than two heartbeats; expected at least twice heartbeat");
-	const struct yaml_node *listen = yaml_get(root, "listen");
-	if (listen && listen->type == YAML_SEQUENCE && c->listen.n == 0)
-		yaml_error(errors, listen->mark, "an empty list; expected an address such as tcp://127.0.0.1:7410");
 }
 
 static void beside(const char *file, char **path)

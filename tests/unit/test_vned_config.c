@@ -100,6 +100,66 @@ static void test_faults(void **state)
 	}
 }
 
+/* minimal with its line `key` saying something else. */
+static char *changed(const char *key, const char *value)
+{
+	buf_auto struct buf out = BUF_INIT;
+	mem_auto char *copy = mem_str(minimal);
+	bool found = false;
+	for (char *line = strtok(copy, "\n"); line; line = strtok(NULL, "\n")) {
+		bool here = strncmp(line, key, strlen(key)) == 0 && line[strlen(key)] == ':';
+		found |= here;
+		buf_printf(&out, "%s%s%s\n", here ? key : line, here ? ": " : "", here ? value : "");
+	}
+	if (!found)
+		buf_printf(&out, "%s: %s\n", key, value);
+	return buf_take(&out);
+}
+
+/* Addresses are right or told at their place, before anything is bound. expected NULL: right. */
+static void test_addresses(void **state)
+{
+	static const struct {
+		const char *key, *value, *expected;
+	} cases[] = {
+		{ "metrics", "127.0.0.1", ":7:10: metrics: 127.0.0.1: it has no port; expected ADDRESS:PORT such as" },
+		{ "metrics", "127.0.0.1:70000", "port \"70000\" is not one of 0 to 65535" },
+		{ "metrics", "\"127.0.0.1:\"", "port \"\" is not one of" },
+		{ "metrics", "localhost:7411", "\"localhost\" is not an IP address; expected" },
+		{ "metrics", "\":7411\"", "nothing stands before the port" },
+		{ "metrics", "fd:2", "descriptor \"2\" is not one of 3 to 65535" },
+		{ "metrics", "fd:4", NULL },
+		{ "metrics", "\"[::1]:7411\"", NULL },
+		{ "metrics", "\"::1:7411\"", "an IPv6 address stands in brackets" },
+		{ "metrics", "\"*:7411\"", "is not an IP address" },
+		{ "listen", "[192.0.2.1:7410]", ":3:10: listen: 192.0.2.1:7410: it does not begin with tcp://" },
+		{ "listen", "[tcp://127.0.0.1:7410, tcp://192.0.2.1:65536]", ":3:32: listen: tcp://192.0.2.1:65536: port \"65536\"" },
+		{ "listen", "[tcp://127.0.0.1]", "it has no port" },
+		{ "listen", "[tcp://localhost:7410]", "is not an IP address" },
+		{ "listen", "[tcp://fd:stdin]", "descriptor \"stdin\"" },
+		{ "listen", "[\"tcp://[::1]\"]", "it has no port" },
+		{ "listen", "[\"tcp://[192.0.2.1]:7410\"]", "is not an IPv6 address" },
+		{ "listen", "[\"tcp://[]:7410\"]", "is not an IPv6 address" },
+		{ "listen", "[tcp://]", "it has no port" },
+		{ "listen", "[]", ":3:9: listen: an empty list; expected a list of addresses" },
+		{ "listen", "tcp://127.0.0.1:7410", ":3:9: " },
+		{ "listen", "[tcp://fd:3, \"tcp://*:*\", \"tcp://[fe80::1%eth0]:7410\", tcp://0.0.0.0:1]", NULL },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct vned_config c;
+		struct yaml_errors errors = { 0 };
+		char dir[64];
+		mem_auto char *text = changed(cases[i].key, cases[i].value);
+		int r = load(text, &c, &errors, dir);
+		if (r != (cases[i].expected ? -EINVAL : 0) || (r < 0 && !strstr(buf_cstr(&errors.text), cases[i].expected)) ||
+		    errors.n != (cases[i].expected != NULL))
+			fail_msg("case %zu: %s", i, buf_cstr(&errors.text));
+		if (r == 0)
+			vned_config_done(&c);
+		yaml_errors_done(&errors);
+	}
+}
+
 static void test_all_at_once(void **state)
 {
 	struct vned_config c;
@@ -119,6 +179,6 @@ static void test_all_at_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_defaults), cmocka_unit_test(test_all_given),
-		                                cmocka_unit_test(test_faults), cmocka_unit_test(test_all_at_once) };
+		                                cmocka_unit_test(test_faults), cmocka_unit_test(test_addresses), cmocka_unit_test(test_all_at_once) };
 	return cmocka_run_group_tests_name("vned configuration", tests, NULL, NULL);
 }
