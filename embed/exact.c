@@ -368,8 +368,7 @@ static void conclude(struct exact *x)
 	} else if (problem_narrow(&s->problem, &why) != 0) {
 		search_exclude(s, "exact", &why);
 	} else {
-		err_set(&why, -ENOENT, "no choice of hosts and paths fits what is left: every router and every link fits alone, not all together");
-		search_exclude(s, "exact", &why);
+		search_exclude_whole(s, "exact");
 	}
 }
 

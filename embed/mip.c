@@ -808,8 +808,7 @@ static void mip_solve(struct mip *m)
 		conclude(m, bound);
 		break;
 	case LP_INFEASIBLE:
-		err_set(&err, -ENOENT, "no choice of hosts and paths fits what is left: every router and every link fits alone, not all together");
-		search_exclude(s, "mip", &err);
+		search_exclude_whole(s, "mip");
 		break;
 	case LP_FAILED:
 		s->fault = err;

@@ -94,6 +94,16 @@ void search_exclude(struct search *s, const char *name, const struct err *why)
 	snprintf(s->best.reason, sizeof(s->best.reason), "%s", why->text);
 }
 
+void search_exclude_whole(struct search *s, const char *name)
+{
+	struct err why = { 0 };
+
+	/* No more than narrowing has shown: of a split or protected link it asked for less than the whole. */
+	err_set(&why, -ENOENT, "no choice of hosts and paths fits what is left: each router has hosts and each link a path, "
+	        "but not all that is asked for together");
+	search_exclude(s, name, &why);
+}
+
 void search_undecide(struct search *s)
 {
 	if (s->best.status == SOLVE_REFUSED) {

@@ -42,6 +42,8 @@ void search_offer(struct search *s, const struct embedding *e, const char *name)
 void search_raise_bound(struct search *s, double bound, const char *name);
 /* Proven: nothing fits. The reason is for people. */
 void search_exclude(struct search *s, const char *name, const struct err *why);
+/* The same where the search as a whole has proven it, and no single part is to blame. */
+void search_exclude_whole(struct search *s, const char *name);
 /* What a heuristic refused is open again. */
 void search_undecide(struct search *s);
 /* Runs a part within 1/n of what is left of time and work, unless all is over. */
