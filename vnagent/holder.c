@@ -5,7 +5,7 @@
  * It is a copy of the spawner that executes nothing, which is what makes it fast to make and
  * hard to forge: its memory belongs to the user namespace outside, and it is not dumpable, so
  * no tenant can trace it and write another title into it; and it is pid 1, so nothing inside
- * can kill it. What it sees of the file system is the host's, read-only, as somebody who
+ * can kill it. What it sees of the file system is the host's, read-only (jail.c), as somebody who
  * owns nothing there, with /proc, /sys, /run, /tmp and /dev/shm of its own. */
 #include "vnagent/holder.h"
 
@@ -29,6 +29,7 @@
 #include "base/err.h"
 #include "base/ns.h"
 #include "vnagent/cgroup.h"
+#include "vnagent/jail.h"
 
 /* The ids of a router's users outside: a range that systemd-nspawn and containers leave alone,
  * above 2^31 minus what they use, the same for all routers: what separates those is the pid,
@@ -59,15 +60,11 @@ static int write_file(const char *path, const char *text)
 	return code;
 }
 
-/* Everything read-only and without set-uid, then what is the router's own on top. What a
- * container around us forbids (a new /proc where the old one is masked) is left as it was. */
+/* What is the router's own, on top of what jail.c has laid and the kernel has locked; if its root takes
+ * it away again, it finds what is empty. What a container around us forbids (a new /proc where the old one
+ * is masked) is left as it was. */
 static int lay_mounts(struct err *err)
 {
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID };
-	if (mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
-		return err_sys(err, -errno, "mounts of its own");
-	if (syscall(SYS_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof(attr)) < 0 && errno != ENOSYS)
-		return err_sys(err, -errno, "read-only mounts");
 	static const char *const scratch[] = { "/run", "/tmp", "/dev/shm" };
 	for (size_t i = 0; i < sizeof(scratch) / sizeof(scratch[0]); i++)
 		if (mount("tmpfs", scratch[i], "tmpfs", MS_NOSUID | MS_NODEV, i ? "mode=1777,size=16m" : "mode=755,size=16m") < 0 &&
@@ -77,6 +74,8 @@ static int lay_mounts(struct err *err)
 		return err_sys(err, -errno, "/proc of its own");
 	if (mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, NULL) < 0 && errno != EPERM)
 		return err_sys(err, -errno, "/sys of its own");
+	/* Terminals: a convenience. */
+	(void)!mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620");
 	return 0;
 }
 
@@ -217,11 +216,15 @@ int holder_make(const struct spawn_router *r, const struct title *title, struct 
 		.pidfd = (uint64_t)(uintptr_t)&pidfd,
 		.exit_signal = SIGCHLD,
 	};
-	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	code = jail_enter(&err);
+	pid_t pid = code ? -1 : (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 	if (pid == 0)
 		hold(r, title, pair[1]);
+	if (!code) {
+		code = pid < 0 ? err_sys(&err, -errno, "namespaces for a router") : 0;
+		jail_leave();
+	}
 	if (pid < 0) {
-		code = err_sys(&err, -errno, "namespaces for a router");
 		close(pair[0]);
 		close(pair[1]);
 		goto out;

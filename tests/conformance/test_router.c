@@ -2,6 +2,7 @@
 /* One suite over every router driver: what router.h promises, each driver keeps. A driver that
  * cannot work here (no privilege, no such kernel) is skipped, and says why. */
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -329,6 +330,98 @@ static void commands_run_inside(void **state)
 	await(b, 2);
 }
 
+/* What a router's root may try against the walls of its file system. It prints what worked. The
+ * paths with $M are the host's: files that lie there, or would if a write got through. */
+static const char ESCAPES[] =
+	"M=$1; in=$2; mounts=$(awk '{print $5}' /proc/self/mountinfo | sort -ru)\n"
+	"look() {\n"
+	"  for d in /tmp /run /var/tmp /dev/shm /dev/mqueue $2 ${2:+$2/tmp $2/run $2/var/tmp $2/dev/shm}; do\n"
+	"    [ -e $d/$M ] && echo \"$in $1: $d of the host\"\n"
+	"  done\n"
+	"  for d in /var/tmp /dev/mqueue /usr /etc ${2:+$2/var/tmp $2/dev/mqueue}; do\n"
+	"    touch $d/new-$M 2>&- && echo \"$in $1: $d can be written\"\n"
+	"  done\n"
+	"  for p in /proc ${2:+$2/proc}; do [ ! -r $p/1/cmdline ] || [ $in ] || grep -q ^vne-router $p/1/cmdline || echo \"$1: $p of the host\"; done\n"
+	"  for p in /sys ${2:+$2/sys}; do [ \"$(ls $p/fs/cgroup 2>&-)\" ] && echo \"$in $1: $p of the host\"; done\n"
+	"}\n"
+	"look nothing\n"
+	"[ $in ] || unshare -Urm sh -c \"$0\" \"$0\" $M unshared 2>&1\n"
+	"nsenter -t 1 -m -- sh -c \"ls /tmp/$M /var/tmp/$M\" 2>&- && echo nsenter\n"
+	"mkdir -p /dev/shm/a /dev/shm/b\n"
+	"mount --bind / /dev/shm/a 2>&-; look bind /dev/shm/a\n"
+	"mount --rbind / /dev/shm/b 2>&-; mount --make-rprivate /dev/shm/b 2>&-\n"
+	"for m in tmp run var/tmp dev/shm dev proc sys ''; do\n"
+	"  mount -o remount,rw,bind,suid,dev /dev/shm/b/$m; umount /dev/shm/b/$m; umount -l /dev/shm/b/$m\n"
+	"done 2>&-\n"
+	"look rbind /dev/shm/b\n"
+	"mkdir -p /dev/shm/c; for m in /tmp /run /proc /sys /dev /var/tmp; do mount --move $m /dev/shm/c; mount --move $m /dev/shm/c; done 2>&-\n"
+	"look move /dev/shm/c; umount -l /dev/shm/c 2>&-\n"
+	"for m in $mounts; do mount -o remount,rw,bind,suid,dev,exec $m; mount -o remount,rw $m; done 2>&-\n"
+	"look remount\n"
+	"for m in $mounts $mounts $mounts; do [ $m = / ] || umount $m; done 2>&-; look umount\n"
+	"for m in $mounts $mounts $mounts; do [ $m = / ] || umount -l $m; done 2>&-; look umount-l\n"
+	"mount -t proc proc /proc 2>&-; mount -t sysfs sysfs /sys 2>&-; look again\n"
+	"umount -l / 2>&-; look umount-root\n"
+	"echo tried";
+
+/* Where everybody may write; a file of ours lies in each, so that one who sees it is outside. */
+static const char *const everybodys[] = { "/tmp", "/run", "/var/tmp", "/dev/shm", "/dev/mqueue" };
+
+static bool host_file(const char *dir, const char *prefix, const char *mark, int flags)
+{
+	char path[128];
+	snprintf(path, sizeof(path), "%s/%s%s", dir, prefix, mark);
+	if (!flags)
+		return unlink(path) == 0;
+	int fd = open(path, flags | O_CLOEXEC, 0666);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static void walls_hold_against_root(void **state)
+{
+	struct bench *b = *state;
+	NEED_DRIVER();
+	if (driver != &router_netns) {
+		print_message("SKIPPED: routers of kind %s have no file system\n", driver->kind);
+		skip();
+	}
+	static char out[16384];
+	char why[SPAWN_TEXT_MAX], mark[32];
+	size_t through = 0;
+	snprintf(mark, sizeof(mark), "vne-wall-%d", (int)getpid());
+	for (size_t i = 0; i < ARRAY_LEN(everybodys); i++)
+		(void)host_file(everybodys[i], "", mark, O_CREAT | O_WRONLY | O_EXCL);
+	create(b, 1, "r1");
+	await(b, 1);
+	assert_int_equal(b->events[0].type, ROUTER_EVENT_READY);
+	const char *const argv[] = { "sh", "-c", ESCAPES, ESCAPES, mark, NULL };
+	int code = exec_in(b, 1, argv, out, sizeof(out), why);
+	for (size_t i = 0; i < ARRAY_LEN(everybodys); i++) {
+		(void)host_file(everybodys[i], "", mark, 0);
+		through += host_file(everybodys[i], "new-", mark, 0);
+	}
+	through += host_file("/usr", "new-", mark, 0) + host_file("/etc", "new-", mark, 0);
+	assert_int_equal(through, 0);
+	assert_string_equal(out, "tried\ntried\n"); /* the router's root, and a user namespace inside it */
+	assert_int_equal(code, 0);
+	/* and it is still a router: its own /tmp, forwarding to change, devices to use */
+	create(b, 2, "r2");
+	await(b, 2);
+	static const char *const works[] = {
+		"sh", "-c",
+		"echo 0 >/proc/sys/net/ipv4/ip_forward && echo 1 >/proc/sys/net/ipv4/ip_forward && touch /tmp/x /run/x /dev/shm/x && "
+		"ls /sys/class/net && echo y >/dev/null && head -c1 /dev/urandom | wc -c && cat /proc/1/comm",
+		NULL
+	};
+	assert_int_equal(exec_in(b, 2, works, out, sizeof(out), why), 0);
+	assert_string_equal(out, "lo\n1\nvr9.2\n");
+	destroy(b, 1);
+	destroy(b, 2);
+	await(b, 4);
+}
+
 static void failures_have_a_reason(void **state)
 {
 	struct bench *b = *state;
@@ -364,6 +457,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(closing_leaves_routers_alone, enter, leave),
 		cmocka_unit_test_setup_teardown(a_death_is_told, enter, leave),
 		cmocka_unit_test_setup_teardown(commands_run_inside, enter, leave),
+		cmocka_unit_test_setup_teardown(walls_hold_against_root, enter, leave),
 		cmocka_unit_test_setup_teardown(failures_have_a_reason, enter, leave),
 	};
 	int failed = 0;
