@@ -15,7 +15,8 @@
 #include "proto/keys.h"
 #include "proto/message.h"
 
-enum { WIRE_ID_MAX = 32, WIRE_MESSAGE_MAX = 64 << 20 };
+/* A message has room for the largest file (64 MiB) and its envelope: what is too large is answered, not cut off. */
+enum { WIRE_ID_MAX = 32, WIRE_MESSAGE_MAX = 65 << 20 };
 
 struct peer {
 	uint8_t id[WIRE_ID_MAX]; /* routing id of the connection */

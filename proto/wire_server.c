@@ -11,6 +11,8 @@
 #include "base/mem.h"
 #include "proto/wire_impl.h"
 
+enum { BATCH_MS = 50 }; /* large files are read here: timers are not kept waiting for many of them */
+
 /* ---- receiving ---------------------------------------------------------------------------- */
 
 static void refuse(struct wire *wire, const struct peer *peer, const char *why)
@@ -97,8 +99,9 @@ static bool server_work(struct wire *wire)
 {
 	for (int i = 0; i < WIRE_BATCH && !wire->closed && wire_socket_readable(&wire->auth); i++)
 		wire_auth_answer(wire);
+	int64_t until = clock_ms() + BATCH_MS;
 	for (int i = 0; i < WIRE_BATCH && !wire->closed && wire_socket_readable(&wire->main); i++) {
-		if (!receive(wire))
+		if (!receive(wire) || clock_ms() >= until)
 			break;
 	}
 	return !wire->closed && (wire_socket_readable(&wire->auth) || wire_socket_readable(&wire->main));

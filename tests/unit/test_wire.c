@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The wire: who is let in and as whom, who is refused and told, what happens when an end goes away. */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -32,6 +35,7 @@ struct world {
 	char *endpoint;
 	/* the server's side */
 	size_t received, refused, echo_bytes;
+	pid_t flooder; /* a process that floods the server: nothing is answered, the first message is held until it ends */
 	struct peer peer;
 	uint64_t last_sequence;
 	char *why;
@@ -67,12 +71,31 @@ static bool run(struct world *w, bool (*until)(struct world *w), int64_t ms)
 
 /* ---- the two ends ------------------------------------------------------------------------------ */
 
+/* The window in which a socket that is left alone after a reset would show what is wrong with it. */
+enum { HOLD_MS = 2500 };
+
+static void hold(struct world *w)
+{
+	if (w->flooder < 0)
+		return;
+	int status;
+	assert_int_equal(waitpid(w->flooder, &status, 0), w->flooder);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	w->flooder = -1;
+	assert_int_equal(poll(NULL, 0, HOLD_MS), 0);
+}
+
 static void server_message(void *arg, const struct peer *peer, struct message *m)
 {
 	struct world *w = arg;
 	w->received++;
 	w->peer = *peer;
 	w->last_sequence = m->sequence;
+	if (w->flooder) {
+		hold(w);
+		return;
+	}
 	struct message answer = { .type = MSG_REPLY, .reply_to = m->sequence };
 	answer.u.reply.text = mem_alloc(w->echo_bytes + 1);
 	memset(answer.u.reply.text, 'x', w->echo_bytes);
@@ -294,6 +317,70 @@ static void test_client_goes(void **state)
 	assert_true(run(w, peer_gone, 5000));
 }
 
+static bool flood_read(struct world *w) { return w->flooder < 0 && w->received >= 900; }
+
+/* Every TCP connection of this process ends with a reset. */
+static bool reset_at_exit(void)
+{
+	static const struct linger none = { .l_onoff = 1, .l_linger = 0 };
+	DIR *dir = opendir("/proc/self/fd");
+	bool found = false;
+	for (struct dirent *e; dir && (e = readdir(dir));) {
+		struct sockaddr_storage a;
+		socklen_t len = sizeof(a);
+		int fd = atoi(e->d_name);
+		if (getpeername(fd, (struct sockaddr *)&a, &len) == 0 && a.ss_family == AF_INET)
+			found |= setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none)) == 0;
+	}
+	return found;
+}
+
+/* Sends until both queues and all buffers between are full, and is gone. */
+static void flood(const struct world *w)
+{
+	enum { TEXT = 8192, MOST = 20000 };
+	void *dealer = zmq_socket(zmq_ctx_new(), ZMQ_DEALER);
+	int patience_ms = 1000;
+	zmq_setsockopt(dealer, ZMQ_CURVE_SERVERKEY, w->server_id.public, 32);
+	zmq_setsockopt(dealer, ZMQ_CURVE_PUBLICKEY, w->alice.public, 32);
+	zmq_setsockopt(dealer, ZMQ_CURVE_SECRETKEY, w->alice.secret, 32);
+	zmq_setsockopt(dealer, ZMQ_SNDTIMEO, &patience_ms, sizeof(patience_ms));
+	struct message m = { .type = MSG_PLAN };
+	m.u.submit.text = mem_alloc(TEXT + 1);
+	m.u.submit.len = TEXT;
+	m.u.submit.file = mem_str("f");
+	memset(m.u.submit.text, 'x', TEXT);
+	uint8_t *data;
+	size_t len;
+	message_pack(&m, &data, &len);
+	if (zmq_connect(dealer, w->endpoint) < 0)
+		_exit(1);
+	int sent = 0;
+	while (sent < MOST && zmq_send(dealer, data, len, 0) >= 0)
+		sent++;
+	_exit(sent == MOST || sent < 1000 ? 2 : reset_at_exit() ? 0 : 3);
+}
+
+/* libzmq 4.3 aborts when its own heartbeat meets a connection that was reset while the receive
+ * queue was full. */
+static void test_flood_and_reset(void **state)
+{
+	struct world *w = *state;
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		flood(w);
+	w->flooder = child;
+	assert_true(run(w, flood_read, 30000));
+	assert_true(run(w, peer_gone, 10000));
+	/* and others are served as before */
+	w->flooder = 0;
+	connect_as(w, &w->alice, w->server_id.public);
+	assert_true(run(w, is_up, 5000));
+	send_heartbeat(w);
+	assert_true(run(w, answered, 5000));
+}
+
 /* A listening socket that a supervisor keeps: it outlives whoever accepts on it. */
 static void test_descriptor(void **state)
 {
@@ -397,7 +484,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_allowed), TEST(test_large_answer), TEST(test_unknown_key), TEST(test_wrong_server_key),
 		TEST(test_nobody_there), TEST(test_server_restarts), TEST(test_client_goes), TEST(test_descriptor),
-		TEST(test_wrong_version), TEST(test_close_in_callback),
+		TEST(test_wrong_version), TEST(test_flood_and_reset), TEST(test_close_in_callback),
 	};
 	return cmocka_run_group_tests_name("wire", tests, NULL, NULL);
 }
