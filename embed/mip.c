@@ -333,47 +333,38 @@ static bool many_of_one_pair(const struct ways *w)
 	return false;
 }
 
-static bool crosses(const struct mip *m, const struct ways *w, const struct way *way, uint32_t link, int end)
-{
-	uint32_t at = way->from;
-
-	for (size_t i = 0; i < way->n; i++) {
-		uint32_t l = w->links[way->first + i];
-		int out = m->p->graph.ends[l][0] == at ? 0 : 1;
-		if (l == link && out == end)
-			return true;
-		at = m->p->graph.ends[l][1 - out];
-	}
-	return false;
-}
-
 /* Flow is what the shares say, and they go from host to host. */
 static void tie_shares(struct mip *m, size_t k)
 {
 	const struct problem *p = m->p;
 	const struct vlink *link = &p->r->links[k];
 	const struct shares *s = &m->shares[k];
+	mem_auto int *row = mem_array(2 * p->s->n_links + 1, sizeof(*row));
 	double bw = (double)link->bw_kbps;
 
 	for (uint32_t l = 0; l < p->s->n_links; l++)
 		for (int end = 0; end < 2; end++) {
 			int col = flow_of(m, k, 0, l)[end];
-			if (col == NO_COL)
-				continue;
-			int row = lp_add_row(&m->lp, 0, 0);
-			lp_put(&m->lp, row, col, 1);
-			for (size_t i = 0; i < s->ways.n; i++)
-				if (crosses(m, &s->ways, &s->ways.v[i], l, end))
-					lp_put(&m->lp, row, s->share[i], -1);
+			if (col != NO_COL)
+				lp_put(&m->lp, row[2 * l + (uint32_t)end] = lp_add_row(&m->lp, 0, 0), col, 1);
 		}
+	for (size_t i = 0; i < s->ways.n; i++) {
+		const struct way *way = &s->ways.v[i];
+		uint32_t at = way->from;
+		for (size_t j = 0; j < way->n; j++) {
+			uint32_t l = s->ways.links[way->first + j], out = p->graph.ends[l][0] == at ? 0 : 1;
+			lp_put(&m->lp, row[2 * l + out], s->share[i], -1);
+			at = p->graph.ends[l][1 - out];
+		}
+	}
 	for (int side = 0; side < 2; side++) {
 		size_t u = side ? link->b : link->a;
 		for (size_t c = 0; c < p->cand[u].n; c++) {
-			int row = lp_add_row(&m->lp, -LP_INF, 0);
-			lp_put(&m->lp, row, m->x[u][c], -1);
+			int host = lp_add_row(&m->lp, -LP_INF, 0);
+			lp_put(&m->lp, host, m->x[u][c], -1);
 			for (size_t i = 0; i < s->ways.n; i++)
 				if ((side ? s->ways.v[i].to : s->ways.v[i].from) == p->cand[u].v[c])
-					lp_put(&m->lp, row, s->share[i], 1 / bw);
+					lp_put(&m->lp, host, s->share[i], 1 / bw);
 		}
 	}
 }
