@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Reads the agent's configuration by a table; see config.h. */
+/* Reads the agent's configuration by a table; see config.h. The keys that it names are looked into
+ * here, because here is known which line names them. */
 #include "vnagent/config.h"
 
 #include <errno.h>
@@ -8,7 +9,9 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "model/endpoint.h"
 #include "model/units.h"
+#include "proto/keys.h"
 
 enum { UNDERLAY_MAX = 4096, CGROUP_NAME_MAX = 63 };
 
@@ -28,6 +31,7 @@ static void read_underlay(const struct yaml_node *node, void *into, const struct
 	c->underlay = mem_array(node->n + 1, sizeof(*c->underlay));
 	for (const struct yaml_node *item = node->first; item; item = item->next) {
 		struct agent_underlay *u = &c->underlay[c->n_underlay++];
+		u->bw_kbps = -1; /* where it cannot be read, that has been said */
 		yaml_read_mapping(item, underlay_keys, u, NULL, errors);
 		if (u->device && (!*u->device || strlen(u->device) >= IFNAMSIZ))
 			yaml_error(errors, item->mark, "no device can be called \"%s\"; expected 1 to 15 bytes", u->device);
@@ -41,7 +45,7 @@ static void read_underlay(const struct yaml_node *node, void *into, const struct
 	{ #key, reader, offsetof(struct agent_config, key), required, NULL, expected }
 static const struct yaml_key keys[] = {
 	{ "kind", yaml_read_ignore, 0, true, NULL, "kind: vnagent" },
-	KEY(server, yaml_read_string, true, "where vned listens, such as tcp://192.0.2.10:7410"),
+	KEY(server, endpoint_read_server, true, "tcp://HOST:PORT, where vned listens, such as tcp://192.0.2.10:7410"),
 	KEY(server_key, yaml_read_string, true, "the file with vned's public key"),
 	KEY(key, yaml_read_string, true, "the file of the agent's key"),
 	KEY(state, yaml_read_string, false, "a directory for plans, kept until reboot"),
@@ -61,7 +65,33 @@ static void beside(const char *file, char **path)
 	*path = full;
 }
 
-static void parse(const char *text, size_t len, struct yaml_errors *errors, struct agent_config *c)
+/* A file with a key, wrong or missing: at the line that names it. */
+static void check_key(const struct yaml_node *root, const char *key, const char *path, bool own, struct yaml_errors *errors)
+{
+	struct identity id = { 0 };
+	struct err err = { 0 };
+	const struct yaml_node *node = yaml_get(root, key);
+	if (!node || !path)
+		return;
+	if (identity_load(path, &id, &err) < 0)
+		yaml_error(errors, node->mark, "%s: %s; expected %s", key, err.text,
+		           own ? "the agent's own .key file, made with: vnctl keys new NAME agent NODE" : "the .pub file of vned's key");
+	else if (own && (id.role != ROLE_AGENT || !id.has_secret))
+		yaml_error(errors, node->mark, "%s: %s: %s, role %s; expected an agent's key with its secret part", key, path,
+		           id.has_secret ? "a secret key" : "a public key", role_names[id.role]);
+	explicit_bzero(&id, sizeof(id));
+}
+
+static void check_paths(const char *file, const struct yaml_node *root, struct agent_config *c, struct yaml_errors *errors)
+{
+	char **paths[] = { &c->server_key, &c->key, &c->state };
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+		beside(file, paths[i]);
+	check_key(root, "server_key", c->server_key, false, errors);
+	check_key(root, "key", c->key, true, errors);
+}
+
+static void parse(const char *file, const char *text, size_t len, struct yaml_errors *errors, struct agent_config *c)
 {
 	struct yaml_doc **docs;
 	size_t n;
@@ -71,8 +101,10 @@ static void parse(const char *text, size_t len, struct yaml_errors *errors, stru
 	const char *kind = n == 1 && errors->n == 0 ? yaml_kind(docs[0], "vnagent", errors) : NULL;
 	if (kind && strcmp(kind, "vnagent"))
 		yaml_error(errors, yaml_get(yaml_root(docs[0]), "kind")->mark, "kind %s; expected vnagent", kind);
-	else if (kind)
+	else if (kind) {
 		yaml_read_mapping(yaml_root(docs[0]), keys, c, NULL, errors);
+		check_paths(file, yaml_root(docs[0]), c, errors);
+	}
 	yaml_free_docs(docs, n);
 }
 
@@ -85,7 +117,7 @@ int agent_config_load(const char *path, struct yaml_errors *errors, struct agent
 		return code;
 	struct agent_config c = { 0 };
 	errors->file = path;
-	parse(text, len, errors, &c);
+	parse(path, text, len, errors, &c);
 	free(text);
 	if (errors->n) {
 		agent_config_done(&c);
@@ -95,9 +127,6 @@ int agent_config_load(const char *path, struct yaml_errors *errors, struct agent
 		c.state = mem_str("/run/vnagent");
 	if (!c.cgroup)
 		c.cgroup = mem_str("vne");
-	char **paths[] = { &c.server_key, &c.key, &c.state };
-	for (size_t i = 0; i < ARRAY_LEN(paths); i++)
-		beside(path, paths[i]);
 	if (strlen(c.cgroup) > CGROUP_NAME_MAX)
 		c.cgroup[CGROUP_NAME_MAX] = 0;
 	*ret = c;

@@ -19,6 +19,6 @@ struct agent_config {
 	size_t n_underlay;
 };
 
-/* -EINVAL: errors holds what is wrong; others: the file cannot be read. */
+/* -EINVAL: errors holds what is wrong, keys that cannot be read included; others: the file cannot be read. */
 int agent_config_load(const char *path, struct yaml_errors *errors, struct agent_config *ret, struct err *err) VNE_MUST;
 void agent_config_done(struct agent_config *c);

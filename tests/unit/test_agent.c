@@ -365,37 +365,90 @@ static void torn_files_are_not_believed(void **state)
 	node_plan_done(&plan);
 }
 
-static void configurations_are_read_by_table(void **state)
+/* The file, read: 0, or how many faults there are, as text in *ret_faults. */
+static size_t read_config(struct world *w, const char *yaml, struct agent_config *c, char **ret_faults)
 {
-	struct world *w = *state;
-	struct agent_config c;
 	struct yaml_errors errors = { 0 };
 	struct err err = { 0 };
 	mem_auto char *file = mem_printf("%s/vnagent.yaml", w->dir);
 	FILE *f = fopen(file, "w");
 	assert_non_null(f);
-	fputs("kind: vnagent\nserver: tcp://192.0.2.1:7410\nserver_key: vned.pub\nkey: /etc/n1.key\nunderlay:\n"
-	      "  - {device: eth1, bandwidth: 1gbit}\n", f);
+	fputs(yaml, f);
 	fclose(f);
-	assert_int_equal(agent_config_load(file, &errors, &c, &err), 0);
-	mem_auto char *beside = mem_printf("%s/vned.pub", w->dir);
+	int code = agent_config_load(file, &errors, c, &err);
+	size_t n = errors.n;
+	assert_int_equal(code, n ? -EINVAL : 0);
+	*ret_faults = mem_str(buf_cstr(&errors.text));
+	yaml_errors_done(&errors);
+	return n;
+}
+
+static void make_key(struct world *w, const char *name, enum role role)
+{
+	struct identity id;
+	mem_auto char *key = mem_printf("%s/%s.key", w->dir, name), *pub = mem_printf("%s/%s.pub", w->dir, name);
+	assert_int_equal(identity_make(name, role, role == ROLE_AGENT ? "n1" : NULL, &id, NULL), 0);
+	assert_int_equal(identity_save(&id, key, true, NULL), 0);
+	assert_int_equal(identity_save(&id, pub, false, NULL), 0);
+}
+
+static void configurations_are_read_by_table(void **state)
+{
+	struct world *w = *state;
+	struct agent_config c;
+	mem_auto char *faults = NULL, *none = NULL;
+	make_key(w, "c-vned", ROLE_COORDINATOR);
+	make_key(w, "c-n1", ROLE_AGENT);
+	mem_auto char *yaml = mem_printf("kind: vnagent\nserver: tcp://vned.example:7410\nserver_key: c-vned.pub\nkey: %s/c-n1.key\n"
+	                                 "underlay:\n  - {device: eth1, bandwidth: 1gbit}\n", w->dir);
+	if (read_config(w, yaml, &c, &none))
+		fail_msg("%s", none);
+	mem_auto char *beside = mem_printf("%s/c-vned.pub", w->dir), *key = mem_printf("%s/c-n1.key", w->dir);
 	assert_string_equal(c.server_key, beside);
-	assert_string_equal(c.key, "/etc/n1.key");
+	assert_string_equal(c.key, key);
 	assert_string_equal(c.state, "/run/vnagent");
 	assert_string_equal(c.cgroup, "vne");
 	assert_int_equal(c.n_underlay, 1);
 	assert_int_equal(c.underlay[0].bw_kbps, 1000000);
 	agent_config_done(&c);
-	f = fopen(file, "w");
-	assert_non_null(f);
-	fputs("kind: vnagent\nserver: tcp://192.0.2.1:7410\nserver_kye: vned.pub\nkey: k\nunderlay:\n"
-	      "  - {device: much-too-long-a-name, bandwidth: 10}\n", f);
-	fclose(f);
-	assert_int_equal(agent_config_load(file, &errors, &c, &err), -EINVAL);
-	assert_true(errors.n >= 3);
-	assert_non_null(strstr(buf_cstr(&errors.text), "server_key"));
-	assert_non_null(strstr(buf_cstr(&errors.text), "10"));
-	yaml_errors_done(&errors);
+	assert_true(read_config(w, "kind: vnagent\nserver: tcp://192.0.2.1:7410\nserver_kye: vned.pub\nkey: k\nunderlay:\n"
+	                           "  - {device: much-too-long-a-name, bandwidth: 10}\n", &c, &faults) >= 3);
+	assert_non_null(strstr(faults, "server_key"));
+	assert_non_null(strstr(faults, "10"));
+}
+
+/* One fault each, at its place, with what was expected. */
+static void faults_of_configurations_have_places(void **state)
+{
+	struct world *w = *state;
+	static const struct {
+		const char *server, *server_key, *key, *more, *expected;
+	} cases[] = {
+		{ "192.0.2.1", NULL, NULL, "", ":2:9: server: 192.0.2.1: it does not begin with tcp://; expected tcp://HOST:PORT" },
+		{ "tcp://192.0.2.1", NULL, NULL, "", ":2:9: server: tcp://192.0.2.1: it has no port" },
+		{ "tcp://192.0.2.1:99999", NULL, NULL, "", "port \"99999\" is not one of 1 to 65535" },
+		{ "tcp://192.0.2.1:0", NULL, NULL, "", "port \"0\"" },
+		{ "tcp://192.0.2.999:7410", NULL, NULL, "", "\"192.0.2.999\" is not an IP address and not a host's name" },
+		{ "tcp://*:7410", NULL, NULL, "", "is not an IP address" },
+		{ NULL, "nowhere.pub", NULL, "", ":3:13: server_key: " },
+		{ NULL, NULL, "nowhere.key", "", ":4:6: key: " },
+		{ NULL, NULL, "c-vned.key", "", "role coordinator; expected an agent's key" },
+		{ NULL, NULL, "c-n1.pub", "", "a public key, role agent; expected an agent's key with its secret part" },
+		{ NULL, NULL, NULL, "underlay: [{device: eth1, bandwidth: 1}]\n", ":5:38: " },
+		{ NULL, NULL, NULL, "underlay: [{device: eth1, bandwidth: 0mbit}]\n", ":5:38: a device without bandwidth" },
+	};
+	make_key(w, "c-vned", ROLE_COORDINATOR);
+	make_key(w, "c-n1", ROLE_AGENT);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct agent_config c;
+		mem_auto char *faults = NULL;
+		mem_auto char *yaml = mem_printf("kind: vnagent\nserver: %s\nserver_key: %s\nkey: %s\n%s",
+		                                 cases[i].server ? cases[i].server : "\"tcp://[::1]:7410\"",
+		                                 cases[i].server_key ? cases[i].server_key : "c-vned.pub",
+		                                 cases[i].key ? cases[i].key : "c-n1.key", cases[i].more);
+		if (read_config(w, yaml, &c, &faults) != 1 || !strstr(faults, cases[i].expected))
+			fail_msg("case %zu: %s", i, faults);
+	}
 }
 
 int main(void)
@@ -409,6 +462,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_state_directory_has_one_owner, enter, leave),
 		cmocka_unit_test_setup_teardown(torn_files_are_not_believed, enter, leave),
 		cmocka_unit_test_setup_teardown(configurations_are_read_by_table, enter, leave),
+		cmocka_unit_test_setup_teardown(faults_of_configurations_have_places, enter, leave),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
