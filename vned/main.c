@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "vned/check.h"
 #include "vned/vned.h"
 
 const char *argp_program_version = "vned " VNE_VERSION;
@@ -65,34 +66,20 @@ static int read_config(const char *path, struct vned_config *ret)
 	struct yaml_errors errors = { 0 };
 	int r = vned_config_load(path, &errors, ret, &err);
 	if (r < 0)
-		fprintf(stderr, "%s%s\n", errors.n ? buf_cstr(&errors.text) : "vned: ", errors.n ? "" : err.text);
+		fprintf(stderr, "%s%s%s", errors.n ? buf_cstr(&errors.text) : "vned: ", errors.n ? "" : err.text, errors.n ? "" : "\n");
 	yaml_errors_done(&errors);
 	return r < 0 ? 2 : 0;
 }
 
 static int check(const struct vned_config *c)
 {
-	struct err err = { 0 };
-	struct yaml_errors errors = { 0 };
-	struct substrate s = { 0 };
-	struct identity self = { 0 };
-	struct allow_list *allow = NULL;
-	int r = substrate_load(c->substrate, &errors, &s, &err);
-	if (r < 0)
-		fprintf(stderr, "%s%s\n", errors.n ? buf_cstr(&errors.text) : "vned: ", errors.n ? "" : err.text);
-	int bad = r < 0;
-	err = (struct err){ 0 };
-	if (identity_load(c->key, &self, &err) < 0 || allow_list_load(c->allow, &allow, &err) < 0) {
-		fprintf(stderr, "vned: %s\n", err.text);
-		bad = 1;
-	}
-	if (!bad)
-		printf("%s: %zu nodes, %zu links\n", s.name, s.n_nodes, s.n_links);
-	explicit_bzero(&self, sizeof(self));
-	allow_list_free(allow);
-	substrate_done(&s);
-	yaml_errors_done(&errors);
-	return bad ? 2 : 0;
+	buf_auto struct buf faults = BUF_INIT, summary = BUF_INIT;
+	size_t n = vned_check(c, &faults, &summary);
+	if (n)
+		fprintf(stderr, "%s", buf_cstr(&faults));
+	else
+		printf("%s", buf_cstr(&summary));
+	return n ? 2 : 0;
 }
 
 static void stop(void *arg)

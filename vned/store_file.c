@@ -367,11 +367,12 @@ static void file_close(struct store *store)
 static int take_lock(struct file *f, struct err *err)
 {
 	if (mkdir(f->dir, 0700) < 0 && errno != EEXIST)
-		return err_sys(err, -errno, "%s", f->dir);
+		return err_sys(err, -errno, "state: %s cannot be made; its parent has to exist, and vned to be allowed to write there",
+		               f->dir);
 	mem_auto char *path = mem_printf("%s/lock", f->dir);
 	f->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (f->lock < 0)
-		return err_sys(err, -errno, "%s", path);
+		return err_sys(err, -errno, "state: %s cannot be written", path);
 	if (flock(f->lock, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? err_set(err, -EBUSY, "%s: another vned is using it", f->dir) :
 		                              err_sys(err, -errno, "%s", path);

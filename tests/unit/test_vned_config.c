@@ -8,11 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "proto/keys.h"
+#include "vned/check.h"
 #include "vned/config.h"
 
 static const char minimal[] = "kind: vned\nsubstrate: sub/s.yaml\nlisten: [\"tcp://127.0.0.1:7410\"]\nkey: /etc/k\nallow: allowed\n"
@@ -176,9 +179,68 @@ static void test_all_at_once(void **state)
 	assert_int_equal(vned_config_load("/nonexistent/vned.yaml", &errors, &c, NULL), -ENOENT);
 }
 
+static void put(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void put_key(const char *path, enum role role, bool secret)
+{
+	struct identity id;
+	assert_int_equal(identity_make("someone", role, NULL, &id, NULL), 0);
+	assert_int_equal(identity_save(&id, path, secret, NULL), 0);
+}
+
+/* --check looks into what is named: each thing that the start would stumble over is told, all at once. */
+static void test_check(void **state)
+{
+	char dir[] = "/tmp/config-test-XXXXXX";
+	assert_non_null(mkdtemp(dir));
+	mem_auto char *substrate = mem_printf("%s/s.yaml", dir), *key = mem_printf("%s/vned.key", dir);
+	mem_auto char *other = mem_printf("%s/other.key", dir), *public = mem_printf("%s/vned.pub", dir);
+	mem_auto char *allow = mem_printf("%s/allowed", dir), *stores = mem_printf("%s/state", dir);
+	mem_auto char *below_file = mem_printf("%s/s.yaml/state", dir), *no_parent = mem_printf("%s/a/b", dir);
+	put(substrate, "kind: substrate\nname: one\nnodes:\n  - {name: n0, cpu: 4}\n");
+	put_key(key, ROLE_COORDINATOR, true);
+	put_key(public, ROLE_COORDINATOR, false);
+	put_key(other, ROLE_ADMIN, true);
+	assert_int_equal(mkdir(allow, 0700), 0);
+	struct {
+		char *substrate, *key, *allow, *state;
+		size_t n;
+		const char *expected;
+	} cases[] = {
+		{ substrate, key, allow, stores, 0, "" },
+		{ substrate, other, allow, stores, 1, "other.key: its role is admin; expected a .key file of role coordinator" },
+		{ substrate, public, allow, stores, 1, "it has no secret part; expected" },
+		{ substrate, key, allow, below_file, 1, "s.yaml/state: cannot be made: Not a directory; make its parent" },
+		{ substrate, key, allow, no_parent, 1, "/a/b: cannot be made: No such file or directory" },
+		{ substrate, key, allow, substrate, 1, "s.yaml: cannot be written: Not a directory; expected a directory" },
+		{ substrate, key, allow, (char *)"/proc/self", 1, "state: /proc/self: cannot be written" },
+		{ no_parent, no_parent, no_parent, no_parent, 4, "a/b" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct vned_config c = { .substrate = cases[i].substrate, .key = cases[i].key, .allow = cases[i].allow,
+			                     .state = cases[i].state };
+		buf_auto struct buf faults = BUF_INIT, summary = BUF_INIT;
+		size_t n = vned_check(&c, &faults, &summary), lines = 0;
+		for (const char *at = buf_cstr(&faults); *at; at++)
+			lines += *at == '\n';
+		if (n != cases[i].n || lines != n || !strstr(buf_cstr(&faults), cases[i].expected))
+			fail_msg("case %zu: %zu: %s", i, n, buf_cstr(&faults));
+		if (n == 0)
+			assert_string_equal(buf_cstr(&summary), "one: 1 nodes, 0 links\n");
+	}
+	assert_int_equal(access(stores, F_OK), -1); /* nothing stays */
+	assert_int_equal(unlink(substrate) | unlink(key) | unlink(other) | unlink(public) | rmdir(allow) | rmdir(dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_defaults), cmocka_unit_test(test_all_given),
-		                                cmocka_unit_test(test_faults), cmocka_unit_test(test_addresses), cmocka_unit_test(test_all_at_once) };
+		                                cmocka_unit_test(test_faults), cmocka_unit_test(test_addresses), cmocka_unit_test(test_check), cmocka_unit_test(test_all_at_once) };
 	return cmocka_run_group_tests_name("vned configuration", tests, NULL, NULL);
 }
