@@ -379,8 +379,10 @@ static void add_shares(struct mip *m, size_t k)
 	if (!split_flow(link) || link->max_delay_us < 0 || (m->fixed && m->fixed->relax))
 		return;
 	s->known = find_ways(m, k);
-	if (!s->known)
+	if (!s->known) {
+		ways_done(&s->ways);
 		return;
+	}
 	s->share = mem_array(s->ways.n + 1, sizeof(*s->share));
 	s->taken = mem_array(s->ways.n + 1, sizeof(*s->taken));
 	bool many = many_of_one_pair(&s->ways);
