@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PERIOD_US = 100000, QUOTA_MIN_US = 1000, WEIGHT_V1 = 1024, PROCESSES_MAX = 512 };
+enum { PERIOD_US = 100000, QUOTA_MIN_US = 1000, WEIGHT_V1 = 1024, PROCESSES_MAX = 512, MEMORY_DEFAULT_KIB = 256 << 10 };
 
 enum controller { CPU, CPUACCT, MEMORY, PIDS, CONTROLLERS };
 static const char *const controller_names[CONTROLLERS] = { "cpu", "cpuacct", "memory", "pids" };
@@ -191,8 +191,9 @@ int cgroup_set(const char *parent, uint32_t net, uint32_t router, int64_t cpu_mi
 		if (mkdir(path, 0755) < 0 && errno != EEXIST)
 			return err_sys(err, -errno, "%s", path);
 		int code = c == CPU ? set_cpu(path, cpu_milli) : 0;
-		if (c == MEMORY && mem_kib > 0)
-			code = write_number(path, hierarchy.v2 ? "memory.max" : "memory.limit_in_bytes", "%lld", mem_kib * 1024, 0);
+		if (c == MEMORY) /* no tenant takes the node's memory, also where none was asked for */
+			code = write_number(path, hierarchy.v2 ? "memory.max" : "memory.limit_in_bytes", "%lld",
+			                    (mem_kib > 0 ? mem_kib : MEMORY_DEFAULT_KIB) * 1024, 0);
 		if (c == PIDS) /* no tenant takes the node's process numbers from all others */
 			code = write_number(path, "pids.max", "%lld", PROCESSES_MAX, 0);
 		if (code)

@@ -4,7 +4,7 @@
  *
  * A router's group is PARENT/NET.ROUTER (hex) directly under the hierarchy's root. CPU: a weight
  * from its demand, so that on a busy node each gets its share, and a cap at the demand, so that
- * one is not faster on an empty node than on a full one. Memory: a limit, where the plan gives one.
+ * one is not faster on an empty node than on a full one. Memory: a limit, the plan's or 256 MiB.
  * Processes: 512 per router. */
 #pragma once
 
@@ -21,7 +21,7 @@ bool cgroup_usable(void); /* groups can be made in the cpu hierarchy: tried with
 
 /* Makes the parent and tries whether groups can be made in it. -ENOSYS: no hierarchy here; else why not. */
 int cgroup_open(const char *parent, struct err *err) VNE_MUST;
-/* Makes the router's group, or sets its numbers anew. cpu_milli 0: no cap, least weight. mem_kib 0: no limit. */
+/* Makes the router's group, or sets its numbers anew. cpu_milli 0: no cap, least weight. mem_kib 0: 256 MiB. */
 int cgroup_set(const char *parent, uint32_t net, uint32_t router, int64_t cpu_milli, int64_t mem_kib,
                struct err *err) VNE_MUST;
 void cgroup_enter(const char *parent, uint32_t net, uint32_t router, pid_t pid); /* 0: the caller */

@@ -5,6 +5,8 @@
  * privilege for that they are skipped, and say so. */
 #include "tests/unit/agent_fixture.h"
 
+#include "vnagent/cgroup.h"
+
 /* ---- each test in a namespace of its own --------------------------------------------------------- */
 static int home = -1;
 
@@ -290,6 +292,47 @@ static void load_counts(void **state)
 }
 
 /* Two routers on one node: no wire between, the promise holds all the same, both ways at once. */
+/* What the kernel says is the memory limit of router 1 of network 9; -1: no such controller. */
+static long long memory_limit(const char *parent)
+{
+	static const char *const at[] = { "/sys/fs/cgroup/memory/%s/9.1/memory.limit_in_bytes", "/sys/fs/cgroup/%s/9.1/memory.max" };
+	char path[160];
+	long long limit = -1;
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), at[i], parent);
+		FILE *f = fopen(path, "re");
+		if (!f)
+			continue;
+		if (fscanf(f, "%lld", &limit) != 1)
+			limit = 0; /* "max" */
+		fclose(f);
+	}
+	return limit;
+}
+
+static void memory_is_always_limited(void **state)
+{
+	struct err err = { 0 };
+	char parent[32];
+	NEED_PRIVILEGE();
+	if (!cgroup_has_memory() || !cgroup_usable()) {
+		print_message("SKIPPED: no control groups for memory\n");
+		skip();
+	}
+	snprintf(parent, sizeof(parent), "vne-test-%d", (int)getpid());
+	assert_int_equal(cgroup_open(parent, &err), 0);
+	assert_int_equal(cgroup_set(parent, 9, 1, 100, 0, &err), 0);
+	long long without = memory_limit(parent);
+	assert_int_equal(cgroup_set(parent, 9, 1, 100, 512 << 10, &err), 0);
+	long long more = memory_limit(parent);
+	assert_int_equal(cgroup_set(parent, 9, 1, 100, 0, &err), 0);
+	long long again = memory_limit(parent);
+	cgroup_sweep(parent, NULL, NULL);
+	assert_int_equal(without, 256 << 20);
+	assert_int_equal(more, 512 << 20);
+	assert_int_equal(again, 256 << 20);
+}
+
 static void a_limit_holds_within_a_node(void **state)
 {
 	NEED_PRIVILEGE();
@@ -353,6 +396,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(a_port_without_redirect_is_closed, enter, leave),
 		cmocka_unit_test_setup_teardown(load_counts, enter, leave),
 		cmocka_unit_test_setup_teardown(a_limit_holds_within_a_node, enter, leave),
+		cmocka_unit_test_setup_teardown(memory_is_always_limited, enter, leave),
 	};
 	if (geteuid() != 0 || unshare(CLONE_NEWNET) < 0)
 		why_not = "building for real needs root (CAP_SYS_ADMIN, CAP_NET_ADMIN)";
