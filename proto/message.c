@@ -58,6 +58,8 @@ static int envelope_check(const Vne__Envelope *e, struct err *err)
 		               e->version, PROTOCOL_VERSION);
 	if (e->net > NET_ID_MAX)
 		return err_set(err, -EINVAL, "net: %u is above %d", e->net, NET_ID_MAX);
+	if (e->term > TERM_MAX)
+		return err_set(err, -EINVAL, "term: %llu is above %llu", (unsigned long long)e->term, (unsigned long long)TERM_MAX);
 	if (!type_known((int)e->body_case - BODY_FIRST))
 		return err_set(err, -EPROTO, "a message without a body that this side knows");
 	return 0;
@@ -84,6 +86,11 @@ int message_unpack(const uint8_t *data, size_t len, struct message *ret, struct 
 		m.sequence = e->sequence;
 		m.reply_to = e->reply_to;
 		m.more = e->more;
+	}
+	if (r == 0 && m.type == MSG_HELLO && m.u.hello.term > TERM_MAX) {
+		r = err_set(err, -EINVAL, "hello: term: %llu is above %llu", (unsigned long long)m.u.hello.term,
+		            (unsigned long long)TERM_MAX);
+		message_done(&m);
 	}
 	protobuf_c_message_free_unpacked(pb, NULL);
 	if (r == 0)

@@ -15,6 +15,8 @@
 #include "model/view.h"
 
 enum { PROTOCOL_VERSION = 1 };
+/* Terms are counted from 1 at each start: what is beyond this is no term, and adding to one never wraps. */
+#define TERM_MAX ((UINT64_C(1) << 48) - 1)
 
 enum message_type {
 	/* both ways */

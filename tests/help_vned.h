@@ -62,6 +62,7 @@ struct world {
 	bool replied;
 	int code;
 	char *text;
+	size_t replies, unavailable; /* all so far, and those with code 3 */
 	struct message answer; /* the last that is no reply */
 	struct buf events;     /* what happened, a line each */
 	bool (*until)(struct world *w);
@@ -275,6 +276,8 @@ static inline void client_message(void *arg, struct message *m)
 	struct world *w = arg;
 	if (m->type == MSG_REPLY) {
 		w->replied = true;
+		w->replies++;
+		w->unavailable += m->u.reply.code == 3;
 		w->code = m->u.reply.code;
 		free(w->text);
 		w->text = mem_str(m->u.reply.text);

@@ -14,6 +14,8 @@
 #include "base/mem.h"
 #include "vned/vned.h"
 
+enum { TERM_LEAD_MAX = 1000000 }; /* of an agent's term before ours: more than starts can explain */
+
 struct command { /* sent, not answered */
 	uint32_t net, generation;
 	enum command_kind kind;
@@ -284,6 +286,12 @@ static void raise_term(struct vned *v, const struct agent *a, uint64_t seen)
 		flow_fatal(v, "the store cannot be written", err.text);
 }
 
+/* No coordinator has started that often: the agent's state is broken, or it lies. */
+static bool term_credible(const struct vned *v, uint64_t seen)
+{
+	return seen <= v->term || (seen < TERM_MAX && seen - v->term <= TERM_LEAD_MAX);
+}
+
 static void hello(struct vned *v, const struct peer *peer, struct message *m)
 {
 	size_t i = hash_index(v->substrate.node_index, peer->node);
@@ -296,6 +304,14 @@ static void hello(struct vned *v, const struct peer *peer, struct message *m)
 		return;
 	}
 	struct agent *a = &v->agents[i];
+	if (!term_credible(v, m->u.hello.term)) {
+		char text[160];
+		snprintf(text, sizeof(text), "term %llu is too far beyond ours, %llu, to be believed: is the state of this agent whole?",
+		         (unsigned long long)m->u.hello.term, (unsigned long long)v->term);
+		log_warn("agent of %s from %s: refused: %s", node_name(v, a), peer->address, text);
+		api_reply(v, peer, m->sequence, 1, text);
+		return;
+	}
 	if (a->connected && !peer_same(&a->peer, peer))
 		agent_lost(v, a, "it has connected anew");
 	a->peer = *peer;

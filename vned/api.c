@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "vned/vned.h"
 
-enum { FOLLOWERS_MAX = 256 };
+enum { FOLLOWERS_MAX = 256, KNOCK_MS = 5000 };
 
 struct follower {
 	struct follower *next;
@@ -134,6 +134,25 @@ void api_event(void *vned, const struct event_view *event)
 		struct message m = { .type = MSG_EVENT_LIST, .reply_to = f->reply_to, .more = true, .term = v->term,
 			                 .u.events_list = { &copy, 1 } };
 		if (event_visible(&f->peer, event) && wire_send(v->wire, &f->peer, &m, &err) < 0) {
+			*link = f->next;
+			free(f);
+		} else {
+			link = &f->next;
+		}
+	}
+}
+
+/* Where nothing happens, nothing shows that a follower has gone: it is knocked at. */
+void api_tick(struct vned *v)
+{
+	if (clock_ms() < v->knock_ms)
+		return;
+	v->knock_ms = clock_ms() + KNOCK_MS;
+	for (struct follower **link = &v->followers; *link;) {
+		struct follower *f = *link;
+		struct err err;
+		struct message m = { .type = MSG_HEARTBEAT, .reply_to = f->reply_to, .more = true, .term = v->term };
+		if (wire_send(v->wire, &f->peer, &m, &err) == -EHOSTUNREACH) {
 			*link = f->next;
 			free(f);
 		} else {

@@ -42,6 +42,7 @@ static void tick(void *arg)
 	flow_tick(v);
 	submit_tick(v);
 	exec_tick(v);
+	api_tick(v);
 }
 
 static void doom(void *arg)
@@ -104,6 +105,8 @@ static int raise_term(struct vned *v, struct err *err)
 	unsigned long long term = strtoull(text, &end, 10);
 	if (errno || end == text || *end)
 		return err_set(err, -EBADMSG, "%s: the term is not a number", v->config.state);
+	if (term >= TERM_MAX)
+		return err_set(err, -EBADMSG, "%s: the term is %llu; none can follow: restore it from a backup", v->config.state, term);
 	v->term = term + 1;
 	int n = snprintf(text, sizeof(text), "%llu", (unsigned long long)v->term);
 	struct store_op op = { "term", text, (size_t)n };

@@ -205,6 +205,35 @@ static void sample(enum message_type type, struct message *m)
 
 /* ---- tests ------------------------------------------------------------------------------------ */
 
+/* A term to which one can be added, in the envelope and in a hello; nothing else is one. */
+static void test_terms(void **state)
+{
+	static const struct {
+		uint64_t envelope, hello;
+		int result;
+	} cases[] = {
+		{ TERM_MAX, TERM_MAX, 0 }, { TERM_MAX + 1, 0, -EINVAL }, { 0, TERM_MAX + 1, -EINVAL }, { 0, UINT64_MAX - 1, -EINVAL },
+		{ UINT64_MAX, UINT64_MAX, -EINVAL },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct message m, back;
+		struct err err = { 0 };
+		uint8_t *data;
+		size_t len;
+		sample(MSG_HELLO, &m);
+		m.term = cases[i].envelope;
+		m.u.hello.term = cases[i].hello;
+		message_pack(&m, &data, &len);
+		assert_int_equal(message_unpack(data, len, &back, &err), cases[i].result);
+		if (cases[i].result == 0)
+			message_done(&back);
+		else
+			assert_non_null(strstr(err.text, "term"));
+		message_done(&m);
+		free(data);
+	}
+}
+
 static void test_round_trip(void **state)
 {
 	for (enum message_type type = 1; type < MSG_TYPES; type++) {
@@ -536,7 +565,7 @@ static void test_worker_job(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_fields), cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_terms), cmocka_unit_test(test_fields), cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_flipped_bits), cmocka_unit_test(test_garbage), cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_texts_are_tamed), cmocka_unit_test(test_nul_and_version), cmocka_unit_test(test_memory_cap), cmocka_unit_test(test_plan_digest),
 		cmocka_unit_test(test_worker_answer), cmocka_unit_test(test_worker_job),

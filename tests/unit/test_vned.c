@@ -583,6 +583,87 @@ static void test_load(void **state)
 	assert_int_equal(v->links[0].bytes[0], 1000);
 }
 
+enum { PLANS = 90 };
+static bool all_answered(struct world *w) { return w->replies == PLANS; }
+static bool one_unavailable(struct world *w) { return w->unavailable > 0; }
+
+/* One client does not take everything: what is too much or too large is answered, and all goes on. */
+static void test_limits(void **state)
+{
+	struct world *w = *state;
+	struct message m = submission(world_pair, MSG_PLAN);
+	struct err err = { 0 };
+	assert_int_equal(w->replies, 0);
+	for (int i = 0; i < PLANS; i++) {
+		if (wire_send(w->client, NULL, &m, &err) < 0)
+			fail_msg("%s", err.text);
+	}
+	assert_true(world_run(w, one_unavailable, 20000));
+	assert_true(world_run(w, all_answered, 60000));
+	assert_true(w->unavailable <= PLANS - 64);
+	assert_int_equal(ask(w, &m), 0);
+
+	size_t len = (8 << 20) + 1;
+	char *text = mem_alloc(len + 1);
+	memset(text, '#', len);
+	assert_int_equal(submit(w, text), 2);
+	assert_non_null(strstr(w->text, "8 MiB"));
+	free(text);
+	text = mem_alloc((64 << 20) + 1); /* the most that a message holds is answered just so */
+	memset(text, '#', 64 << 20);
+	assert_int_equal(submit(w, text), 2);
+	assert_non_null(strstr(w->text, "8 MiB"));
+	free(text);
+	assert_int_equal(submit(w, world_pair), 0);
+}
+
+static bool term_refused(struct world *w) { return w->v.counters.refused_peers > 0; }
+static bool n0_up(struct world *w) { return w->v.agents[0].connected; }
+static size_t messages_before;
+static bool hello_seen(struct world *w) { return w->v.counters.messages >= messages_before + 5; }
+
+/* An agent with a term from nowhere is refused by itself: nobody else hears of that term. */
+static void test_term_from_nowhere(void **state)
+{
+	struct world *w = *state;
+	uint64_t term = w->v.term;
+	static const uint64_t lies[] = { UINT64_MAX - 1, TERM_MAX + 1, TERM_MAX, TERM_MAX - 1, 2000000 };
+	for (size_t i = 0; i < ARRAY_LEN(lies); i++) {
+		fake_stop(&w->fakes[0]);
+		assert_true(world_run(w, n0_lost, 5000));
+		w->v.counters.refused_peers = 0;
+		messages_before = w->v.counters.messages;
+		w->fakes[0].term = lies[i];
+		fake_start(w, 0);
+		assert_true(world_run(w, lies[i] > TERM_MAX ? term_refused : hello_seen, 5000));
+		assert_false(w->v.agents[0].connected);
+		assert_int_equal(w->v.term, term);
+		assert_true(w->v.agents[1].connected);
+	}
+	fake_stop(&w->fakes[0]);
+	w->fakes[0].term = term + 1000000; /* just credible */
+	fake_start(w, 0);
+	assert_true(world_run(w, n0_up, 5000));
+	assert_int_equal(w->v.term, term + 1000001);
+	assert_int_equal(submit(w, world_pair), 0);
+}
+
+static bool followed(struct world *w) { return w->v.followers; }
+static bool not_followed(struct world *w) { return !w->v.followers; }
+
+/* Nothing happens, and still a follower that is gone is noticed. */
+static void test_follower_goes(void **state)
+{
+	struct world *w = *state;
+	struct message m = { .type = MSG_EVENTS, .u.events = { .since = events_last(w->v.events), .follow = true } };
+	ask_no_wait(w, &m);
+	assert_true(world_run(w, followed, 5000));
+	wire_close(w->client);
+	w->client = NULL;
+	assert_true(world_run(w, not_followed, 20000));
+	client_start(w, &w->admin);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
@@ -594,6 +675,7 @@ int main(void)
 		TEST(test_vned_stopped_while_committing), TEST(test_vned_stopped_while_releasing), TEST(test_aborted_stays_aborted),
 		TEST(test_commit_held_back), TEST(test_accepted), TEST(test_tenants), TEST(test_exec),
 		TEST(test_higher_term), TEST(test_lifetime), TEST(test_rights), TEST(test_events_and_metrics), TEST(test_load),
+		TEST(test_limits), TEST(test_term_from_nowhere), TEST(test_follower_goes),
 	};
 	return cmocka_run_group_tests_name("vned", tests, NULL, NULL);
 }
