@@ -235,7 +235,11 @@ static struct request random_request(void)
 	if (chance(50)) {
 		r.pool_loopbacks = random_host();
 		r.pool_loopbacks.prefix = r.pool_loopbacks.family == AF_INET ? 24 : 64;
+		/* What routers can have, apart from the links' default 10.64.0.0/12. */
+		r.pool_loopbacks.bytes[0] = r.pool_loopbacks.family == AF_INET ? (uint8_t)(11 + below(100)) : (uint8_t)(0x20 + below(0x20));
 		addr_network(&r.pool_loopbacks, &r.pool_loopbacks);
+		if (r.pool_loopbacks.family == AF_INET6 && r.routing == ROUTING_STATIC)
+			r.pool_links = (struct addr){ AF_INET6, 64, { 0xfd, (uint8_t)rnd() } };
 	}
 	r.nodes = mem_array(r.n_nodes, sizeof(*r.nodes));
 	for (size_t i = 0; i < r.n_nodes; i++)
