@@ -2,8 +2,8 @@
 /* The store in one file: a journal of batches, each with its length and a CRC, replayed at start.
  *
  * Writing and syncing happen in a thread of its own, so that a slow disk never holds up the
- * loop; batches that arrive meanwhile share the next sync. At start the journal is rewritten
- * without what is no longer true, beside, and renamed. A batch cut short at the very end is what
+ * loop; batches that arrive meanwhile share the next sync. At start, and whenever it has outgrown
+ * what is true by far, the journal is rewritten without the rest, beside, and renamed. A batch cut short at the very end is what
  * a crash leaves and was never acknowledged; damage anywhere else is refused and left alone.
  *
  * File: "vnestore1\n", then records: u32 length of the body, u32 CRC-32 of the body, u32 CRC-32 of
@@ -28,7 +28,8 @@
 #include "vned/store.h"
 
 static const char magic[] = "vnestore1\n";
-enum { HEAD = sizeof(magic) - 1, RECORD_HEAD = 12, BODY_HEAD = 12, BODY_MAX = 1 << 30 };
+enum { HEAD = sizeof(magic) - 1, RECORD_HEAD = 12, BODY_HEAD = 12, BODY_MAX = 1 << 30,
+       GROWTH = 4, GROWTH_BASE = 1 << 20 }; /* rewritten when larger than so many times what is live, and this */
 #define DELETED UINT32_MAX
 
 struct waiting {
@@ -45,10 +46,12 @@ struct file {
 	struct loop_source *source;
 	pthread_t thread;
 	bool started;
+	size_t size, size_max; /* of the journal with what waits to be written, and when it is rewritten */
 
 	pthread_mutex_t mutex; /* guards what follows */
 	pthread_cond_t work;
 	struct buf pending;
+	struct buf snapshot;   /* a whole journal to take the place of the file, before pending is appended; or empty */
 	VEC(struct waiting) queued, finished;
 	int code;              /* of the failure that ended writing; 0 */
 	bool stop;
@@ -239,39 +242,80 @@ static int sync_dir(const char *dir)
 	return r;
 }
 
-/* One record per key, so that no record outgrows what replay accepts. */
-static void snapshot_text(struct file *f, struct buf *out)
+/* One record per key, so that no record outgrows what replay accepts. At start revisions count on
+ * from here, so that a second rewrite cannot go back; later the last record has the store's own,
+ * and false means that there are not enough before it (more keys than there were batches). */
+static bool snapshot_text(struct file *f, bool at_start, struct buf *out)
 {
 	struct snapshot s = { 0 };
 	store_table_each(f->table, "", snapshot_add, &s);
+	size_t n = s.ops.n ? s.ops.n : 1;
+	bool fits = at_start || n <= f->revision;
+	if (at_start)
+		f->revision += n;
 	buf_add(out, magic, HEAD);
-	/* revisions count on from here, so that a second rewrite cannot go back */
-	for (size_t i = 0; i < s.ops.n; i++)
-		add_record(out, ++f->revision, &s.ops.v[i], 1);
+	for (size_t i = 0; fits && i < s.ops.n; i++)
+		add_record(out, f->revision - n + 1 + i, &s.ops.v[i], 1);
 	if (s.ops.n == 0)
-		add_record(out, ++f->revision, NULL, 0);
+		add_record(out, f->revision, NULL, 0);
 	vec_done(&s.ops);
+	return fits;
 }
 
-static int rewrite(struct file *f, const char *path, struct err *err)
+/* Puts a whole journal in the place of the file, or leaves that as it is. */
+static int replace(struct file *f, const struct buf *text)
 {
-	mem_auto char *beside = mem_printf("%s.new", path);
-	buf_auto struct buf text = BUF_INIT;
-	snapshot_text(f, &text);
+	mem_auto char *path = mem_printf("%s/journal", f->dir), *beside = mem_printf("%s.new", path);
 	int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_APPEND, 0600);
 	if (fd < 0)
-		return err_sys(err, -errno, "%s", beside);
-	int r = write_all(fd, text.data, text.len);
+		return -errno;
+	int r = write_all(fd, text->data, text->len);
 	if (r == 0 && (fsync(fd) < 0 || rename(beside, path) < 0))
 		r = -errno;
 	if (r == 0)
 		r = sync_dir(f->dir);
 	if (r < 0) {
 		close(fd);
-		return err_sys(err, r, "%s", path);
+		return r;
 	}
+	if (f->fd >= 0)
+		close(f->fd);
 	f->fd = fd;
 	return 0;
+}
+
+static void size_set(struct file *f, size_t size)
+{
+	f->size = size;
+	f->size_max = GROWTH * size + GROWTH_BASE;
+}
+
+static int rewrite(struct file *f, const char *path, struct err *err)
+{
+	buf_auto struct buf text = BUF_INIT;
+	(void)snapshot_text(f, true, &text);
+	int r = replace(f, &text);
+	size_set(f, text.len);
+	return r < 0 ? err_sys(err, r, "%s", path) : 0;
+}
+
+/* Hands the thread a journal of what is true now; it holds all that is waiting to be appended, too. */
+static void compact(struct file *f)
+{
+	struct buf text = BUF_INIT;
+	if (!snapshot_text(f, false, &text)) {
+		f->size_max = f->size + GROWTH_BASE; /* later */
+		buf_done(&text);
+		return;
+	}
+	size_set(f, text.len);
+	pthread_mutex_lock(&f->mutex);
+	buf_done(&f->snapshot);
+	buf_done(&f->pending);
+	f->snapshot = text;
+	f->pending = (struct buf)BUF_INIT;
+	pthread_cond_signal(&f->work);
+	pthread_mutex_unlock(&f->mutex);
 }
 
 /* ---- the thread ----------------------------------------------------------------------------- */
@@ -288,20 +332,23 @@ static void *write_thread(void *arg)
 	struct file *f = arg;
 	pthread_mutex_lock(&f->mutex);
 	for (;;) {
-		while (f->queued.n == 0 && !f->stop)
+		while (f->queued.n == 0 && f->snapshot.len == 0 && !f->stop)
 			pthread_cond_wait(&f->work, &f->mutex);
-		if (f->queued.n == 0)
+		if (f->queued.n == 0 && f->snapshot.len == 0)
 			break;
-		struct buf data = f->pending;
-		f->pending = (struct buf)BUF_INIT;
+		struct buf data = f->pending, whole = f->snapshot;
+		f->pending = f->snapshot = (struct buf)BUF_INIT;
 		size_t n = f->queued.n;
 		int code = f->code;
 		pthread_mutex_unlock(&f->mutex);
+		if (code == 0 && whole.len)
+			code = replace(f, &whole);
 		if (code == 0)
 			code = write_all(f->fd, data.data, data.len);
-		if (code == 0 && fdatasync(f->fd) < 0)
+		if (code == 0 && data.len && fdatasync(f->fd) < 0)
 			code = -errno;
 		buf_done(&data);
+		buf_done(&whole);
 		pthread_mutex_lock(&f->mutex);
 		f->code = code;
 		for (size_t i = 0; i < n; i++)
@@ -357,6 +404,7 @@ static void file_close(struct store *store)
 	vec_done(&f->queued);
 	vec_done(&f->finished);
 	buf_done(&f->pending);
+	buf_done(&f->snapshot);
 	store_table_free(f->table);
 	pthread_mutex_destroy(&f->mutex);
 	pthread_cond_destroy(&f->work);
@@ -453,7 +501,9 @@ static int file_batch(struct store *store, uint64_t revision, const struct store
 	pthread_mutex_lock(&f->mutex);
 	int code = f->code;
 	if (code == 0) {
+		size_t before = f->pending.len;
 		add_record(&f->pending, f->revision + 1, ops, n);
+		f->size += f->pending.len - before;
 		*vec_add(&f->queued) = (struct waiting){ durable, arg };
 		pthread_cond_signal(&f->work);
 	}
@@ -462,6 +512,8 @@ static int file_batch(struct store *store, uint64_t revision, const struct store
 		return err_sys(err, code, "%s: cannot be written any more", f->dir);
 	store_table_apply(f->table, ops, n);
 	f->revision++;
+	if (f->size > f->size_max)
+		compact(f);
 	return 0;
 }
 

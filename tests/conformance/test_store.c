@@ -337,6 +337,48 @@ static void test_damage(void **state)
 	free(data);
 }
 
+/* What is put and deleted again and again does not pile up on disk, and nothing is lost by that. */
+static void test_bounded(void **state)
+{
+	enum { ROUNDS = 400, VALUE = 32 << 10, MOST = (1 << 20) + 6 * (VALUE + 1024) }; /* of 13 MB that are written */
+	struct world *w = *state;
+	char *value = mem_alloc(VALUE + 1);
+	mem_auto char *path = mem_printf("%s/journal", w->dir);
+	struct stat st, first;
+	assert_int_equal(stat(path, &first), 0);
+	put(w, "kept", "from the beginning");
+	int puts_made = 1;
+	for (int i = 0; i < ROUNDS; i++) {
+		memset(value, 'a' + i % 26, VALUE);
+		put(w, "changes", value);
+		puts_made++;
+		if (i % 3 == 0) {
+			put(w, "changes", NULL);
+			puts_made++;
+		}
+		if (i % 50 == 0) {
+			wait_durable(w, puts_made);
+			assert_int_equal(stat(path, &st), 0);
+			assert_true(st.st_size < MOST);
+		}
+	}
+	uint64_t revision = w->driver->revision(w->store);
+	put(w, "last", "one");
+	assert_int_equal(w->driver->revision(w->store), revision + 1);
+	wait_durable(w, puts_made + 1);
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(st.st_size < MOST);
+	assert_true(st.st_ino != first.st_ino);
+	for (int again = 0; again < 2; again++) {
+		reopen(w);
+		assert_true(w->driver->revision(w->store) > revision);
+		assert_value(w, "kept", "from the beginning");
+		assert_value(w, "last", "one");
+		assert_value(w, "changes", (ROUNDS - 1) % 3 ? value : NULL);
+	}
+	free(value);
+}
+
 static void test_cannot_write(void **state)
 {
 	struct world *w = *state;
@@ -359,7 +401,7 @@ int main(void)
 	}
 	const struct CMUnitTest disk[] = { TEST(test_remembers, &store_file), TEST(test_one_user, &store_file),
 		                               TEST(test_cut_anywhere, &store_file), TEST(test_damage, &store_file),
-		                               TEST(test_cannot_write, &store_file) };
+		                               TEST(test_bounded, &store_file), TEST(test_cannot_write, &store_file) };
 	failed += cmocka_run_group_tests_name("on disk", disk, NULL, NULL);
 	return failed;
 }
