@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/vec.h"
 #include "vned/store.h"
@@ -174,7 +175,8 @@ static bool all_zero(const uint8_t *p, size_t len)
 	return true;
 }
 
-static int replay(struct file *f, const char *path, const uint8_t *data, size_t len, struct err *err)
+/* *whole: the bytes before what was cut short. */
+static int replay(struct file *f, const char *path, const uint8_t *data, size_t len, size_t *whole, struct err *err)
 {
 	size_t at = HEAD;
 	if (len < HEAD || memcmp(data, magic, HEAD) != 0)
@@ -182,6 +184,7 @@ static int replay(struct file *f, const char *path, const uint8_t *data, size_t 
 	while (len - at >= RECORD_HEAD) {
 		size_t body = get_u32(data + at), left = len - at - RECORD_HEAD;
 		const uint8_t *p = data + at + RECORD_HEAD;
+		*whole = at;
 		if (all_zero(data + at, len - at))
 			return 0;
 		if (crc32_of(data + at, 8) != get_u32(data + at + 8))
@@ -194,7 +197,22 @@ static int replay(struct file *f, const char *path, const uint8_t *data, size_t 
 			return damaged(path, at, err);
 		at += RECORD_HEAD + body;
 	}
+	*whole = at;
 	return 0;
+}
+
+/* Nobody was told that these bytes are safe; but who looks for something can see what they were. */
+static void keep_torn(const char *path, const uint8_t *data, size_t len, size_t at)
+{
+	mem_auto char *torn = mem_printf("%s.torn", path);
+	int fd = open(torn, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int r = fd < 0 ? -errno : write_all(fd, (const char *)data, len);
+	if (fd >= 0)
+		close(fd);
+	if (r < 0)
+		log_warn("%s: %s", torn, strerror(-r));
+	log_warn("%s: its last batch, %zu bytes from byte %zu on, was cut short, as by a crash, or damaged: left out%s%s", path, len,
+	         at, r < 0 ? "" : ", and kept in ", r < 0 ? "" : torn);
 }
 
 static int read_journal(struct file *f, const char *path, struct err *err)
@@ -204,7 +222,7 @@ static int read_journal(struct file *f, const char *path, struct err *err)
 		return errno == ENOENT ? 0 : err_sys(err, -errno, "%s", path);
 	struct stat st;
 	int r = fstat(fd, &st) < 0 ? err_sys(err, -errno, "%s", path) : 0;
-	size_t len = r == 0 ? (size_t)st.st_size : 0, got = 0;
+	size_t len = r == 0 ? (size_t)st.st_size : 0, got = 0, whole = 0;
 	uint8_t *data = mem_alloc(len + 1);
 	while (r == 0 && got < len) {
 		ssize_t n = read(fd, data + got, len - got);
@@ -215,7 +233,9 @@ static int read_journal(struct file *f, const char *path, struct err *err)
 	}
 	close(fd);
 	if (r == 0)
-		r = replay(f, path, data, len, err);
+		r = replay(f, path, data, len, &whole, err);
+	if (r == 0 && whole < len)
+		keep_torn(path, data + whole, len - whole, whole);
 	free(data);
 	return r;
 }

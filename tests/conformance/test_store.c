@@ -48,8 +48,8 @@ static int teardown(void **state)
 	if (w->store)
 		w->driver->close(w->store);
 	loop_free(w->loop);
-	static const char *const files[] = { "journal", "journal.new", "lock" };
-	for (size_t i = 0; i < 3; i++) {
+	static const char *const files[] = { "journal", "journal.new", "journal.torn", "lock" };
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		mem_auto char *path = mem_printf("%s/%s", w->dir, files[i]);
 		unlink(path);
 	}
@@ -311,6 +311,7 @@ static void test_damage(void **state)
 	size_t n = read_journal(w, &data);
 	w->driver->close(w->store);
 	w->store = NULL;
+	mem_auto char *torn = mem_printf("%s/journal.torn", w->dir);
 	size_t last = n - (12 + 8 + 1 + 10); /* where the last body begins */
 	size_t refused = 0;
 	for (size_t i = 0; i < n; i++) {
@@ -322,6 +323,10 @@ static void test_damage(void **state)
 			assert_true(i >= last); /* what could be the tail of a crash */
 			assert_value(w, "a", "some value");
 			w->driver->close(w->store);
+			struct stat st; /* what was left out is kept: the last record, whole */
+			assert_int_equal(stat(torn, &st), 0);
+			assert_int_equal(st.st_size, 12 + 8 + 1 + 10 + 12);
+			unlink(torn);
 		} else {
 			assert_int_equal(r, -EBADMSG);
 			assert_non_null(strstr(err.text, "damaged"));
