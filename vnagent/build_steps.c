@@ -182,6 +182,8 @@ static void put_gate(struct builder *b, const struct device *d)
 {
 	device_put_silent(b->batch, d->ifindex, d->name);
 	tc_put_gate(b->batch, d->ifindex, d->name);
+	if (d->kind == DEVICE_PORT)
+		tc_put_guard(b->batch, d->ifindex, d->name);
 }
 
 static int put_port(struct builder *b, struct job *job, const struct plan_port *port, struct err *err)

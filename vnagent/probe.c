@@ -24,6 +24,7 @@
 #include "base/mem.h"
 #include "base/nl.h"
 #include "vnagent/cgroup.h"
+#include "vnagent/gso_guard.h"
 #include "vnagent/port.h"
 #include "vnagent/proc.h"
 #include "vnagent/router.h"
@@ -108,6 +109,7 @@ static const struct {
 	{ "cls_bpf", "closed ports; with mirred: joining ports and tunnels", ask_gate },
 	{ "mirred", "joining ports and tunnels", ask_mirred },
 	{ "tbf", "limits of virtual links", ask_tbf },
+	{ "gso-guard", "limits that hold for trains of tiny frames, too", NULL },
 	{ "htb", "promised traffic before best effort on underlay devices", ask_htb },
 	{ "nftables", "tunnels that take frames from their neighbour's address only", NULL },
 	{ "netem", "emulating the delay of substrate links (vnlab)", ask_netem },
@@ -235,6 +237,8 @@ int probe_run(const char *const *wanted, struct node_probe *ret, struct err *err
 				f->present = cgroup_has_cpu() && cgroup_usable();
 			else if (!strcmp(f->name, "cgroup-memory"))
 				f->present = cgroup_has_memory() && cgroup_usable();
+			else if (!strcmp(f->name, "gso-guard"))
+				f->present = gso_guard_fd() >= 0;
 		}
 		judge_kinds(&p);
 	}

@@ -14,8 +14,9 @@
 #include <sys/socket.h>
 
 #include "base/mem.h"
+#include "vnagent/gso_guard.h"
 
-enum { PRIO_REDIRECT = 1, PRIO_GATE = 0x7f00, PROGRAM_MAX = 96 };
+enum { PRIO_GUARD = 1, PRIO_REDIRECT, PRIO_GATE = 0x7f00, PROGRAM_MAX = 96 };
 enum { BURST_MIN = 15140, QUEUE_MIN = 96 << 10, QUEUE_MS = 25, FRAME_EXTRA = 18 /* Ethernet header and a tag */ };
 #define PEAK_BYTES_PER_S UINT64_C(125000000000) /* 1 Tbit/s: never reached, only its burst matters */
 
@@ -64,6 +65,19 @@ void tc_put_gate(struct nl_batch *b, uint32_t ifindex, const char *label)
 	nl_put_str(b, TCA_KIND, "bpf");
 	nl_nest(b, TCA_OPTIONS);
 	put_program(b, &drop);
+	nl_put_u32(b, TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
+	nl_nest_end(b);
+}
+
+void tc_put_guard(struct nl_batch *b, uint32_t ifindex, const char *label)
+{
+	int guard = gso_guard_fd();
+	if (guard < 0)
+		return;
+	begin_filter(b, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_REPLACE, ifindex, INGRESS, PRIO_GUARD, label);
+	nl_put_str(b, TCA_KIND, "bpf");
+	nl_nest(b, TCA_OPTIONS);
+	nl_put_u32(b, TCA_BPF_FD, (uint32_t)guard);
 	nl_put_u32(b, TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
 	nl_nest_end(b);
 }

@@ -27,6 +27,9 @@ struct redirect_target {
 
 /* Ingress hook and closed door. Put it before the device goes up. */
 void tc_put_gate(struct nl_batch *b, uint32_t ifindex, const char *label);
+/* The guard of gso_guard.h, where it can be loaded; for ports (what comes by a tunnel was charged frame by
+ * frame where it entered, and may have been put together on the way). */
+void tc_put_guard(struct nl_batch *b, uint32_t ifindex, const char *label);
 /* Everything that enters `ifindex` leaves by the target; among several each flow (addresses,
  * protocol, ports; IPv4 and IPv6) sticks to one, spread by weight. n <= TARGETS_MAX. */
 void tc_put_redirect(struct nl_batch *b, uint32_t ifindex, const struct redirect_target *targets, size_t n,

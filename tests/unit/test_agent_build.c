@@ -242,7 +242,7 @@ static void a_port_without_redirect_is_closed(void **state)
 	node_open(n);
 	assert_int_equal(run(n, BUILD_ENSURE, 1, &chain), 0);
 	assert_int_equal(sh("ip link set lo up; ip addr add 10.255.0.99/32 dev lo; sysctl -qw net.ipv4.ip_forward=1"), 0);
-	assert_int_equal(sh("tc filter del dev vp000007.0 ingress prio 1"), 0);
+	assert_int_equal(sh("tc filter del dev vp000007.0 ingress prio 2"), 0);
 	assert_int_equal(in_router(0, "ip route add 10.255.0.99 via 10.64.0.1"), 0);
 	assert_int_not_equal(ping(0, 99), 0);
 	assert_int_not_equal(ping(0, 1), 0);
