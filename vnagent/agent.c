@@ -309,6 +309,11 @@ int agent_connect(struct agent *a, struct err *err)
 	return wire_connect(a->options.loop, &wire, &a->wire, err);
 }
 
+bool agent_leave(struct agent *a)
+{
+	return builder_leave(a->builder);
+}
+
 void agent_free(struct agent *a)
 {
 	if (!a)

@@ -26,6 +26,8 @@ struct agent;
 /* Restores what was held and begins to repair it. */
 int agent_new(const struct agent_options *options, struct agent **ret, struct err *err) VNE_MUST;
 int agent_connect(struct agent *a, struct err *err) VNE_MUST;
+/* Before an agent ends for good: true where it leaves no network behind, and nothing that guards one. */
+bool agent_leave(struct agent *a);
 void agent_free(struct agent *a); /* networks go on. NULL accepted */
 
 /* Timers of main's loop. */

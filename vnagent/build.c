@@ -202,6 +202,15 @@ bool builder_idle(const struct builder *b)
 	return b->n_jobs == 0;
 }
 
+bool builder_leave(struct builder *b)
+{
+	if (!b->real || !builder_idle(b) || hash_count(b->nets) || inventory_read(b->inv, b->nl, NULL) || inventory_count(b->inv))
+		return false;
+	if (b->wall)
+		wall_remove(b->wall);
+	return true;
+}
+
 struct holding {
 	VEC(struct held_net) held;
 };

@@ -63,6 +63,9 @@ void builder_sweep(struct builder *b);
 void builder_start(struct builder *b, enum build_op op, uint32_t net, uint32_t generation,
                    const struct node_plan *plan, uint64_t cookie);
 
+/* Nothing of any network stands on the node or is being built: the wall is taken down, and true. For the
+ * end of an agent that leaves nothing to protect. */
+bool builder_leave(struct builder *b);
 bool builder_idle(const struct builder *b); /* nothing is being built or waits to be */
 void builder_held(const struct builder *b, struct held_net **ret, size_t *ret_n); /* caller frees */
 /* The driver and the instance that a router of the committed (else the prepared) plan lives in. */

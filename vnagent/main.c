@@ -209,6 +209,8 @@ static int run(const struct agent_config *c, struct spawner *spawner, struct nod
 		notify("READY=1");
 		code = loop_run(loop, err);
 		notify("STOPPING=1");
+		if (!code && agent_leave(agent))
+			underlay_unshape(c);
 	}
 	agent_free(agent);
 	state_close(state);

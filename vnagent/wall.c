@@ -273,3 +273,14 @@ int wall_set(struct nl *nl, const struct plan_segment *const *segments, size_t n
 	nl_batch_free(b);
 	return code;
 }
+
+void wall_remove(struct nl *nl)
+{
+	struct nl_batch *b = nl_batch_new();
+	frame(b, NFNL_MSG_BATCH_BEGIN);
+	begin(b, NFT_MSG_DELTABLE, 0, "table");
+	nl_put_str(b, NFTA_TABLE_NAME, TABLE);
+	frame(b, NFNL_MSG_BATCH_END);
+	(void)!nl_send_transaction(nl, b, NULL); /* somebody has removed it already */
+	nl_batch_free(b);
+}

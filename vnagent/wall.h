@@ -14,5 +14,8 @@
 int wall_open(struct nl **ret, struct err *err) VNE_MUST;
 void wall_put_table(struct nl_batch *b); /* what wall_open sends: for the probe */
 
+/* Takes the table away, where nothing of ours stands any more. */
+void wall_remove(struct nl *nl);
+
 /* From now on just these segments are expected; one transaction. */
 int wall_set(struct nl *nl, const struct plan_segment *const *segments, size_t n, struct err *err) VNE_MUST;

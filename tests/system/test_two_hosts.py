@@ -104,6 +104,18 @@ def test_the_readme_joins_two_hosts(hosts):
     assert {r["name"]: r["node"] for r in out["routers"]} == {"a": "alpha", "b": "beta"}
     assert out["links"][0]["mtu"] == 1450, "1500 of the underlay less 50 of VXLAN"
     alpha.run("vnctl", "exec", "net", "a", "--", "ping", "-c", "3", "-i", "0.1", "-s", "1422", "-M", "do", "10.255.0.1")
+    alpha.daemons[1].terminate()  # its agent ends while the network stands: all that guards it stays
+    alpha.daemons[1].wait(20)
+    assert "htb" in alpha.run("tc", "qdisc", "show", "dev", "eth0").stdout
+    alpha.run("ping", "-c", "1", "-W", "2", "192.0.2.2")
+    alpha.start("vnagent")
+    eventually(nodes_up)
     alpha.run("vnctl", "release", "net")
     left = alpha.run("ip", "-br", "link").stdout
     assert not re.search(r"\bv[pt]", left), left
+    for host in hosts:  # and with nothing left to guard, an agent that ends leaves the host as it was
+        agent = host.daemons.pop()
+        agent.terminate()
+        assert agent.wait(20) == 0
+        assert "htb" not in host.run("tc", "qdisc", "show", "dev", "eth0").stdout
+        assert "vne" not in host.run("nft", "list", "tables").stdout
