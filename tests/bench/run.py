@@ -54,9 +54,9 @@ def bench_agent():
         at = ours[100][what]
         row(f"{what} a chain of 100 routers, s", f"{at:.3f}", f"{limit}", f"{at / limit:.2f}",
             f"10: {ours[10][what]:.3f}  1000: {ours[1000][what]:.3f}")
-    at = ours[1000]["load"]
-    row("read the load of 1000 virtual links, ms", f"{at:.2f}", "10", f"{at / 10:.2f}",
-        f"100: {ours[100]['load']:.2f}")
+    at = agent_numbers(501, 3)["load"]
+    row("read the load of 1000 ends of virtual links, ms", f"{at:.2f}", "10", f"{at / 10:.2f}",
+        f"200: {ours[100]['load']:.2f}  2000: {ours[1000]['load']:.2f}")
     if os.geteuid() == 0 and Path("/usr/bin/mnexec").exists():
         out = run("unshare", "-n", "/usr/bin/python3", HERE / "peer_mininet.py", 100)
         build, remove = (float(x) for x in re.search(r"build (\S+) remove (\S+)", out).groups())
@@ -125,7 +125,7 @@ links:
 
 
 def bench_rates():
-    print("limits under TCP, in bytes on the wire (vnctl audit --probe, one virtual link at a time)")
+    print("limits under TCP, in bytes on the wire (vnctl audit --probe, one virtual link at a time, both ways at once)")
     tmp = tempfile.NamedTemporaryFile("w", suffix=".yaml")
     tmp.write(PAIR)
     tmp.flush()
@@ -139,8 +139,28 @@ def bench_rates():
                 got = d.get("tcp_mbit", 0)
                 row(f"{mbit} mbit, {d['from']} to {d['to']}, mbit", f"{got:.2f}", f"{mbit} ± 2 %", f"{got / mbit:.4f}",
                     f"payload {d.get('tcp_payload_mbit', 0):.2f}")
+            row(f"{mbit} mbit, one way alone, mbit", f"{one_way(lab, mbit):.2f}", f"{mbit} ± 2 %", f"{one_way.last / mbit:.4f}")
             lab.ctl("release", f"rate{mbit}")
     tmp.close()
+
+
+def one_way(lab, mbit):
+    """What the agent counts behind the limit in the last seconds of ten seconds of TCP from x to y."""
+    name = f"rate{mbit}"
+    link = json.loads(lab.ctl("-o", "json", "show", name))["links"][0]
+    command = [str(BUILD / "vnctl"), "exec", name]
+    env = {**os.environ, **lab.env}
+    server = subprocess.Popen([*command, "y", "--", "iperf3", "-s", "-1", "--forceflush"], env=env, stdout=subprocess.PIPE, text=True)
+    while "listening" not in server.stdout.readline():
+        pass
+    client = subprocess.Popen([*command, "x", "--", "iperf3", "-c", link["addresses"][1].split("/")[0], "-t", "10", "-P", "4",
+                               "--forceflush"], env=env, stdout=subprocess.PIPE, text=True)
+    for line in client.stdout:
+        if re.search(r"\[SUM\]\s+8\.0", line):
+            one_way.last = json.loads(lab.ctl("-o", "json", "show", name))["links"][0]["mbit_now"][0]
+    client.wait()
+    server.wait()
+    return one_way.last
 
 
 def main():
