@@ -3,16 +3,14 @@
 #include <argp.h>
 #include <errno.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/notify.h"
 #include "vnagent/agent.h"
 #include "vnagent/cgroup.h"
 #include "vnagent/probe.h"
@@ -90,24 +88,6 @@ static void ensure_title_room(char **argv)
 		return;
 	if (setenv("VNE_TITLE_ROOM", pad, 1) == 0)
 		execv("/proc/self/exe", argv); /* where that fails the spawner says what is missing */
-}
-
-/* sd_notify(3), which is one datagram. */
-static void notify(const char *what)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	size_t len = path ? strlen(path) : 0;
-	if (!len || len >= sizeof(to.sun_path))
-		return;
-	memcpy(to.sun_path, path, len);
-	if (to.sun_path[0] == '@')
-		to.sun_path[0] = 0;
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	(void)!sendto(fd, what, strlen(what), MSG_NOSIGNAL, (struct sockaddr *)&to, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
-	close(fd);
 }
 
 struct timers {
@@ -206,9 +186,9 @@ static int run(const struct agent_config *c, struct spawner *spawner, struct nod
 	}
 	if (!code) {
 		log_info("node %s, server %s", self.node, c->server);
-		notify("READY=1");
+		notify_supervisor("READY=1");
 		code = loop_run(loop, err);
-		notify("STOPPING=1");
+		notify_supervisor("STOPPING=1");
 		if (!code && agent_leave(agent))
 			underlay_unshape(c);
 	}

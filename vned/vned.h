@@ -196,6 +196,3 @@ void metrics_text(const struct vned *v, struct buf *out);
 int vned_open(struct vned *v, struct loop *loop, struct vned_config *config, void (*ready)(struct vned *v), struct err *err) VNE_MUST;
 void vned_close(struct vned *v); /* also after a failed vned_open; networks are not touched */
 void vned_reload_keys(struct vned *v);
-
-/* notify.c: tells whoever supervises us ("READY=1"), where NOTIFY_SOCKET says so. */
-void notify_supervisor(const char *state);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The datagram of sd_notify(3), without its library. */
+/* See notify.h. */
+#include "base/notify.h"
+
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "vned/vned.h"
 
 void notify_supervisor(const char *state)
 {
