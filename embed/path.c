@@ -95,6 +95,11 @@ static bool link_usable(const struct path_query *q, uint32_t l)
 	return (!q->cap || q->cap[l] >= q->need) && (!q->banned || !q->banned[l]);
 }
 
+static bool link_shut(const struct path_query *q, const struct graph *g, uint32_t l, uint32_t to)
+{
+	return q->shut && q->shut[l] & (g->ends[l][1] == to ? 2 : 1);
+}
+
 /* ---- cheapest paths ------------------------------------------------------------------------ */
 
 static bool search_plain(struct path_space *ps, const struct path_query *q, uint32_t from, uint32_t to)
@@ -116,7 +121,7 @@ static bool search_plain(struct path_space *ps, const struct path_query *q, uint
 		ps->work += g->first[v + 1] - g->first[v] + 1;
 		for (uint32_t i = g->first[v]; i < g->first[v + 1]; i++) {
 			uint32_t l = g->arcs[i].link, w = g->arcs[i].to;
-			if (!link_usable(q, l))
+			if (!link_usable(q, l) || link_shut(q, g, l, w))
 				continue;
 			int64_t dist = ps->dist[v] + (q->weight ? q->weight[l] : 1);
 			int64_t tie = ps->tie[v] + (q->tie ? q->tie[l] : 0);
@@ -170,7 +175,7 @@ static bool search_bounded(struct path_space *ps, const struct path_query *q, ui
 		for (uint32_t i = g->first[at.node]; i < g->first[at.node + 1]; i++) {
 			uint32_t l = g->arcs[i].link, w = g->arcs[i].to;
 			int64_t delay = at.delay + q->delay[l];
-			if (!link_usable(q, l) || delay > q->max_delay)
+			if (!link_usable(q, l) || link_shut(q, g, l, w) || delay > q->max_delay)
 				continue;
 			if (ps->stamp[w] == ps->round && delay >= ps->delay[w])
 				continue;

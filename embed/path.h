@@ -23,6 +23,7 @@ struct path_query {
 	const int64_t *cap;    /* per link: a link with cap < need is not used; NULL: all are */
 	int64_t need;
 	const uint8_t *banned; /* per link, nonzero: not used; NULL: none is */
+	const uint8_t *shut;   /* per link, 1 << e: not towards its ends[e]; NULL: none is. Not looked at by path_nearest */
 	const int64_t *delay;  /* per link, with max_delay >= 0 */
 	int64_t max_delay;     /* along the path; < 0: no bound */
 };
