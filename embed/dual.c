@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* See dual.h. */
+/* See dual.h. Rows are padded to whole vectors with DUAL_NONE; a matrix is walked in the order that it lies in, for
+ * the rows of one end as for the columns of the other. */
 #include "embed/dual.h"
 
 #include <math.h>
@@ -7,26 +8,27 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "embed/assign.h"
-#include "embed/layout.h"
 
-static bool none(int64_t cost)
+typedef int32_t lanes __attribute__((vector_size(16)));
+enum { LANES = 4 };
+
+static inline lanes all_lanes(int32_t x)
 {
-	return cost >= DUAL_INF / 2;
+	return (lanes){ x, x, x, x };
+}
+
+static inline lanes pick(lanes mask, lanes yes, lanes no)
+{
+	return (yes & mask) | (no & ~mask);
 }
 
 /* ---- shape --------------------------------------------------------------------------------- */
 
-void dual_shape_init(struct dual_shape *shape, const struct problem *p, double unit)
+static void find_edges(struct dual_shape *shape)
 {
-	const struct request *r = p->r;
-
-	*shape = (struct dual_shape){ .p = p, .unit = unit, .distinct = r->placement == PLACEMENT_DISTINCT };
-	shape->edges = mem_array(r->n_links + 1, sizeof(*shape->edges));
-	shape->link_edge = mem_array(r->n_links + 1, sizeof(*shape->link_edge));
-	shape->first = mem_array(r->n_nodes + 2, sizeof(*shape->first));
-	shape->around = mem_array(2 * r->n_links + 1, sizeof(*shape->around));
+	const struct request *r = shape->p->r;
 	struct hash *known = hash_new();
+
 	for (size_t k = 0; k < r->n_links; k++) {
 		uint32_t a = r->links[k].a < r->links[k].b ? r->links[k].a : r->links[k].b;
 		uint32_t b = r->links[k].a < r->links[k].b ? r->links[k].b : r->links[k].a;
@@ -40,6 +42,19 @@ void dual_shape_init(struct dual_shape *shape, const struct problem *p, double u
 		shape->link_edge[k] = (uint32_t)edge - 1;
 	}
 	hash_free(known, NULL);
+}
+
+void dual_shape_init(struct dual_shape *shape, const struct problem *p)
+{
+	const struct request *r = p->r;
+	size_t total = 0;
+
+	*shape = (struct dual_shape){ .p = p, .n_nodes = r->n_nodes, .distinct = r->placement == PLACEMENT_DISTINCT };
+	shape->edges = mem_array(r->n_links + 1, sizeof(*shape->edges));
+	shape->link_edge = mem_array(r->n_links + 1, sizeof(*shape->link_edge));
+	shape->first = mem_array(r->n_nodes + 2, sizeof(*shape->first));
+	shape->around = mem_array(2 * r->n_links + 1, sizeof(*shape->around));
+	find_edges(shape);
 	for (size_t e = 0; e < shape->n_edges; e++)
 		for (int end = 0; end < 2; end++)
 			shape->first[shape->edges[e].end[end] + 2]++;
@@ -48,7 +63,21 @@ void dual_shape_init(struct dual_shape *shape, const struct problem *p, double u
 	for (uint32_t e = 0; e < shape->n_edges; e++)
 		for (int end = 0; end < 2; end++)
 			shape->around[shape->first[shape->edges[e].end[end] + 1]++] = e;
-	path_space_init(&shape->space, &p->graph);
+	for (size_t u = 0; u < r->n_nodes; u++) {
+		uint32_t degree = shape->first[u + 1] - shape->first[u];
+		shape->most_around = degree > shape->most_around ? degree : shape->most_around;
+		shape->row = p->cand[u].n > shape->row ? p->cand[u].n : shape->row;
+		total += p->cand[u].n;
+	}
+	shape->row = dual_row((uint32_t)shape->row);
+	shape->least = mem_array(shape->most_around * shape->row + 4, sizeof(*shape->least));
+	shape->arg = mem_array(shape->most_around * shape->row + 4, sizeof(*shape->arg));
+	shape->delta = mem_array(shape->row + 4, sizeof(*shape->delta));
+	shape->cut = mem_array(shape->row + 4, sizeof(*shape->cut));
+	shape->kept = mem_array(total + 1, sizeof(*shape->kept));
+	shape->n_kept = mem_array(r->n_nodes + 1, sizeof(*shape->n_kept));
+	shape->queue = mem_array(r->n_nodes + 1, sizeof(*shape->queue));
+	assign_init(&shape->as, p->s->n_nodes);
 }
 
 void dual_shape_done(struct dual_shape *shape)
@@ -57,7 +86,16 @@ void dual_shape_done(struct dual_shape *shape)
 	free(shape->link_edge);
 	free(shape->first);
 	free(shape->around);
-	path_space_done(&shape->space);
+	free(shape->least);
+	free(shape->arg);
+	free(shape->delta);
+	free(shape->cut);
+	free(shape->kept);
+	free(shape->n_kept);
+	free(shape->queue);
+	free(shape->spare.block);
+	assign_done(&shape->as);
+	memset(shape, 0, sizeof(*shape));
 }
 
 size_t dual_entries(const struct dual_shape *shape)
@@ -65,50 +103,94 @@ size_t dual_entries(const struct dual_shape *shape)
 	size_t sum = 0;
 
 	for (size_t e = 0; e < shape->n_edges; e++)
-		sum += shape->p->cand[shape->edges[e].end[0]].n * shape->p->cand[shape->edges[e].end[1]].n;
+		sum += shape->p->cand[shape->edges[e].end[0]].n * dual_row((uint32_t)shape->p->cand[shape->edges[e].end[1]].n);
 	return sum;
 }
 
-/* ---- costs --------------------------------------------------------------------------------- */
+/* ---- states -------------------------------------------------------------------------------- */
 
-/* From a to everywhere, for virtual link k; then reached() and costs are asked of the space. */
-static void link_search(struct dual_shape *shape, uint32_t k, uint32_t a, uint32_t to)
+/* Room for domains of size n[u]; n may be d's own of before only if it is not needed any more. */
+static void lay_out(struct dual *d, struct dual_shape *shape, const uint32_t *n)
 {
-	const struct problem *p = shape->p;
-	const struct vlink *link = &p->r->links[k];
-	struct path_query q = { .weight = p->link_weight, .cap = p->left->link_kbps, .need = link->split ? 1 : link->bw_kbps,
-	                        .delay = p->link_delay, .max_delay = link->max_delay_us };
+	size_t nodes = shape->n_nodes, hosts = 0, entries = 0;
 
-	if (vlink_best_effort(link))
-		q = (struct path_query){ .tie = p->link_delay, .max_delay = -1 };
-	path_search(&shape->space, &q, a, to);
+	for (size_t u = 0; u < nodes; u++)
+		hosts += dual_row(n[u]);
+	for (size_t e = 0; e < shape->n_edges; e++)
+		entries += n[shape->edges[e].end[0]] * dual_row(n[shape->edges[e].end[1]]);
+	size_t head = (shape->n_edges + 1) * sizeof(size_t) + (4 * nodes + 4) * sizeof(uint32_t);
+	head = (head + 15) & ~(size_t)15;
+	size_t room = head + (2 * hosts + entries + LANES) * sizeof(int32_t);
+	if (room > d->room) {
+		free(d->block);
+		d->block = mem_grow(NULL, room, 1);
+		d->room = room;
+	}
+	d->shape = shape;
+	d->pair_at = d->block;
+	d->n = (uint32_t *)(d->pair_at + shape->n_edges + 1);
+	d->alive = d->n + nodes + 1;
+	d->fixed = d->alive + nodes + 1;
+	d->at = d->fixed + nodes + 1;
+	d->pair = (int32_t *)((char *)d->block + head);
+	d->unary = d->pair + entries;
+	d->host = (uint32_t *)(d->unary + hosts);
+	d->work = 0;
+	memcpy(d->n, n, nodes * sizeof(*n));
+	memcpy(d->alive, n, nodes * sizeof(*n));
+	hosts = entries = 0;
+	for (size_t u = 0; u < nodes; u++) {
+		d->at[u] = (uint32_t)hosts;
+		d->fixed[u] = NO_NODE;
+		hosts += dual_row(n[u]);
+	}
+	for (size_t e = 0; e < shape->n_edges; e++) {
+		d->pair_at[e] = entries;
+		entries += n[shape->edges[e].end[0]] * dual_row(n[shape->edges[e].end[1]]);
+	}
 }
 
-static double link_cost(const struct dual_shape *shape, uint32_t k, uint32_t a, uint32_t b)
+void dual_copy(const struct dual *from, struct dual *ret)
 {
-	const struct vlink *link = &shape->p->r->links[k];
-	int64_t dist = path_dist(&shape->space, b);
+	struct dual_shape *shape = from->shape;
+	size_t hosts = 0;
 
-	if (a == b)
-		return 0;
-	if (dist == DIST_NONE)
-		return INFINITY;
-	if (vlink_best_effort(link))
-		return link->max_delay_us >= 0 && path_tie(&shape->space, b) > link->max_delay_us ? INFINITY : 0;
-	return (double)dist * (double)link->bw_kbps * (link->protect ? 2 : 1);
+	lay_out(ret, shape, from->n);
+	memcpy(ret->alive, from->alive, shape->n_nodes * sizeof(*ret->alive));
+	memcpy(ret->fixed, from->fixed, shape->n_nodes * sizeof(*ret->fixed));
+	for (size_t u = 0; u < shape->n_nodes; u++)
+		hosts += dual_row(from->n[u]);
+	memcpy(ret->pair, from->pair, (size_t)((const char *)(from->host + hosts) - (const char *)from->pair));
+	ret->bound = from->bound;
 }
 
-double dual_link_cost(struct dual_shape *shape, uint32_t k, uint32_t a, uint32_t b)
+void dual_done(struct dual *d)
 {
-	link_search(shape, k, a, b);
-	return link_cost(shape, k, a, b);
+	free(d->block);
+	memset(d, 0, sizeof(*d));
 }
 
-static int64_t scaled(const struct dual_shape *shape, double cost)
+static int32_t *row_at(const struct dual *d, uint32_t e, uint32_t i)
 {
-	double value = floor(cost / shape->unit * DUAL_SCALE + 1e-9);
+	return d->pair + d->pair_at[e] + i * dual_row(d->n[d->shape->edges[e].end[1]]);
+}
 
-	return value < (double)(DUAL_INF / 64) ? (int64_t)value : DUAL_INF;
+/* The cost in edge e of u on its i-th host and the other end on its j-th. */
+static int32_t pair_cost(const struct dual *d, uint32_t e, uint32_t u, uint32_t i, uint32_t j)
+{
+	return d->shape->edges[e].end[0] == u ? row_at(d, e, i)[j] : row_at(d, e, j)[i];
+}
+
+static uint32_t other_end(const struct dual_shape *shape, uint32_t e, uint32_t u)
+{
+	return shape->edges[e].end[0] == u ? shape->edges[e].end[1] : shape->edges[e].end[0];
+}
+
+static int32_t scaled(double cost, double parts_per_unit)
+{
+	double value = floor(cost * parts_per_unit);
+
+	return value < DUAL_MOST ? (int32_t)value : DUAL_NONE;
 }
 
 static bool can_share(const struct problem *p, uint32_t u, uint32_t v, uint32_t a)
@@ -120,335 +202,497 @@ static bool can_share(const struct problem *p, uint32_t u, uint32_t v, uint32_t 
 	return true;
 }
 
-static bool add_link(struct dual *d, struct dual_shape *shape, uint32_t k, bool (*go_on)(void *arg, uint64_t arcs), void *arg)
+static void fill_edge(struct dual *d, uint32_t k, const struct pairs *pairs, double parts_per_unit)
 {
-	const struct problem *p = shape->p;
-	const struct dual_edge *edge = &shape->edges[shape->link_edge[k]];
-	uint32_t u = edge->end[0], v = edge->end[1], near = d->n[u] <= d->n[v] ? 0 : 1;
-	int64_t *pair = d->pair[shape->link_edge[k]];
+	const struct dual_shape *shape = d->shape;
+	uint32_t e = shape->link_edge[k], u = shape->edges[e].end[0], v = shape->edges[e].end[1];
 
-	/* Paths go either way: search from the end with fewer candidates. */
-	uint32_t x = edge->end[near], y = edge->end[1 - near];
-	for (uint32_t i = 0; i < d->n[x]; i++) {
-		uint64_t before = shape->space.work;
-		link_search(shape, k, d->host[x][i], NO_NODE);
-		if (!go_on(arg, shape->space.work - before + d->n[y]))
-			return false;
-		for (uint32_t j = 0; j < d->n[y]; j++) {
-			int64_t *at = near == 0 ? &pair[(size_t)i * d->n[v] + j] : &pair[(size_t)j * d->n[v] + i];
-			double cost = link_cost(shape, k, d->host[x][i], d->host[y][j]);
-			if (d->host[x][i] == d->host[y][j] && (shape->distinct || !can_share(p, x, y, d->host[x][i])))
+	for (uint32_t i = 0; i < d->n[u]; i++) {
+		int32_t *row = row_at(d, e, i);
+		uint32_t a = d->host[d->at[u] + i];
+		for (uint32_t j = 0; j < d->n[v]; j++) {
+			uint32_t b = d->host[d->at[v] + j];
+			double cost = pairs_cost(pairs, k, a, b);
+			if (a == b && (shape->distinct || !can_share(shape->p, u, v, a)))
 				cost = INFINITY;
-			int64_t more = isfinite(cost) ? scaled(shape, cost) : DUAL_INF;
-			*at = none(more) || none(*at) ? DUAL_INF : *at + more;
+			row[j] = row[j] >= DUAL_NONE || !isfinite(cost) ? DUAL_NONE : row[j] + scaled(cost, parts_per_unit);
+			row[j] = row[j] >= DUAL_MOST ? DUAL_NONE : row[j];
 		}
 	}
-	return true;
 }
 
-/* ---- states -------------------------------------------------------------------------------- */
-
-static void dual_alloc(struct dual *d, const struct dual_shape *shape)
-{
-	size_t n = shape->p->r->n_nodes;
-
-	*d = (struct dual){ .shape = shape };
-	d->host = mem_array(n + 1, sizeof(*d->host));
-	d->n = mem_array(n + 1, sizeof(*d->n));
-	d->unary = mem_array(n + 1, sizeof(*d->unary));
-	d->dead = mem_array(n + 1, sizeof(*d->dead));
-	d->alive = mem_array(n + 1, sizeof(*d->alive));
-	d->pair = mem_array(shape->n_edges + 1, sizeof(*d->pair));
-}
-
-bool dual_init(struct dual *d, struct dual_shape *shape, bool (*go_on)(void *arg, uint64_t arcs), void *arg)
+void dual_init(struct dual *d, struct dual_shape *shape, const struct pairs *pairs, double unit, double parts)
 {
 	const struct problem *p = shape->p;
+	mem_auto uint32_t *n = mem_array(shape->n_nodes + 1, sizeof(*n));
 
-	dual_alloc(d, shape);
-	for (size_t u = 0; u < p->r->n_nodes; u++) {
-		d->n[u] = d->alive[u] = (uint32_t)p->cand[u].n;
-		d->host[u] = mem_dup(p->cand[u].v, p->cand[u].n * sizeof(**d->host));
-		d->unary[u] = mem_array(d->n[u] + 1, sizeof(**d->unary));
-		d->dead[u] = mem_array(d->n[u] + 1, 1);
-		for (uint32_t i = 0; i < d->n[u]; i++)
-			d->unary[u][i] = scaled(shape, (double)p->r->nodes[u].demand[RES_CPU_MILLI] *
-			                               (double)p->node_weight[d->host[u][i]]);
+	for (size_t u = 0; u < shape->n_nodes; u++)
+		n[u] = (uint32_t)p->cand[u].n;
+	lay_out(d, shape, n);
+	d->bound = 0;
+	for (size_t u = 0; u < shape->n_nodes; u++)
+		for (uint32_t i = 0; i < d->n[u]; i++) {
+			uint32_t a = p->cand[u].v[i];
+			d->host[d->at[u] + i] = a;
+			d->unary[d->at[u] + i] = scaled((double)p->r->nodes[u].demand[RES_CPU_MILLI] * (double)p->node_weight[a], parts / unit);
+		}
+	for (uint32_t e = 0; e < shape->n_edges; e++) {
+		uint32_t cols = d->n[shape->edges[e].end[1]];
+		for (uint32_t i = 0; i < d->n[shape->edges[e].end[0]]; i++)
+			for (uint32_t j = 0; j < dual_row(cols); j++)
+				row_at(d, e, i)[j] = j < cols ? 0 : DUAL_NONE;
 	}
-	for (size_t e = 0; e < shape->n_edges; e++)
-		d->pair[e] = mem_array((size_t)d->n[shape->edges[e].end[0]] * d->n[shape->edges[e].end[1]] + 1, sizeof(**d->pair));
 	for (uint32_t k = 0; k < p->r->n_links; k++)
-		if (!add_link(d, shape, k, go_on, arg))
+		fill_edge(d, k, pairs, parts / unit);
+}
+
+/* ---- who is left --------------------------------------------------------------------------- */
+
+/* Lists who is left of from, u on its i-th only, and leaves out what others must take; false: nobody for somebody. */
+static bool list_kept(const struct dual *from, uint32_t u, uint32_t chosen)
+{
+	struct dual_shape *shape = from->shape;
+	uint32_t *kept = shape->kept, *n_kept = shape->n_kept, fixed = 0;
+
+	for (uint32_t v = 0, at = 0; v < shape->n_nodes; v++) {
+		n_kept[v] = 0;
+		for (uint32_t i = 0; i < from->n[v]; i++)
+			if (from->unary[from->at[v] + i] < DUAL_NONE && (v != u || i == chosen))
+				kept[at + n_kept[v]++] = i;
+		if (from->n[v] > 0 && n_kept[v] == 0)
 			return false;
+		if (n_kept[v] == 1)
+			shape->queue[fixed++] = v;
+		at += (uint32_t)shape->p->cand[v].n;
+	}
+	for (uint32_t done = 0; shape->distinct && done < fixed; done++) {
+		uint32_t w = shape->queue[done], at = 0, taken = 0;
+		for (uint32_t v = 0; v < w; v++)
+			at += (uint32_t)shape->p->cand[v].n;
+		taken = from->host[from->at[w] + kept[at]];
+		at = 0;
+		for (uint32_t v = 0; v < shape->n_nodes; at += (uint32_t)shape->p->cand[v++].n) {
+			uint32_t n = 0;
+			for (uint32_t i = 0; v != w && i < n_kept[v]; i++)
+				if (from->host[from->at[v] + kept[at + i]] != taken)
+					kept[at + n++] = kept[at + i];
+			if (v == w || n == n_kept[v])
+				continue;
+			if (n == 0)
+				return false;
+			if (n == 1)
+				shape->queue[fixed++] = v;
+			n_kept[v] = n;
+		}
+	}
 	return true;
 }
 
-void dual_fix(const struct dual *from, uint32_t u, uint32_t chosen, struct dual *ret)
+static void copy_matrix(const struct dual *from, struct dual *ret, uint32_t e, const uint32_t *rows, const uint32_t *cols)
 {
-	const struct dual_shape *shape = from->shape;
-	size_t n_nodes = shape->p->r->n_nodes;
+	uint32_t n = ret->n[ret->shape->edges[e].end[0]], m = ret->n[ret->shape->edges[e].end[1]];
+	bool whole = m == from->n[ret->shape->edges[e].end[1]];
 
-	dual_alloc(ret, shape);
+	for (uint32_t i = 0; i < n; i++) {
+		const int32_t *source = row_at(from, e, rows[i]);
+		int32_t *row = row_at(ret, e, i);
+		if (whole) {
+			memcpy(row, source, dual_row(m) * sizeof(*row));
+			continue;
+		}
+		for (uint32_t j = 0; j < m; j++)
+			row[j] = source[cols[j]];
+		for (uint32_t j = m; j < dual_row(m); j++)
+			row[j] = DUAL_NONE;
+	}
+	ret->work += (uint64_t)n * m / 4;
+}
+
+/* Adds to the unary cost of v what edge e to w, fixed on its j-th, costs. */
+static void fold(const struct dual *from, struct dual *ret, uint32_t e, uint32_t v, const uint32_t *rows, uint32_t j)
+{
+	for (uint32_t i = 0; i < ret->n[v]; i++) {
+		int32_t *unary = &ret->unary[ret->at[v] + i], more = pair_cost(from, e, v, rows[i], j);
+		*unary = *unary >= DUAL_NONE || more >= DUAL_NONE || *unary + more >= DUAL_MOST ? DUAL_NONE : *unary + more;
+	}
+}
+
+/* Copies what list_kept() kept. */
+static bool copy_kept(const struct dual *from, struct dual *ret)
+{
+	struct dual_shape *shape = from->shape;
+	uint32_t *start = shape->queue, at = 0; /* per virtual node: where its list begins */
+	const uint32_t *kept = shape->kept;
+
+	for (uint32_t v = 0; v < shape->n_nodes; v++) {
+		start[v] = at;
+		at += (uint32_t)shape->p->cand[v].n;
+		if (shape->n_kept[v] == 1)
+			shape->n_kept[v] = 0;
+	}
+	lay_out(ret, shape, shape->n_kept);
 	ret->bound = from->bound;
-	mem_auto uint32_t **kept = mem_array(n_nodes + 1, sizeof(*kept));
-	for (uint32_t v = 0; v < n_nodes; v++) {
-		uint32_t n = 0;
-		kept[v] = mem_array(from->n[v] + 1, sizeof(**kept));
-		for (uint32_t i = 0; i < from->n[v]; i++)
-			if (!from->dead[v][i] && (v != u || i == chosen))
-				kept[v][n++] = i;
-		ret->n[v] = ret->alive[v] = n;
-		ret->host[v] = mem_array(n + 1, sizeof(**ret->host));
-		ret->unary[v] = mem_array(n + 1, sizeof(**ret->unary));
-		ret->dead[v] = mem_array(n + 1, 1);
-		for (uint32_t i = 0; i < n; i++) {
-			ret->host[v][i] = from->host[v][kept[v][i]];
-			ret->unary[v][i] = from->unary[v][kept[v][i]];
+	for (uint32_t v = 0; v < shape->n_nodes; v++) {
+		ret->fixed[v] = from->fixed[v];
+		if (from->n[v] > 0 && ret->n[v] == 0) {
+			ret->fixed[v] = from->host[from->at[v] + kept[start[v]]];
+			ret->bound += from->unary[from->at[v] + kept[start[v]]];
+		}
+		for (uint32_t i = 0; i < ret->n[v]; i++) {
+			ret->host[ret->at[v] + i] = from->host[from->at[v] + kept[start[v] + i]];
+			ret->unary[ret->at[v] + i] = from->unary[from->at[v] + kept[start[v] + i]];
 		}
 	}
-	for (size_t e = 0; e < shape->n_edges; e++) {
+	for (uint32_t e = 0; e < shape->n_edges; e++) {
 		uint32_t a = shape->edges[e].end[0], b = shape->edges[e].end[1];
-		ret->pair[e] = mem_array((size_t)ret->n[a] * ret->n[b] + 1, sizeof(**ret->pair));
-		for (uint32_t i = 0; i < ret->n[a]; i++)
-			for (uint32_t j = 0; j < ret->n[b]; j++)
-				ret->pair[e][(size_t)i * ret->n[b] + j] = from->pair[e][(size_t)kept[a][i] * from->n[b] + kept[b][j]];
-		ret->work += (uint64_t)ret->n[a] * ret->n[b] / 4;
-	}
-	for (size_t v = 0; v < n_nodes; v++)
-		free(kept[v]);
-}
-
-void dual_done(struct dual *d)
-{
-	for (size_t u = 0; d->shape && u < d->shape->p->r->n_nodes; u++) {
-		free(d->host[u]);
-		free(d->unary[u]);
-		free(d->dead[u]);
-	}
-	for (size_t e = 0; d->shape && e < d->shape->n_edges; e++)
-		free(d->pair[e]);
-	free(d->host);
-	free(d->n);
-	free(d->unary);
-	free(d->dead);
-	free(d->alive);
-	free(d->pair);
-	memset(d, 0, sizeof(*d));
-}
-
-/* ---- ascent -------------------------------------------------------------------------------- */
-
-/* Row i of u in edge e: entries lie `step` apart. */
-struct row {
-	int64_t *at;
-	size_t step;
-	uint32_t other, n;
-};
-
-static struct row row_of(const struct dual *d, uint32_t e, uint32_t u, uint32_t i)
-{
-	const struct dual_edge *edge = &d->shape->edges[e];
-	uint32_t cols = d->n[edge->end[1]];
-
-	if (edge->end[0] == u)
-		return (struct row){ d->pair[e] + (size_t)i * cols, 1, edge->end[1], cols };
-	return (struct row){ d->pair[e] + i, cols, edge->end[0], d->n[edge->end[0]] };
-}
-
-static void kill_host(struct dual *d, uint32_t u, uint32_t i)
-{
-	d->dead[u][i] = 1;
-	if (--d->alive[u] == 0)
-		d->bound = DUAL_INF;
-}
-
-static int64_t row_least(const struct dual *d, const struct row *row, uint32_t *ret_j)
-{
-	int64_t least = DUAL_INF;
-
-	for (uint32_t j = 0; j < row->n; j++)
-		if (!d->dead[row->other][j] && row->at[j * row->step] < least) {
-			least = row->at[j * row->step];
-			*ret_j = j;
+		if (from->n[a] == 0 || from->n[b] == 0)
+			continue;
+		if (ret->n[a] > 0 && ret->n[b] > 0) {
+			copy_matrix(from, ret, e, kept + start[a], kept + start[b]);
+		} else if (ret->n[a] > 0) {
+			fold(from, ret, e, a, kept + start[a], kept[start[b]]);
+		} else if (ret->n[b] > 0) {
+			fold(from, ret, e, b, kept + start[b], kept[start[a]]);
+		} else {
+			int32_t cost = pair_cost(from, e, a, kept[start[a]], kept[start[b]]);
+			if (cost >= DUAL_NONE)
+				return false;
+			ret->bound += cost;
 		}
-	return least;
+	}
+	return true;
 }
 
-static void row_add(const struct dual *d, const struct row *row, int64_t amount)
+/* What folding has left without a price is dead. */
+static bool bury(struct dual *d)
 {
-	for (uint32_t j = 0; j < row->n; j++)
-		if (!none(row->at[j * row->step]))
-			row->at[j * row->step] += amount;
+	for (uint32_t v = 0; v < d->shape->n_nodes; v++)
+		for (uint32_t i = 0; i < d->n[v]; i++)
+			if (d->unary[d->at[v] + i] >= DUAL_NONE && !dual_kill(d, v, i))
+				return false;
+	return true;
+}
+
+bool dual_fix(const struct dual *from, uint32_t u, uint32_t i, struct dual *ret)
+{
+	return list_kept(from, u, i) && copy_kept(from, ret) && bury(ret);
+}
+
+bool dual_compact(struct dual *d)
+{
+	struct dual_shape *shape = d->shape;
+	uint64_t work = d->work;
+	bool all = true;
+
+	for (uint32_t u = 0; u < shape->n_nodes; u++)
+		all = all && d->alive[u] == d->n[u] && d->n[u] != 1;
+	if (all)
+		return true;
+	if (!dual_fix(d, NO_NODE, 0, &shape->spare))
+		return false;
+	struct dual swap = *d;
+	*d = shape->spare;
+	shape->spare = swap;
+	d->work += work;
+	return true;
+}
+
+static void kill_pairs(struct dual *d, uint32_t u, uint32_t i)
+{
+	const struct dual_shape *shape = d->shape;
+
+	for (uint32_t k = shape->first[u]; k < shape->first[u + 1]; k++) {
+		uint32_t e = shape->around[k], v = other_end(shape, e, u);
+		for (uint32_t j = 0; j < d->n[v]; j++)
+			*(shape->edges[e].end[0] == u ? &row_at(d, e, i)[j] : &row_at(d, e, j)[i]) = DUAL_NONE;
+	}
+}
+
+bool dual_kill(struct dual *d, uint32_t u, uint32_t i)
+{
+	d->unary[d->at[u] + i] = DUAL_NONE;
+	kill_pairs(d, u, i);
+	return --d->alive[u] > 0;
+}
+
+/* ---- one virtual node ---------------------------------------------------------------------- */
+
+/* The least of each row, and where. */
+static void row_minima(const struct dual *d, uint32_t e, uint32_t u, uint32_t v, int32_t *least, uint32_t *arg)
+{
+	size_t m = dual_row(d->n[v]);
+
+	for (uint32_t i = 0; i < d->n[u]; i++) {
+		const int32_t *row = row_at(d, e, i);
+		lanes low = all_lanes(DUAL_NONE);
+		if (d->unary[d->at[u] + i] >= DUAL_NONE)
+			continue;
+		for (size_t j = 0; j < m; j += LANES) {
+			lanes x = *(const lanes *)(row + j);
+			low = pick(x < low, x, low);
+		}
+		int32_t a = low[0] < low[1] ? low[0] : low[1], b = low[2] < low[3] ? low[2] : low[3];
+		least[i] = a < b ? a : b;
+		uint32_t j = 0;
+		while (j + 1 < m && row[j] != least[i])
+			j++;
+		arg[i] = j;
+	}
+}
+
+/* The least of each column, and where. */
+static void column_minima(const struct dual *d, uint32_t e, uint32_t u, uint32_t v, int32_t *least, uint32_t *arg)
+{
+	size_t m = dual_row(d->n[u]);
+
+	for (size_t i = 0; i < m; i += LANES) {
+		lanes low = all_lanes(DUAL_NONE), at = all_lanes(0);
+		const int32_t *column = row_at(d, e, 0) + i;
+		for (uint32_t j = 0; j < d->n[v]; j++, column += m) {
+			lanes x = *(const lanes *)column, less = x < low;
+			low = pick(less, x, low);
+			at = pick(less, all_lanes((int32_t)j), at);
+		}
+		memcpy(least + i, &low, sizeof(low));
+		memcpy(arg + i, &at, sizeof(at));
+	}
+}
+
+/* Adds delta to each row of u in e; what is above its cut then is out of the question. */
+static void update(struct dual *d, uint32_t e, uint32_t u, const int32_t *delta, const int32_t *cut)
+{
+	uint32_t v = other_end(d->shape, e, u);
+
+	if (d->shape->edges[e].end[0] == u) {
+		size_t m = dual_row(d->n[v]);
+		for (uint32_t i = 0; i < d->n[u]; i++) {
+			int32_t *row = row_at(d, e, i);
+			lanes add = all_lanes(delta[i]), most = all_lanes(cut[i]);
+			if (delta[i] == 0 && cut[i] >= 0)
+				continue;
+			for (size_t j = 0; j < m; j += LANES) {
+				lanes x = *(lanes *)(row + j) + add;
+				*(lanes *)(row + j) = pick(x > most, all_lanes(DUAL_NONE), x);
+			}
+		}
+	} else {
+		size_t m = dual_row(d->n[u]);
+		int32_t *row = row_at(d, e, 0);
+		for (uint32_t j = 0; j < d->n[v]; j++, row += m)
+			for (size_t i = 0; i < m; i += LANES) {
+				lanes x = *(lanes *)(row + i) + *(const lanes *)(delta + i);
+				*(lanes *)(row + i) = pick(x > *(const lanes *)(cut + i), all_lanes(DUAL_NONE), x);
+			}
+	}
 }
 
 /* The neighbours of u on i want distinct hosts: the cheapest assignment, whose duals move
  * from the rows into the unary cost. -1: there is none. */
-static int64_t take_assignment(struct dual *d, uint32_t u, uint32_t i, struct assign *as)
+static int64_t take_assignment(struct dual *d, uint32_t u, uint32_t i)
 {
-	const struct dual_shape *shape = d->shape;
-	uint32_t degree = shape->first[u + 1] - shape->first[u];
+	struct dual_shape *shape = d->shape;
+	struct assign *as = &shape->as;
+	uint32_t around = shape->first[u + 1] - shape->first[u], rows = 0;
 
-	assign_begin(as, degree);
-	for (uint32_t k = 0; k < degree; k++) {
-		struct row row = row_of(d, shape->around[shape->first[u] + k], u, i);
-		for (uint32_t j = 0; j < row.n; j++)
-			if (!d->dead[row.other][j] && !none(row.at[j * row.step]))
-				assign_cost(as, k, d->host[row.other][j], row.at[j * row.step]);
+	for (uint32_t k = 0; k < around; k++)
+		rows += d->n[other_end(shape, shape->around[shape->first[u] + k], u)] > 0;
+	assign_begin(as, rows);
+	rows = 0;
+	for (uint32_t k = 0; k < around; k++) {
+		uint32_t e = shape->around[shape->first[u] + k], v = other_end(shape, e, u);
+		for (uint32_t j = 0; j < d->n[v]; j++) {
+			int32_t cost = pair_cost(d, e, u, i, j);
+			if (cost < DUAL_NONE)
+				assign_cost(as, rows, d->host[d->at[v] + j], cost);
+		}
+		rows += d->n[v] > 0;
 	}
-	d->work += (uint64_t)degree * as->n_cols;
+	d->work += (uint64_t)rows * as->n_cols;
 	if (!assign_solve(as))
 		return -1;
-	for (uint32_t k = 0; k < degree; k++) {
-		struct row row = row_of(d, shape->around[shape->first[u] + k], u, i);
-		for (uint32_t j = 0; j < row.n; j++)
-			if (!d->dead[row.other][j] && !none(row.at[j * row.step]))
-				row.at[j * row.step] -= assign_row_dual(as, k) + assign_col_dual(as, d->host[row.other][j]);
+	rows = 0;
+	for (uint32_t k = 0; k < around; k++) {
+		uint32_t e = shape->around[shape->first[u] + k], v = other_end(shape, e, u);
+		for (uint32_t j = 0; j < d->n[v]; j++) {
+			int32_t *cost = shape->edges[e].end[0] == u ? &row_at(d, e, i)[j] : &row_at(d, e, j)[i];
+			if (*cost < DUAL_NONE)
+				*cost -= (int32_t)(assign_row_dual(as, rows) + assign_col_dual(as, d->host[d->at[v] + j]));
+		}
+		rows += d->n[v] > 0;
 	}
 	return as->value;
 }
 
-/* What all links of u cost at least when it is on i: moved from the rows into the unary cost. */
-static bool gather(struct dual *d, uint32_t u, uint32_t i, struct assign *as)
+/* What all links of u on i cost at least: into its unary cost, and out of the minima that are taken from the rows.
+ * False: i cannot be. */
+static bool gather(struct dual *d, uint32_t u, uint32_t i, int64_t most)
 {
-	const struct dual_shape *shape = d->shape;
-	uint32_t degree = shape->first[u + 1] - shape->first[u];
+	struct dual_shape *shape = d->shape;
+	uint32_t around = shape->first[u + 1] - shape->first[u], joined = 0;
+	int64_t sum = d->unary[d->at[u] + i];
 	bool clash = false;
-	int64_t sum = 0;
 
-	assign_begin(as, 0);
-	for (uint32_t k = 0; k < degree; k++) {
-		struct row row = row_of(d, shape->around[shape->first[u] + k], u, i);
-		uint32_t j = 0;
-		int64_t least = row_least(d, &row, &j);
-		d->work += row.n / 4 + 1;
-		if (none(least))
-			return false;
-		row_add(d, &row, -least);
+	assign_begin(&shape->as, 0);
+	for (uint32_t k = 0; k < around; k++) {
+		uint32_t v = other_end(shape, shape->around[shape->first[u] + k], u);
+		if (d->n[v] == 0)
+			continue;
+		int32_t least = shape->least[k * shape->row + i];
 		sum += least;
-		clash = clash || (shape->distinct && !assign_mark(as, d->host[row.other][j]));
-	}
-	if (clash) {
-		int64_t more = take_assignment(d, u, i, as);
-		if (more < 0)
+		if (least >= DUAL_NONE || sum > most)
 			return false;
-		sum += more;
+		joined++;
+		clash = clash || (shape->distinct && !assign_mark(&shape->as, d->host[d->at[v] + shape->arg[k * shape->row + i]]));
 	}
-	d->unary[u][i] += sum;
+	if (clash && joined > 1) {
+		int64_t value = take_assignment(d, u, i);
+		sum = d->unary[d->at[u] + i] + value;
+		for (uint32_t k = 0; k < around; k++)
+			shape->least[k * shape->row + i] = 0;
+		if (value < 0 || sum > most)
+			return false;
+	}
+	d->unary[d->at[u] + i] = (int32_t)sum;
 	return true;
 }
 
-static void spread(struct dual *d, uint32_t u, uint32_t i, bool forward)
+static void minima(struct dual *d, uint32_t u, uint32_t *ret_later, uint32_t *ret_earlier)
 {
-	const struct dual_shape *shape = d->shape;
-	uint32_t later = 0, earlier = 0;
+	struct dual_shape *shape = d->shape;
+	uint32_t around = shape->first[u + 1] - shape->first[u];
 
-	for (uint32_t k = shape->first[u]; k < shape->first[u + 1]; k++) {
-		struct row row = row_of(d, shape->around[k], u, i);
-		if ((row.other > u) == forward)
-			later++;
-		else
-			earlier++;
-	}
-	int64_t share = d->unary[u][i] / (later > earlier ? later : earlier ? earlier : 1);
-	for (uint32_t k = shape->first[u]; share > 0 && k < shape->first[u + 1]; k++) {
-		struct row row = row_of(d, shape->around[k], u, i);
-		if ((row.other > u) != forward)
+	*ret_later = *ret_earlier = 0;
+	for (uint32_t k = 0; k < around; k++) {
+		uint32_t e = shape->around[shape->first[u] + k], v = other_end(shape, e, u);
+		int32_t *least = shape->least + k * shape->row;
+		uint32_t *arg = shape->arg + k * shape->row;
+		if (d->n[v] == 0)
 			continue;
-		row_add(d, &row, share);
-		d->unary[u][i] -= share;
+		*(v > u ? ret_later : ret_earlier) += 1;
+		d->work += (uint64_t)d->n[u] * d->n[v] / 4 + 1;
+		if (shape->edges[e].end[0] == u)
+			row_minima(d, e, u, v, least, arg);
+		else
+			column_minima(d, e, u, v, least, arg);
 	}
 }
 
-static void visit(struct dual *d, uint32_t u, bool forward, int64_t limit, struct assign *as)
+/* Gathers at u what its links cost, and hands it on to those who come later in this sweep. */
+static bool visit(struct dual *d, uint32_t u, bool forward, int64_t limit)
 {
-	int64_t least = DUAL_INF;
+	struct dual_shape *shape = d->shape;
+	uint32_t around = shape->first[u + 1] - shape->first[u], later, earlier;
+	int32_t *unary = d->unary + d->at[u], least = DUAL_NONE;
 
+	minima(d, u, &later, &earlier);
 	for (uint32_t i = 0; i < d->n[u]; i++) {
-		if (d->dead[u][i])
+		if (unary[i] >= DUAL_NONE)
 			continue;
-		if (!gather(d, u, i, as)) {
-			kill_host(d, u, i);
-			continue;
+		if (!gather(d, u, i, limit - d->bound)) {
+			unary[i] = DUAL_NONE;
+			d->alive[u]--;
 		}
-		if (d->unary[u][i] < least)
-			least = d->unary[u][i];
+		least = unary[i] < least ? unary[i] : least;
 	}
 	if (d->alive[u] == 0)
-		return;
+		return false;
 	d->bound += least;
+	int64_t most = limit - d->bound < DUAL_MOST ? limit - d->bound : DUAL_MOST - 1;
+	int32_t parts = (int32_t)(later > earlier ? later : earlier ? earlier : 1);
+	uint32_t heirs = forward ? later : earlier;
 	for (uint32_t i = 0; i < d->n[u]; i++) {
-		if (d->dead[u][i])
+		if (unary[i] < DUAL_NONE && (unary[i] -= least) > most) {
+			unary[i] = DUAL_NONE;
+			d->alive[u]--;
+		}
+		bool dead = unary[i] >= DUAL_NONE;
+		int32_t share = dead ? 0 : unary[i] / parts;
+		unary[i] -= share * (int32_t)heirs;
+		shape->delta[i] = share;
+		shape->cut[i] = dead ? -1 : (int32_t)most - unary[i];
+	}
+	for (uint32_t i = d->n[u]; i < dual_row(d->n[u]); i++)
+		shape->delta[i] = shape->cut[i] = 0;
+	for (uint32_t k = 0; k < around; k++) {
+		uint32_t e = shape->around[shape->first[u] + k], v = other_end(shape, e, u);
+		int32_t *taken = shape->least + k * shape->row;
+		bool changed = false;
+		if (d->n[v] == 0)
 			continue;
-		d->unary[u][i] -= least;
-		if (d->bound + d->unary[u][i] > limit)
-			kill_host(d, u, i);
-		else
-			spread(d, u, i, forward);
+		for (uint32_t i = 0; i < d->n[u]; i++) {
+			taken[i] = shape->cut[i] < 0 ? 0 : -taken[i] + ((v > u) == forward ? shape->delta[i] : 0);
+			changed = changed || taken[i] != 0 || shape->cut[i] < 0;
+		}
+		for (uint32_t i = d->n[u]; i < dual_row(d->n[u]); i++)
+			taken[i] = 0;
+		if (changed)
+			update(d, e, u, taken, shape->cut);
 	}
+	return d->alive[u] > 0;
 }
 
-/* With distinct hosts, one that a virtual node must take is nobody else's. */
-static void exclude_taken(struct dual *d)
-{
-	size_t n = d->shape->p->r->n_nodes;
-
-	for (uint32_t u = 0; d->shape->distinct && u < n; u++) {
-		uint32_t taken = NO_NODE;
-		for (uint32_t i = 0; d->alive[u] == 1 && i < d->n[u]; i++)
-			if (!d->dead[u][i])
-				taken = d->host[u][i];
-		for (uint32_t v = 0; taken != NO_NODE && v < n; v++)
-			for (uint32_t i = 0; v != u && i < d->n[v]; i++)
-				if (d->host[v][i] == taken && !d->dead[v][i])
-					kill_host(d, v, i);
-	}
-}
+/* ---- sweeps -------------------------------------------------------------------------------- */
 
 /* Distinct hosts for all by what is left of the unary costs. */
-static void assign_all(struct dual *d, int64_t limit, struct assign *as)
+static bool assign_all(struct dual *d, int64_t limit)
 {
-	size_t n = d->shape->p->r->n_nodes;
+	struct dual_shape *shape = d->shape;
+	struct assign *as = &shape->as;
+	uint32_t rows = 0;
 
-	if (!d->shape->distinct || d->bound >= DUAL_INF)
-		return;
-	assign_begin(as, (uint32_t)n);
-	for (uint32_t u = 0; u < n; u++)
+	if (!shape->distinct)
+		return true;
+	for (uint32_t u = 0; u < shape->n_nodes; u++)
+		rows += d->n[u] > 0;
+	assign_begin(as, rows);
+	rows = 0;
+	for (uint32_t u = 0; u < shape->n_nodes; u++) {
 		for (uint32_t i = 0; i < d->n[u]; i++)
-			if (!d->dead[u][i])
-				assign_cost(as, u, d->host[u][i], d->unary[u][i]);
-	d->work += n * as->n_cols;
-	if (!assign_solve(as)) {
-		d->bound = DUAL_INF;
-		return;
+			if (d->unary[d->at[u] + i] < DUAL_NONE)
+				assign_cost(as, rows, d->host[d->at[u] + i], d->unary[d->at[u] + i]);
+		rows += d->n[u] > 0;
 	}
+	d->work += (uint64_t)rows * as->n_cols;
+	if (!assign_solve(as))
+		return false;
 	d->bound += as->value;
-	for (uint32_t u = 0; u < n; u++)
+	rows = 0;
+	for (uint32_t u = 0; u < shape->n_nodes; u++) {
 		for (uint32_t i = 0; i < d->n[u]; i++) {
-			if (d->dead[u][i])
+			int32_t *unary = &d->unary[d->at[u] + i];
+			if (*unary >= DUAL_NONE)
 				continue;
-			d->unary[u][i] -= assign_row_dual(as, u) + assign_col_dual(as, d->host[u][i]);
-			if (d->bound + d->unary[u][i] > limit)
-				kill_host(d, u, i);
+			*unary -= (int32_t)(assign_row_dual(as, rows) + assign_col_dual(as, d->host[d->at[u] + i]));
+			if (d->bound + *unary > limit && !dual_kill(d, u, i))
+				return false;
 		}
+		rows += d->n[u] > 0;
+	}
+	return d->bound <= limit;
 }
 
-bool dual_ascend(struct dual *d, int sweeps, int64_t limit)
+bool dual_ascend(struct dual *d, int sweeps, int64_t gain, int64_t limit, bool (*go_on)(void *arg, uint64_t arcs), void *arg)
 {
-	size_t n = d->shape->p->r->n_nodes;
-	struct assign as;
+	size_t n = d->shape->n_nodes;
 
-	assign_init(&as, d->shape->p->s->n_nodes);
-	for (int sweep = 0; sweep < sweeps && d->bound <= limit; sweep++) {
+	if (d->bound > limit)
+		return false;
+	for (int sweep = 0; sweep < sweeps; sweep++) {
 		int64_t before = d->bound;
 		bool forward = sweep % 2 == 0;
-		exclude_taken(d);
-		for (size_t i = 0; i < n && d->bound <= limit; i++)
-			visit(d, (uint32_t)(forward ? i : n - 1 - i), forward, limit, &as);
-		if (sweep > 2 && d->bound - before < DUAL_SCALE / 16)
+		for (size_t i = 0; i < n; i++) {
+			uint32_t u = (uint32_t)(forward ? i : n - 1 - i);
+			uint64_t work = d->work;
+			if (d->n[u] == 0)
+				continue;
+			if (!visit(d, u, forward, limit))
+				return false;
+			d->work = 0;
+			if (!go_on(arg, work + 1))
+				return true;
+		}
+		if (d->bound - before < gain)
 			break;
 	}
-	if (d->bound <= limit)
-		assign_all(d, limit, &as);
-	assign_done(&as);
-	return d->bound <= limit;
+	return assign_all(d, limit) && dual_compact(d);
 }

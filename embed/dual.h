@@ -4,65 +4,92 @@
  * tree-reweighted message passing (Kolmogorov 2006).
  *
  * Every virtual node has a domain of hosts and a cost for each; every pair of joined virtual nodes a matrix of
- * costs, what the cheapest paths between two hosts cost on all that is left. Ascent moves costs
- * between them, never changing what a placement costs in all, so that `bound`, the part that
- * every placement pays, grows. All in 64-bit integers, DUAL_SCALE parts of the objective's unit: exact. */
+ * costs. Ascent moves costs between them, never changing what a placement costs in all, so that `bound`,
+ * the part that every placement pays, grows; all costs stay >= 0. So whatever alone would lift the
+ * bound above the limit goes: a host, or a pair of hosts.
+ *
+ * Costs are 32-bit integers, parts of the objective's unit, rounded down: bounds are exact. Their scale is chosen so
+ * that no placement costs DUAL_MOST or more. A virtual node with one host left is fixed: what its links cost
+ * moves to the other end, and its matrices go. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "embed/problem.h"
+#include "embed/assign.h"
+#include "embed/pairs.h"
 
-enum { DUAL_SCALE = 64 };
-#define DUAL_INF (INT64_MAX / 8) /* a pair that cannot be; anything from half of it on counts as such */
+enum {
+	DUAL_NONE = 1 << 29,  /* a pair that cannot be; anything above too */
+	DUAL_MOST = 1 << 28,
+	DUAL_PARTS = 128,     /* of a unit, where there is room for as many */
+	DUAL_PARTS_LEAST = 8  /* below, costs are no longer seen as whole units */
+};
 
-/* Two joined virtual nodes, a < b, all virtual links between them. */
+/* Two joined virtual nodes, end[0] < end[1], and all virtual links between them. */
 struct dual_edge {
 	uint32_t end[2];
 };
 
-/* What does not change: which virtual nodes are joined. */
+/* One state of a search. All arrays lie in one block. */
+struct dual {
+	struct dual_shape *shape;
+	int64_t bound;
+	uint32_t *n;          /* per virtual node: its hosts; 0: fixed */
+	uint32_t *alive;      /* of them */
+	uint32_t *fixed;      /* per virtual node: its host, or NO_NODE */
+	uint32_t *at;         /* per virtual node: where its hosts begin in host and unary */
+	size_t *pair_at;      /* per edge: where its matrix begins; end 0's hosts × end 1's, rows of dual_row() */
+	uint32_t *host;       /* nodes of the substrate */
+	int32_t *unary;       /* >= DUAL_NONE: dead */
+	int32_t *pair;
+	void *block;
+	size_t room;          /* of the block, in bytes */
+	uint64_t work;        /* counted since the caller last took it */
+};
+
+/* What does not change within a search. */
 struct dual_shape {
 	const struct problem *p;
-	size_t n_edges;
+	size_t n_nodes, n_edges;
 	struct dual_edge *edges;
 	uint32_t *link_edge;       /* per virtual link: its edge */
 	uint32_t *first, *around;  /* edges of virtual node u: around[first[u]] … */
+	uint32_t most_around;
 	bool distinct;
-	double unit;               /* objective units per unit here (before DUAL_SCALE) */
-	struct path_space space;
+	/* scratch of an ascent */
+	struct assign as;
+	int32_t *least, *delta, *cut;   /* least: most_around × row */
+	uint32_t *arg;
+	size_t row;                /* room for the largest domain */
+	uint32_t *kept, *n_kept, *queue;
+	struct dual spare;
 };
 
-/* One state of a search. */
-struct dual {
-	const struct dual_shape *shape;
-	uint32_t **host;      /* per virtual node: its domain */
-	uint32_t *n;
-	int64_t **unary;
-	uint8_t **dead;
-	uint32_t *alive;      /* how many are not dead */
-	int64_t **pair;       /* per edge: n[end 0] × n[end 1] */
-	int64_t bound;        /* DUAL_INF: nothing is left */
-	uint64_t work;
-};
+static inline size_t dual_row(uint32_t n)
+{
+	return ((size_t)n + 3) & ~(size_t)3;
+}
 
-/* Joins and costs, from p narrowed. `cost` of one virtual link between two hosts at least, in objective units. */
-void dual_shape_init(struct dual_shape *shape, const struct problem *p, double unit);
+void dual_shape_init(struct dual_shape *shape, const struct problem *p);
 void dual_shape_done(struct dual_shape *shape);
-size_t dual_entries(const struct dual_shape *shape); /* of all matrices together: what dual_init allocates */
+size_t dual_entries(const struct dual_shape *shape); /* of all matrices of the root */
 
-/* The root. O(candidates × search + entries). `go_on` is asked after each search, with the arcs it looked
- * at; where it says no, false: d is only good for dual_done(). */
-bool dual_init(struct dual *d, struct dual_shape *shape, bool (*go_on)(void *arg, uint64_t arcs), void *arg);
-/* A copy without what is dead, where u must be on its i-th host (alive) if u != NO_NODE. */
-void dual_fix(const struct dual *from, uint32_t u, uint32_t i, struct dual *ret);
+/* The root: `parts` of DUAL_PARTS and the like per objective unit `unit`; costs from pairs. Every placement costs less than
+ * DUAL_MOST. O(entries × virtual links per edge). */
+void dual_init(struct dual *d, struct dual_shape *shape, const struct pairs *pairs, double unit, double parts);
+/* A copy without what is dead, where u must be on its i-th host (alive) if u != NO_NODE. ret: zeroed, or a state of
+ * the same shape whose memory is used again. False: nothing is left. */
+bool dual_fix(const struct dual *from, uint32_t u, uint32_t i, struct dual *ret);
+void dual_copy(const struct dual *from, struct dual *ret);
 void dual_done(struct dual *d);
+/* Takes host i from u; false: it was the last. */
+bool dual_kill(struct dual *d, uint32_t u, uint32_t i);
 
-/* Up to `sweeps` sweeps forward and backward; kills what would cost more than `limit`. False: nothing is left within it. */
-bool dual_ascend(struct dual *d, int sweeps, int64_t limit);
-
-/* What virtual link k costs at least between hosts a and b, in objective units; INFINITY where no path
- * is. One search; for the routing of a placement. */
-double dual_link_cost(struct dual_shape *shape, uint32_t k, uint32_t a, uint32_t b);
+/* Up to `sweeps` sweeps forward and backward, fewer where they bring less than `gain` parts each; takes away what
+ * would cost more than `limit` (< DUAL_MOST). False: nothing is left within it. `go_on` is asked with work as
+ * it is done; where it says no, the ascent ends where it is, with true. */
+bool dual_ascend(struct dual *d, int sweeps, int64_t gain, int64_t limit, bool (*go_on)(void *arg, uint64_t arcs), void *arg);
+/* Leaves out what is dead and fixes whom one host is left; false: nothing is left. */
+bool dual_compact(struct dual *d);

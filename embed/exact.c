@@ -2,8 +2,8 @@
 /* The exact search: depth first over the hosts of virtual nodes, smallest domain first, with the
  * dual ascent of dual.h as lower bound. It prices every virtual link as if it were alone; where links get in
  * each other's way routing costs more. So at every node the links with both ends fixed are routed: first
- * quickly, one after the other; only if that misses the sum of their distances, by the relaxation of
- * the node-link program over the few arcs that still matter, and once all hosts are fixed by the program itself.
+ * quickly, along cheapest paths; only if that misses the sum of their distances, by the routing program, which bounds
+ * them, and once all hosts are fixed decides.
  *
  * What a leaf leaves undecided (a limit; split paths too many to be weighed one by one, whose delay or number the program cannot bound)
  * lowers the bound that is claimed, never the truth of it. */
@@ -15,31 +15,38 @@
 #include "base/mem.h"
 #include "embed/dual.h"
 #include "embed/search.h"
+#include "embed/tabu.h"
 
 enum {
-	ENTRIES_MAX = 20000000, /* of the pair matrices: 160 MB */
-	NARROW_MAX = 200000,    /* virtual × substrate links */
+	ENTRIES_MAX = 20000000, /* of the pair matrices: 80 MB */
 	ROOT_SWEEPS = 60, ROOT_CHUNK = 4, SWEEPS = 3,
 	ORDERS = 4,             /* orders in which links are routed quickly */
+	TABU_STARTS = 8, TABU_STEPS = 60,
+	SEEN = 1024,            /* placements remembered */
 	EFFORT_FIRST = 100000000, EFFORT_STEP = 10, EFFORT_RELAX = 30000000
 };
 
 struct exact {
 	struct search *s;
 	const struct problem *p;
+	struct pairs pairs;
 	struct dual_shape shape;
+	struct dual *level;      /* per depth of the search: its state */
+	int64_t *pending;        /* per depth: what its next branch costs at least */
+	uint32_t depth;
 	struct path_space space;
 	struct layout at;
 	struct problem sub;      /* hosts fixed, for the routing program */
 	struct request sub_r;    /* its virtual nodes and links: some of the request's, shallow */
 	uint32_t *sub_hosts;     /* one candidate per virtual node of it */
 	bool integral;           /* every cost is a whole number of units */
-	double unit;
+	double unit, parts;      /* parts: of a unit, what the dual counts in */
 	int64_t limit;           /* what a better embedding costs at most, in parts */
-	double *least;           /* per virtual link with both ends fixed */
+	double *least;           /* per virtual link with both ends fixed: what it costs at least */
 	double *sub_least;
 	uint32_t *order, *number;
 	uint64_t spent;
+	uint64_t seen[SEEN];     /* placements that were routed, by hash */
 	double open;             /* least bound among leaves left undecided: no program decides them … */
 	double postponed;        /* … or one with more effort might */
 	int64_t effort;          /* for the routing program of one leaf */
@@ -49,22 +56,21 @@ struct exact {
 
 static void set_limit(struct exact *x)
 {
-	double objective = x->s->objective / x->unit;
+	double objective = x->s->objective / x->unit, limit = DUAL_MOST - 1;
 
-	if (!isfinite(objective))
-		x->limit = DUAL_INF / 4;
-	else if (x->integral)
-		x->limit = (int64_t)(llround(objective) - 1) * DUAL_SCALE;
-	else
-		x->limit = (int64_t)floor(objective * DUAL_SCALE);
+	if (isfinite(objective))
+		limit = x->integral ? (round(objective) - 1) * x->parts : floor(objective * x->parts);
+	x->limit = limit < DUAL_MOST - 1 ? (int64_t)limit : DUAL_MOST - 1;
 }
 
 /* In the problem's units, what a bound in parts proves. */
 static double proven(const struct exact *x, int64_t bound)
 {
-	if (x->integral)
-		return x->unit * (double)((bound + DUAL_SCALE - 1) / DUAL_SCALE);
-	return x->unit * (double)bound / DUAL_SCALE;
+	double units = (double)bound / x->parts;
+
+	if (bound <= 0)
+		return 0;
+	return x->unit * (x->integral ? ceil(units) : units);
 }
 
 static bool spend(void *arg, uint64_t arcs)
@@ -72,26 +78,16 @@ static bool spend(void *arg, uint64_t arcs)
 	return search_spend(arg, arcs);
 }
 
-static bool go_on(struct exact *x, struct dual *d)
+/* Counts what routing has looked at since the last time. */
+static bool go_on(struct exact *x)
 {
-	uint64_t work = d->work + x->space.work + x->shape.space.work - x->spent;
+	uint64_t now = x->space.work + x->pairs.work, work = now - x->spent;
 
-	x->spent = x->space.work + x->shape.space.work;
-	d->work = 0;
+	x->spent = now;
 	return search_spend(x->s, work + 1);
 }
 
 /* ---- routing ------------------------------------------------------------------------------- */
-
-static uint32_t fixed_host(const struct dual *d, uint32_t u)
-{
-	if (d->alive[u] != 1)
-		return NO_NODE;
-	for (uint32_t i = 0; i < d->n[u]; i++)
-		if (!d->dead[u][i])
-			return d->host[u][i];
-	return NO_NODE;
-}
 
 /* Places what is fixed; false where it does not fit together. */
 static bool place_fixed(struct exact *x, const struct dual *d, bool *ret_all)
@@ -100,18 +96,16 @@ static bool place_fixed(struct exact *x, const struct dual *d, bool *ret_all)
 
 	*ret_all = true;
 	for (uint32_t u = 0; u < n; u++) {
-		uint32_t host = fixed_host(d, u);
-		if (x->at.host[u] != NO_NODE && x->at.host[u] != host)
+		if (x->at.host[u] != NO_NODE && x->at.host[u] != d->fixed[u])
 			layout_unplace(&x->at, u);
-		*ret_all = *ret_all && host != NO_NODE;
+		*ret_all = *ret_all && d->fixed[u] != NO_NODE;
 	}
 	for (uint32_t u = 0; u < n; u++) {
-		uint32_t host = fixed_host(d, u);
-		if (host == NO_NODE || x->at.host[u] == host)
+		if (d->fixed[u] == NO_NODE || x->at.host[u] == d->fixed[u])
 			continue;
-		if (!layout_room(&x->at, u, host))
+		if (!layout_room(&x->at, u, d->fixed[u]))
 			return false;
-		layout_place(&x->at, u, host);
+		layout_place(&x->at, u, d->fixed[u]);
 	}
 	return true;
 }
@@ -123,27 +117,7 @@ static bool active(const struct exact *x, uint32_t k)
 	return x->at.host[link->a] != NO_NODE && x->at.host[link->b] != NO_NODE;
 }
 
-/* Routes the fixed links one after the other; the cost of all, INFINITY where one finds no way.
- * Those that pay more than they must go first the next time. */
-static double route_quickly(struct exact *x, size_t n)
-{
-	double cost = 0;
-	size_t missed = 0;
-
-	for (size_t i = 0; i < n; i++)
-		layout_unroute(&x->at, x->order[i]);
-	for (size_t i = 0; i < n; i++) {
-		uint32_t k = x->order[i];
-		bool found = layout_route(&x->at, k);
-		cost += found ? x->at.route[k].cost : INFINITY;
-		if (found && x->at.route[k].cost <= x->least[k])
-			continue;
-		memmove(&x->order[missed + 1], &x->order[missed], (i - missed) * sizeof(*x->order));
-		x->order[missed++] = k;
-	}
-	return cost;
-}
-
+/* Lists the fixed links by falling bandwidth. */
 static size_t order_links(struct exact *x)
 {
 	const struct request *r = x->p->r;
@@ -163,6 +137,25 @@ static size_t order_links(struct exact *x)
 	return n;
 }
 
+/* Routes the fixed links one after the other; the cost of all, INFINITY where one finds no way.
+ * Those that pay more than they must go first the next time. */
+static double route_quickly(struct exact *x, size_t n)
+{
+	double cost = 0;
+	size_t missed = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t k = x->order[i];
+		bool found = x->at.route[k].routed || pairs_walk(&x->pairs, &x->at, k) || layout_route(&x->at, k);
+		cost += found ? x->at.route[k].cost : INFINITY;
+		if (found && x->at.route[k].cost <= x->least[k])
+			continue;
+		memmove(&x->order[missed + 1], &x->order[missed], (i - missed) * sizeof(*x->order));
+		x->order[missed++] = k;
+	}
+	return cost;
+}
+
 static void offer(struct exact *x)
 {
 	struct embedding e;
@@ -173,6 +166,34 @@ static void offer(struct exact *x)
 	search_offer(x->s, &e, "exact");
 	embedding_done(&e);
 	set_limit(x);
+}
+
+/* Routes what is placed, in several orders, and offers it where that is all. True: as cheaply as each link alone. */
+static bool route_placed(struct exact *x, double *ret_least)
+{
+	size_t n = order_links(x);
+
+	*ret_least = 0;
+	for (size_t i = 0; i < n; i++) {
+		uint32_t k = x->order[i];
+		const struct vlink *link = &x->p->r->links[k];
+		x->least[k] = pairs_cost(&x->pairs, k, x->at.host[link->a], x->at.host[link->b]);
+		*ret_least += x->least[k];
+		/* What a node above routed as well as can be stays. */
+		if (x->at.route[k].routed && x->at.route[k].cost > x->least[k])
+			layout_unroute(&x->at, k);
+	}
+	if (!isfinite(*ret_least))
+		return false;
+	for (int i = 0; i < ORDERS; i++) {
+		double cost = route_quickly(x, n);
+		offer(x);
+		if (cost <= *ret_least)
+			return true;
+		for (size_t j = 0; j < n && i + 1 < ORDERS; j++)
+			layout_unroute(&x->at, x->order[j]);
+	}
+	return false;
 }
 
 /* The routing program of what is fixed: the request's fixed virtual nodes and the links between them. Best
@@ -211,14 +232,14 @@ static double make_sub(struct exact *x, bool all)
 	return sum;
 }
 
-/* True where the node that d stands for is done with: routed as well as can be, or too dear. */
-static bool route_by_program(struct exact *x, struct dual *d, bool all)
+/* Bounds or decides what is fixed by program. True: done with this node. *ret_more: what it costs above d's bound, in parts. */
+static bool route_by_program(struct exact *x, const struct dual *d, bool all, double least, int64_t *ret_more)
 {
-	double bound, sum = make_sub(x, all), most = (double)x->limit / DUAL_SCALE * x->unit;
+	double bound, sum = make_sub(x, all), most = (double)x->limit / x->parts * x->unit;
 	struct mip_fixed fixed = { .relax = !all, .effort = all ? x->effort : EFFORT_RELAX, .least = x->sub_least, .slack = INFINITY };
 
 	if (isfinite(x->s->objective))
-		fixed.slack = most - (all ? sum : (double)d->bound / DUAL_SCALE * x->unit);
+		fixed.slack = most - (all ? sum : (double)d->bound / x->parts * x->unit);
 	if (fixed.slack < 0)
 		return true;
 	enum mip_verdict verdict = mip_route(x->s, &x->sub, &fixed, &bound);
@@ -226,44 +247,83 @@ static bool route_by_program(struct exact *x, struct dual *d, bool all)
 	if (verdict == MIP_EXCLUDED)
 		return true;
 	if (!all) {
-		/* On top of the dual bound, but never into it: a child's program counts the same again. */
-		double more = floor((bound - sum) / x->unit * DUAL_SCALE);
-		return more > 0 && (double)d->bound + more > (double)x->limit;
+		double more = floor((bound - sum) / x->unit * x->parts);
+		if (more > 0)
+			*ret_more = more < DUAL_MOST ? (int64_t)more : DUAL_MOST;
+		return d->bound + *ret_more > x->limit;
 	}
 	if (verdict == MIP_OPTIMAL && x->s->objective <= bound + 1e-6 * (fabs(bound) + x->unit))
 		return true;
-	bound = bound > proven(x, d->bound) ? bound : proven(x, d->bound);
+	bound = fmax(bound, proven(x, d->bound));
 	if (verdict == MIP_OPTIMAL)
-		x->open = bound < x->open ? bound : x->open;
+		x->open = fmin(bound, x->open);
 	else
-		x->postponed = bound < x->postponed ? bound : x->postponed;
+		x->postponed = fmin(bound, x->postponed);
 	return true;
 }
 
-/* Routes what is fixed. True: done with this node. */
-static bool route_fixed(struct exact *x, struct dual *d)
+/* Routes what is fixed. True: done with this node. *ret_more: by how much routing lifts d's bound. */
+static bool route_fixed(struct exact *x, const struct dual *d, int64_t *ret_more)
 {
-	double least = 0;
+	double least;
 	bool all;
 
 	if (!place_fixed(x, d, &all))
 		return true;
-	size_t n = order_links(x);
-	for (size_t i = 0; i < n; i++) {
-		uint32_t k = x->order[i];
-		const struct vlink *link = &x->p->r->links[k];
-		x->least[k] = dual_link_cost(&x->shape, k, x->at.host[link->a], x->at.host[link->b]);
-		if (!isfinite(x->least[k]))
-			return true;
-		least += x->least[k];
+	if (route_placed(x, &least))
+		return all;
+	return !isfinite(least) || route_by_program(x, d, all, least, ret_more);
+}
+
+/* ---- a first answer ------------------------------------------------------------------------ */
+
+static bool is_new(struct exact *x, const uint32_t *host)
+{
+	uint64_t hash = 0x9e3779b97f4a7c15;
+
+	for (uint32_t u = 0; u < x->p->r->n_nodes; u++)
+		hash = (hash ^ host[u]) * UINT64_C(0xbf58476d1ce4e5b9) ^ hash >> 29;
+	uint64_t *slot = &x->seen[hash % SEEN];
+	bool new = *slot != hash;
+	*slot = hash;
+	return new;
+}
+
+/* A cheap placement: routed, it may be a better embedding. */
+static int64_t try_placement(void *arg, const uint32_t *host, int64_t cost)
+{
+	struct exact *x = arg;
+	double least;
+	uint32_t u;
+
+	if (!is_new(x, host))
+		return x->limit;
+	for (u = 0; u < x->p->r->n_nodes; u++)
+		if (x->at.host[u] != NO_NODE && x->at.host[u] != host[u])
+			layout_unplace(&x->at, u);
+	for (u = 0; u < x->p->r->n_nodes; u++) {
+		if (x->at.host[u] == host[u])
+			continue;
+		if (!layout_room(&x->at, u, host[u]))
+			return x->limit;
+		layout_place(&x->at, u, host[u]);
 	}
-	for (int i = 0; i < ORDERS; i++) {
-		double cost = route_quickly(x, n);
-		offer(x);
-		if (cost <= least)
-			return all;
-	}
-	return route_by_program(x, d, all);
+	route_placed(x, &least);
+	return search_over(x->s) || !go_on(x) ? -1 : x->limit;
+}
+
+static bool spend_x(void *arg, uint64_t arcs)
+{
+	struct exact *x = arg;
+
+	return search_spend(x->s, arcs);
+}
+
+static void look_around(struct exact *x, const struct dual *d, uint32_t starts)
+{
+	struct tabu_ask ask = { .starts = starts, .steps = TABU_STEPS, .rng = &x->s->rng, .found = try_placement, .go_on = spend_x, .arg = x };
+
+	tabu_search(d, &ask, x->limit);
 }
 
 /* ---- the search ---------------------------------------------------------------------------- */
@@ -273,7 +333,7 @@ static uint32_t choose_node(const struct dual *d)
 	const struct dual_shape *shape = d->shape;
 	uint32_t best = NO_NODE;
 
-	for (uint32_t u = 0; u < shape->p->r->n_nodes; u++) {
+	for (uint32_t u = 0; u < shape->n_nodes; u++) {
 		if (d->alive[u] < 2)
 			continue;
 		if (best == NO_NODE || d->alive[u] < d->alive[best] ||
@@ -287,13 +347,14 @@ static uint32_t choose_node(const struct dual *d)
 /* Hosts of u by rising unary cost. Caller frees. */
 static uint32_t *order_hosts(const struct dual *d, uint32_t u, uint32_t *ret_n)
 {
+	const int32_t *unary = d->unary + d->at[u];
 	uint32_t *order = mem_array(d->n[u] + 1, sizeof(*order)), n = 0;
 
 	for (uint32_t i = 0; i < d->n[u]; i++) {
 		uint32_t j = n;
-		if (d->dead[u][i])
+		if (unary[i] >= DUAL_NONE)
 			continue;
-		while (j > 0 && d->unary[u][order[j - 1]] > d->unary[u][i]) {
+		while (j > 0 && unary[order[j - 1]] > unary[i]) {
 			order[j] = order[j - 1];
 			j--;
 		}
@@ -304,53 +365,71 @@ static uint32_t *order_hosts(const struct dual *d, uint32_t u, uint32_t *ret_n)
 	return order;
 }
 
-static void descend(struct exact *x, struct dual *d, bool root)
+/* What every branch that is not searched yet costs at least, and so what the search as a whole has shown. */
+static void raise_bound(struct exact *x)
 {
+	int64_t least = INT64_MAX;
+
+	for (uint32_t i = 0; i <= x->depth; i++)
+		least = x->pending[i] < least ? x->pending[i] : least;
+	search_raise_bound(x->s, fmin(proven(x, least), fmin(x->open, x->postponed)), "exact");
+}
+
+/* d: x->level[x->depth]. `more`: what routing adds to its bound, known so far. */
+static void descend(struct exact *x, int64_t more)
+{
+	struct dual *d = &x->level[x->depth];
 	uint32_t n;
 
-	if (!go_on(x, d) || route_fixed(x, d))
+	if (!go_on(x) || route_fixed(x, d, &more))
 		return;
 	uint32_t u = choose_node(d);
 	if (u == NO_NODE)
 		return;
 	mem_auto uint32_t *order = order_hosts(d, u, &n);
 	for (uint32_t i = 0; i < n && !x->s->stopped; i++) {
-		struct dual child;
-		int64_t bound = d->bound + d->unary[u][order[i]];
+		int64_t bound = d->bound + more + d->unary[d->at[u] + order[i]];
+		struct dual *child = &x->level[x->depth + 1];
 		/* All before are searched, all behind cost no less. */
-		if (root)
-			search_raise_bound(x->s, fmin(proven(x, bound), fmin(x->open, x->postponed)), "exact");
+		x->pending[x->depth] = bound;
+		raise_bound(x);
 		if (bound > x->limit)
 			break;
-		dual_fix(d, u, order[i], &child);
-		if (dual_ascend(&child, SWEEPS, x->limit))
-			descend(x, &child, false);
-		go_on(x, &child);
-		dual_done(&child);
+		x->pending[x->depth] = i + 1 < n ? d->bound + more + d->unary[d->at[u] + order[i + 1]] : INT64_MAX;
+		x->pending[x->depth + 1] = bound;
+		if (dual_fix(d, u, order[i], child) && dual_ascend(child, SWEEPS, 1, x->limit - more, spend, x->s)) {
+			x->depth++;
+			descend(x, more);
+			x->depth--;
+		}
 	}
+	x->pending[x->depth] = INT64_MAX;
 }
 
+/* False: the limit came. */
 static bool ascend_root(struct exact *x, struct dual *root)
 {
 	for (int sweeps = 0; sweeps < ROOT_SWEEPS; sweeps += ROOT_CHUNK) {
 		int64_t before = root->bound;
-		if (!go_on(x, root))
-			return false;
-		if (!dual_ascend(root, ROOT_CHUNK, x->limit))
+		if (!dual_ascend(root, ROOT_CHUNK, 1, x->limit, spend, x->s))
 			return true;
 		search_raise_bound(x->s, proven(x, root->bound), "exact");
 		if (search_over(x->s))
 			return false;
-		if (root->bound - before < DUAL_SCALE / 4)
+		if ((double)(root->bound - before) < x->parts / 4)
 			break;
 	}
+	look_around(x, root, TABU_STARTS);
+	if (search_over(x->s))
+		return false;
 	/* Leaves whose routing is hard come last: by then there is a better limit to cut them off with. */
 	for (x->effort = EFFORT_FIRST; !x->s->stopped; x->effort *= x->effort < INT64_MAX / EFFORT_STEP ? EFFORT_STEP : 1) {
 		x->postponed = x->open = INFINITY;
-		descend(x, root, true);
+		x->depth = 0;
+		descend(x, 0);
 		if (!isfinite(x->postponed) || x->postponed >= x->s->objective)
 			break;
-		dual_ascend(root, ROOT_CHUNK, x->limit);
+		dual_ascend(root, ROOT_CHUNK, 1, x->limit, spend, x->s);
 	}
 	return !x->s->stopped;
 }
@@ -372,20 +451,50 @@ static void conclude(struct exact *x)
 	}
 }
 
+/* The most that a placement can cost before routing gets in its way, in the problem's units. */
+static double dearest(const struct exact *x)
+{
+	const struct request *r = x->p->r;
+	double sum = 0;
+
+	for (size_t u = 0; u < r->n_nodes; u++) {
+		int64_t most = 0;
+		for (size_t i = 0; i < x->p->cand[u].n; i++)
+			most = x->p->node_weight[x->p->cand[u].v[i]] > most ? x->p->node_weight[x->p->cand[u].v[i]] : most;
+		sum += (double)most * (double)r->nodes[u].demand[RES_CPU_MILLI];
+	}
+	for (uint32_t k = 0; k < r->n_links; k++)
+		sum += pairs_dearest(&x->pairs, k);
+	return sum;
+}
+
+/* Parts as fine as 32 bits allow. */
+static void set_scale(struct exact *x)
+{
+	double most, sum = dearest(x);
+
+	x->unit = problem_unit(x->p, &most);
+	x->parts = DUAL_PARTS;
+	while (x->parts > 1 && sum / x->unit * x->parts >= DUAL_MOST)
+		x->parts /= 2;
+	x->integral = x->parts >= DUAL_PARTS_LEAST;
+	if (!x->integral) {
+		x->unit = sum / (DUAL_MOST / 2);
+		x->parts = 1;
+	}
+}
+
 static void exact_init(struct exact *x, struct search *s)
 {
 	const struct problem *p = &s->problem;
 	const struct request *r = p->r;
-	double most;
 
-	*x = (struct exact){ .s = s, .p = p, .open = INFINITY };
-	x->unit = problem_unit(p, &most);
-	x->integral = most / x->unit < 1e9;
-	if (!x->integral)
-		x->unit = most / 1e9;
-	dual_shape_init(&x->shape, p, x->unit);
+	*x = (struct exact){ .s = s, .p = p, .open = INFINITY, .postponed = INFINITY };
+	dual_shape_init(&x->shape, p);
 	path_space_init(&x->space, &p->graph);
 	layout_init(&x->at, p, &x->space);
+	x->level = mem_array(r->n_nodes + 2, sizeof(*x->level));
+	x->pending = mem_array(r->n_nodes + 2, sizeof(*x->pending));
 	x->least = mem_array(r->n_links + 1, sizeof(*x->least));
 	x->sub_least = mem_array(r->n_links + 1, sizeof(*x->sub_least));
 	x->order = mem_array(r->n_links + 1, sizeof(*x->order));
@@ -402,13 +511,16 @@ static void exact_init(struct exact *x, struct search *s)
 	x->sub.is_cand = mem_array(r->n_nodes + 1, sizeof(*x->sub.is_cand));
 	for (size_t u = 0; u < r->n_nodes; u++)
 		x->sub.is_cand[u] = mem_array(p->s->n_nodes + 1, 1);
-	set_limit(x);
 }
 
 static void exact_done(struct exact *x)
 {
 	for (size_t u = 0; u < x->p->r->n_nodes; u++)
 		free(x->sub.is_cand[u]);
+	for (size_t u = 0; u < x->p->r->n_nodes + 2; u++)
+		dual_done(&x->level[u]);
+	free(x->level);
+	free(x->pending);
 	free(x->sub.is_cand);
 	free(x->sub.cand);
 	free(x->sub.vfirst);
@@ -423,33 +535,32 @@ static void exact_done(struct exact *x)
 	layout_done(&x->at);
 	path_space_done(&x->space);
 	dual_shape_done(&x->shape);
+	pairs_done(&x->pairs);
+}
+
+/* Takes out what has no price; false: nothing is left. */
+static bool settle(struct exact *x)
+{
+	look_around(x, &x->level[0], 1);
+	return dual_compact(&x->level[0]);
 }
 
 void exact_run(struct search *s)
 {
 	struct exact x;
-	struct dual root;
-	struct err why = { 0 };
-	bool small = s->problem.r->n_links * s->problem.s->n_links <= NARROW_MAX;
 
-	/* The pair costs see what narrowing sees; with few candidates on a large substrate it only costs time. */
-	if (small && problem_narrow(&s->problem, &why) != 0) {
-		search_exclude(s, "exact", &why);
-		return;
-	}
 	search_raise_bound(s, s->problem.bound, "exact");
 	if (search_over(s))
 		return;
 	exact_init(&x, s);
 	if (dual_entries(&x.shape) > ENTRIES_MAX) {
 		err_set(&s->fault, -E2BIG, "too large for the exact search: %zu pairs of hosts", dual_entries(&x.shape));
-	} else {
-		if (dual_init(&root, &x.shape, spend, s)) {
-			x.spent = x.shape.space.work;
-			if (ascend_root(&x, &root) && !s->halted)
-				conclude(&x);
-		}
-		dual_done(&root);
+	} else if (pairs_init(&x.pairs, x.p, NULL, spend, s)) {
+		set_scale(&x);
+		set_limit(&x);
+		dual_init(&x.level[0], &x.shape, &x.pairs, x.unit, x.parts);
+		if (!search_over(s) && (!settle(&x) || ascend_root(&x, &x.level[0])) && !s->halted)
+			conclude(&x);
 	}
 	exact_done(&x);
 }

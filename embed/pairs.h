@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What each virtual link costs at least between any two hosts that its ends may take, when nothing else is
+ * routed: the matrices that the dual ascent begins with. Virtual links that may use the same substrate links share
+ * one table of distances, whatever their bandwidths; a search stops when all hosts that matter are settled.
+ *
+ * The rows are kept: along them a cheapest path is walked, not searched, as long as others leave it room. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "embed/layout.h"
+#include "embed/problem.h"
+#include "embed/routing.h"
+
+/* Virtual links that share their distances. */
+struct pair_class {
+	int64_t need, max_delay; /* need: the least capacity of a link that will do; max_delay < 0: none */
+	bool best_effort;        /* distances are 0 */
+	const int64_t *weight;   /* per link */
+	int64_t **row;           /* per host number: distances to all nodes, DIST_NONE: none; NULL: not searched */
+};
+
+struct pairs {
+	const struct problem *p;
+	double scale;            /* objective units are bandwidth × distance over this */
+	uint32_t n_hosts;
+	uint32_t *number;        /* per node: which host it is, or NO_NODE where nothing may stand */
+	uint32_t *host;          /* per number */
+	struct pair_class *classes;
+	size_t n_classes;
+	uint32_t *link_class;    /* per virtual link */
+	struct path_space space;
+	uint64_t work;           /* arcs looked at */
+	uint32_t *stamp, round;  /* of pairs_walk() */
+};
+
+/* Everything is searched here: one search per class and host of a vertex cover (about) of its virtual links,
+ * each O(m + D) with small weights, D the distance, else O(m log m). Memory: 8 bytes per search and node. `prices`:
+ * weights in place of the problem's, or NULL; borrowed. `go_on` is asked after each search; where it says no,
+ * false: good only for pairs_done(). */
+bool pairs_init(struct pairs *pairs, const struct problem *p, const struct routing_prices *prices,
+                bool (*go_on)(void *arg, uint64_t arcs), void *arg);
+void pairs_done(struct pairs *pairs);
+
+/* What virtual link k costs at least between nodes a and b, each a candidate of another end of it, in objective
+ * units; INFINITY: no path. */
+double pairs_cost(const struct pairs *pairs, uint32_t k, uint32_t a, uint32_t b);
+/* The most that pairs_cost() says of k between any two candidates that a path joins. */
+double pairs_dearest(const struct pairs *pairs, uint32_t k);
+/* Routes k, both ends placed, along a cheapest path with enough left in `at`; false: none, or this is not told by
+ * distances alone. Nothing is searched: O(arcs of cheapest paths). */
+bool pairs_walk(struct pairs *pairs, struct layout *at, uint32_t k);
