@@ -17,6 +17,15 @@ void lp_done(struct lp *lp)
 	memset(lp, 0, sizeof(*lp));
 }
 
+void lp_point_done(struct lp_point *at)
+{
+	free(at->col_place);
+	free(at->row_place);
+	free(at->x);
+	free(at->price);
+	memset(at, 0, sizeof(*at));
+}
+
 int lp_add_col(struct lp *lp, double lower, double upper, double cost, bool integer)
 {
 	if (lp->n_cols == lp->cap_cols) {

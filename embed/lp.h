@@ -34,6 +34,18 @@ int lp_add_col(struct lp *lp, double lower, double upper, double cost, bool inte
 int lp_add_row(struct lp *lp, double lower, double upper);
 void lp_put(struct lp *lp, int row, int col, double value); /* at most once per row and column; zero is left out */
 
+/* What a test can make of GLPK, to see what becomes of it; asked before the attempt-th try (from 0) at a relaxation. */
+enum lp_trouble {
+	LP_NO_TROUBLE,
+	LP_ABORT,    /* glp_error(), as GLPK does when it runs out of memory */
+	LP_CYCLE,    /* the iteration limit is reached and nothing is solved */
+	LP_SINGULAR  /* the basis matrix is */
+};
+struct lp_faults {
+	enum lp_trouble (*next)(void *arg, int attempt);
+	void *arg;
+};
+
 struct lp_options {
 	double time_limit_s;   /* INFINITY: none. GLPK may overrun it within one LP. */
 	int64_t iterations;    /* of the simplex method, in all; INT64_MAX: no bound */
@@ -45,6 +57,7 @@ struct lp_options {
 	 * False stops. Must not use GLPK. */
 	bool (*step)(void *arg, const double *x, double bound, int64_t iterations);
 	void *arg;
+	const struct lp_faults *faults; /* tests only; NULL: none */
 };
 
 enum lp_status {
@@ -55,3 +68,26 @@ enum lp_status {
 };
 /* *ret_bound: a lower bound of the optimum, -INFINITY if there is none. Blocks. */
 enum lp_status lp_solve(const struct lp *lp, const struct lp_options *options, double *ret_bound, struct err *err);
+
+/* Where the relaxation of a growing lp was solved to. Zero it to begin; the next call starts from there: columns
+ * added since are at their lower bound, rows added since are basic. */
+struct lp_point {
+	uint8_t *col_place, *row_place; /* in the basis; the fence's own */
+	double *x;             /* per column */
+	double *price;         /* per row: its dual */
+	double value;
+	size_t n_cols, n_rows; /* what all of these are of */
+	size_t cap_cols, cap_rows;
+	int64_t iterations;    /* of all calls */
+};
+void lp_point_done(struct lp_point *at);
+
+struct lp_relax {
+	double time_limit_s;   /* INFINITY: none */
+	int memory_mib;
+	bool dual;             /* rows or bounds are new: the dual simplex method first. Else (columns are) the primal. */
+	const struct lp_faults *faults;
+};
+/* Solves the relaxation from where *at stands. LP_OPTIMAL: *at is filled; LP_INFEASIBLE; LP_LIMIT: time; LP_FAILED: GLPK
+ * gave up after every way that is known to help, and *at is as it was but without a basis. */
+enum lp_status lp_relax(const struct lp *lp, const struct lp_relax *how, struct lp_point *at, struct err *err);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* GLPK behind lp.h. What is known of GLPK 5.0 and guarded against here:
- * - glp_error() aborts the process: a hook jumps out, and the thread's environment is freed.
+ * - glp_error() prints whatever it was told, then aborts the process: a hook keeps it quiet, another jumps out, and
+ *   the thread's environment is freed.
  * - The simplex method can cycle for ever: always an iteration limit; then once more from a standard basis
- *   with textbook pricing and ratio test; then we give up.
+ *   with textbook pricing and ratio test; then scaled, from an advanced basis, by the other method; then we give up.
  * - Nothing stops a presolve that runs: it is never used.
  * - GLP_IBINGO is not raised for incumbents of heuristics: every callback looks for itself. */
 #include <errno.h>
@@ -21,7 +22,8 @@
 struct run {
 	jmp_buf out;
 	const struct lp *lp;
-	const struct lp_options *options;
+	const struct lp_options *options; /* lp_solve */
+	const struct lp_faults *faults;
 	int64_t deadline_us;
 	glp_prob *prob;
 	double bound;      /* proven so far */
@@ -30,6 +32,11 @@ struct run {
 	bool started;      /* the start solution was handed over */
 	bool stopped;
 };
+
+static int run_quiet(void *info, const char *text)
+{
+	return 1;
+}
 
 static void run_abort(void *info)
 {
@@ -74,6 +81,16 @@ static void run_load(struct run *run, int *row, int *col, double *value)
 	glp_load_matrix(run->prob, (int)lp->n_puts, row, col, value);
 }
 
+static void run_begin(struct run *run, int memory_mib, int *row, int *col, double *value)
+{
+	glp_term_out(GLP_OFF);
+	glp_term_hook(run_quiet, NULL);
+	glp_error_hook(run_abort, run);
+	if (memory_mib > 0)
+		glp_mem_limit(memory_mib);
+	run_load(run, row, col, value);
+}
+
 static int milliseconds_left(const struct run *run)
 {
 	if (run->deadline_us == INT64_MAX)
@@ -86,6 +103,22 @@ static int64_t iterations_left(const struct run *run)
 {
 	int64_t used = glp_get_it_cnt(run->prob);
 	return run->options->iterations > used ? run->options->iterations - used : 1;
+}
+
+static int run_simplex(struct run *run, const glp_smcp *how, int attempt)
+{
+	switch (run->faults ? run->faults->next(run->faults->arg, attempt) : LP_NO_TROUBLE) {
+	case LP_ABORT:
+		glp_error("made by a test");
+		break;
+	case LP_CYCLE:
+		return GLP_EITLIM;
+	case LP_SINGULAR:
+		return GLP_ESING;
+	case LP_NO_TROUBLE:
+		break;
+	}
+	return glp_simplex(run->prob, how);
 }
 
 /* The relaxation at the root. 0: solved, look at glp_get_status(). */
@@ -103,7 +136,7 @@ static int run_root(struct run *run)
 	for (int attempt = 0; attempt < 2; attempt++) {
 		how.tm_lim = milliseconds_left(run);
 		how.it_lim = (int)(left < sane ? left : sane);
-		ret = glp_simplex(run->prob, &how);
+		ret = run_simplex(run, &how, attempt);
 		if (ret == 0 || ret == GLP_ETMLIM || left <= sane)
 			break;
 		how.pricing = GLP_PT_STD;
@@ -184,11 +217,7 @@ static enum lp_status run_integer(struct run *run, struct err *err)
 
 static enum lp_status run_all(struct run *run, int *row, int *col, double *value, struct err *err)
 {
-	glp_term_out(GLP_OFF);
-	glp_error_hook(run_abort, run);
-	if (run->options->memory_mib > 0)
-		glp_mem_limit(run->options->memory_mib);
-	run_load(run, row, col, value);
+	run_begin(run, run->options->memory_mib, row, col, value);
 	int ret = run_root(run);
 	if (ret == GLP_ETMLIM || (ret == GLP_EITLIM && iterations_left(run) <= 1))
 		return LP_LIMIT;
@@ -217,7 +246,7 @@ enum lp_status lp_solve(const struct lp *lp, const struct lp_options *options, d
 	mem_auto double *value = mem_array(lp->n_puts + 1, sizeof(*value)), *x = mem_array(lp->n_cols + 1, sizeof(*x));
 	enum lp_status status;
 
-	*run = (struct run){ .lp = lp, .options = options, .deadline_us = INT64_MAX, .bound = -INFINITY,
+	*run = (struct run){ .lp = lp, .options = options, .faults = options->faults, .deadline_us = INT64_MAX, .bound = -INFINITY,
 	                     .incumbent = INFINITY, .x = x };
 	*ret_bound = -INFINITY;
 	if (lp->n_puts > INT_MAX / 2 || lp->n_cols > INT_MAX / 2 || lp->n_rows > INT_MAX / 2) {
@@ -234,6 +263,124 @@ enum lp_status lp_solve(const struct lp *lp, const struct lp_options *options, d
 		status = LP_FAILED;
 	}
 	*ret_bound = run->bound;
+	glp_free_env();
+	return status;
+}
+
+/* ---- a relaxation solved again and again --------------------------------------------------- */
+
+static void point_grow(struct lp_point *at, const struct lp *lp)
+{
+	if (at->cap_cols < lp->n_cols + 1) {
+		at->cap_cols = 2 * lp->n_cols + 64;
+		at->col_place = mem_grow(at->col_place, at->cap_cols, sizeof(*at->col_place));
+		at->x = mem_grow(at->x, at->cap_cols, sizeof(*at->x));
+	}
+	if (at->cap_rows < lp->n_rows + 1) {
+		at->cap_rows = 2 * lp->n_rows + 64;
+		at->row_place = mem_grow(at->row_place, at->cap_rows, sizeof(*at->row_place));
+		at->price = mem_grow(at->price, at->cap_rows, sizeof(*at->price));
+	}
+	for (size_t j = at->n_cols; j < lp->n_cols; j++)
+		at->col_place[j] = GLP_NL;
+	for (size_t i = at->n_rows; i < lp->n_rows; i++)
+		at->row_place[i] = GLP_BS;
+	at->n_cols = lp->n_cols;
+	at->n_rows = lp->n_rows;
+}
+
+/* GLPK itself mends a place that does not go with the bounds. */
+static void point_load(struct run *run, const struct lp_point *at)
+{
+	for (size_t i = 0; i < at->n_rows; i++)
+		glp_set_row_stat(run->prob, (int)i + 1, at->row_place[i]);
+	for (size_t j = 0; j < at->n_cols; j++)
+		glp_set_col_stat(run->prob, (int)j + 1, at->col_place[j]);
+}
+
+static void point_store(const struct run *run, struct lp_point *at)
+{
+	for (size_t i = 0; i < at->n_rows; i++) {
+		at->row_place[i] = (uint8_t)glp_get_row_stat(run->prob, (int)i + 1);
+		at->price[i] = glp_get_row_dual(run->prob, (int)i + 1);
+	}
+	for (size_t j = 0; j < at->n_cols; j++) {
+		at->col_place[j] = (uint8_t)glp_get_col_stat(run->prob, (int)j + 1);
+		at->x[j] = glp_get_col_prim(run->prob, (int)j + 1);
+	}
+	at->value = glp_get_obj_val(run->prob);
+}
+
+static int relax_once(struct run *run, const struct lp_relax *how, int attempt)
+{
+	glp_smcp control;
+
+	glp_init_smcp(&control);
+	control.msg_lev = GLP_MSG_OFF;
+	control.meth = how->dual ? GLP_DUALP : GLP_PRIMAL;
+	control.it_lim = 1000 + 20 * (int)run->lp->n_rows;
+	control.tm_lim = milliseconds_left(run);
+	if (attempt == 1) {
+		glp_std_basis(run->prob);
+		control.meth = GLP_PRIMAL;
+		control.pricing = GLP_PT_STD;
+		control.r_test = GLP_RT_STD;
+	} else if (attempt == 2) {
+		glp_scale_prob(run->prob, GLP_SF_AUTO);
+		glp_adv_basis(run->prob, 0);
+		control.meth = GLP_DUALP;
+	}
+	return run_simplex(run, &control, attempt);
+}
+
+static enum lp_status relax_all(struct run *run, const struct lp_relax *how, struct lp_point *at, struct err *err)
+{
+	int ret = 0, status = GLP_UNDEF;
+
+	for (int attempt = 0; attempt < 3; attempt++) {
+		int before = glp_get_it_cnt(run->prob);
+		ret = relax_once(run, how, attempt);
+		at->iterations += glp_get_it_cnt(run->prob) - before;
+		status = glp_get_status(run->prob);
+		if (ret == GLP_ETMLIM)
+			return LP_LIMIT;
+		if (ret == 0 && status == GLP_NOFEAS)
+			return LP_INFEASIBLE;
+		if (ret == 0 && status == GLP_OPT) {
+			point_store(run, at);
+			return LP_OPTIMAL;
+		}
+	}
+	err_set(err, -EIO, "GLPK could not solve a relaxation (code %d, status %d)", ret, status);
+	return LP_FAILED;
+}
+
+enum lp_status lp_relax(const struct lp *lp, const struct lp_relax *how, struct lp_point *at, struct err *err)
+{
+	mem_auto struct run *run = mem_alloc(sizeof(*run)); /* survives the jump */
+	mem_auto int *row = mem_array(lp->n_puts + 1, sizeof(*row)), *col = mem_array(lp->n_puts + 1, sizeof(*col));
+	mem_auto double *value = mem_array(lp->n_puts + 1, sizeof(*value));
+	enum lp_status status;
+
+	*run = (struct run){ .lp = lp, .faults = how->faults, .deadline_us = INT64_MAX };
+	if (lp->n_puts > INT_MAX / 64 || lp->n_cols > INT_MAX / 64 || lp->n_rows > INT_MAX / 64) {
+		err_set(err, -E2BIG, "%zu coefficients are too many for GLPK", lp->n_puts);
+		return LP_FAILED;
+	}
+	if (how->time_limit_s < 1e9)
+		run->deadline_us = clock_us() + (int64_t)(how->time_limit_s * 1e6);
+	point_grow(at, lp);
+	if (setjmp(run->out) == 0) {
+		run_begin(run, how->memory_mib, row, col, value);
+		point_load(run, at);
+		status = relax_all(run, how, at, err);
+		glp_delete_prob(run->prob);
+	} else {
+		err_set(err, -EIO, "GLPK gave up: out of its %d MiB of memory, or a fault of its own", how->memory_mib);
+		status = LP_FAILED;
+	}
+	if (status == LP_FAILED) /* the basis may be what it stumbled over: begin anew */
+		at->n_cols = at->n_rows = 0;
 	glp_free_env();
 	return status;
 }
