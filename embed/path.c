@@ -64,6 +64,7 @@ void path_space_init(struct path_space *ps, const struct graph *g)
 	ps->via = mem_array(g->n_nodes + 1, sizeof(*ps->via));
 	ps->stamp = mem_array(g->n_nodes + 1, sizeof(*ps->stamp));
 	ps->settled = mem_array(g->n_nodes + 1, sizeof(*ps->settled));
+	ps->queue = mem_array(g->n_nodes + 1, sizeof(*ps->queue));
 }
 
 void path_space_done(struct path_space *ps)
@@ -74,6 +75,14 @@ void path_space_done(struct path_space *ps)
 	free(ps->via);
 	free(ps->stamp);
 	free(ps->settled);
+	free(ps->queue);
+	for (int i = 0; i < 2; i++) {
+		free(ps->half[i].stamp);
+		free(ps->half[i].level);
+		free(ps->half[i].via);
+		free(ps->half[i].queue);
+		free(ps->half[i].tie);
+	}
 	free(ps->heap.v);
 	free(ps->labels);
 	memset(ps, 0, sizeof(*ps));
@@ -100,11 +109,65 @@ static bool link_shut(const struct path_query *q, const struct graph *g, uint32_
 	return q->shut && q->shut[l] & (g->ends[l][1] == to ? 2 : 1);
 }
 
+static int64_t weight_of(const struct path_query *q, uint32_t l)
+{
+	return q->unit > 0 ? q->unit : q->weight ? q->weight[l] : 1;
+}
+
 /* ---- cheapest paths ------------------------------------------------------------------------ */
+
+static int64_t unit_of(const struct path_query *q)
+{
+	return q->unit > 0 ? q->unit : q->weight ? 0 : 1;
+}
+
+/* All links weigh the same: level by level. What ties at a node is settled once all of the level before have been
+ * looked at, which is before the node itself is. */
+static bool search_levels(struct path_space *ps, const struct path_query *q, uint32_t from, uint32_t to)
+{
+	const struct graph *g = ps->graph;
+	int64_t unit = unit_of(q);
+	size_t head = 0, n = 0, wanted = q->n_wanted > 0 && q->wanted[from] ? 1 : 0;
+	uint32_t *queue = ps->queue;
+
+	ps->stamp[from] = ps->round;
+	ps->dist[from] = ps->tie[from] = 0;
+	ps->via[from] = NO_LINK;
+	queue[n++] = from;
+	while (head < n) {
+		uint32_t v = queue[head++];
+		int64_t dist = ps->dist[v] + unit;
+		if (v == to)
+			return true;
+		if (q->n_wanted > 0 && wanted >= q->n_wanted && (!q->tie || ps->dist[v] == ps->dist[queue[n - 1]]))
+			break;
+		ps->work += g->first[v + 1] - g->first[v] + 1;
+		for (uint32_t i = g->first[v]; i < g->first[v + 1]; i++) {
+			uint32_t l = g->arcs[i].link, w = g->arcs[i].to;
+			bool seen = ps->stamp[w] == ps->round;
+			if ((seen && (!q->tie || ps->dist[w] != dist)) || !link_usable(q, l) || link_shut(q, g, l, w))
+				continue;
+			int64_t tie = q->tie ? ps->tie[v] + q->tie[l] : 0;
+			if (seen && tie >= ps->tie[w])
+				continue;
+			ps->tie[w] = tie;
+			ps->via[w] = l;
+			if (seen)
+				continue;
+			ps->stamp[w] = ps->round;
+			ps->dist[w] = dist;
+			queue[n++] = w;
+			if (q->n_wanted > 0)
+				wanted += q->wanted[w] != 0;
+		}
+	}
+	return to == NO_NODE;
+}
 
 static bool search_plain(struct path_space *ps, const struct path_query *q, uint32_t from, uint32_t to)
 {
 	const struct graph *g = ps->graph;
+	size_t wanted = 0;
 
 	ps->stamp[from] = ps->round;
 	ps->dist[from] = ps->tie[from] = 0;
@@ -118,12 +181,14 @@ static bool search_plain(struct path_space *ps, const struct path_query *q, uint
 		ps->settled[v] = 1;
 		if (v == to)
 			return true;
+		if (q->n_wanted > 0 && q->wanted[v] && ++wanted == q->n_wanted)
+			break;
 		ps->work += g->first[v + 1] - g->first[v] + 1;
 		for (uint32_t i = g->first[v]; i < g->first[v + 1]; i++) {
 			uint32_t l = g->arcs[i].link, w = g->arcs[i].to;
 			if (!link_usable(q, l) || link_shut(q, g, l, w))
 				continue;
-			int64_t dist = ps->dist[v] + (q->weight ? q->weight[l] : 1);
+			int64_t dist = ps->dist[v] + q->weight[l];
 			int64_t tie = ps->tie[v] + (q->tie ? q->tie[l] : 0);
 			if (ps->stamp[w] == ps->round &&
 			    (ps->settled[w] || dist > ps->dist[w] || (dist == ps->dist[w] && tie >= ps->tie[w])))
@@ -179,7 +244,7 @@ static bool search_bounded(struct path_space *ps, const struct path_query *q, ui
 				continue;
 			if (ps->stamp[w] == ps->round && delay >= ps->delay[w])
 				continue;
-			label_push(ps, (struct path_label){ at.dist + (q->weight ? q->weight[l] : 1),
+			label_push(ps, (struct path_label){ at.dist + weight_of(q, l),
 			                                    at.tie + (q->tie ? q->tie[l] : 0), delay, w, l, id });
 		}
 	}
@@ -191,7 +256,7 @@ bool path_search(struct path_space *ps, const struct path_query *q, uint32_t fro
 	path_begin(ps, q->max_delay >= 0);
 	if (ps->labelled)
 		return search_bounded(ps, q, from, to);
-	return search_plain(ps, q, from, to);
+	return unit_of(q) > 0 ? search_levels(ps, q, from, to) : search_plain(ps, q, from, to);
 }
 
 int64_t path_dist(const struct path_space *ps, uint32_t node)
@@ -202,6 +267,15 @@ int64_t path_dist(const struct path_space *ps, uint32_t node)
 int64_t path_tie(const struct path_space *ps, uint32_t node)
 {
 	return ps->tie[node];
+}
+
+static void turn_round(uint32_t *links, size_t n)
+{
+	for (size_t i = 0; i < n / 2; i++) {
+		uint32_t swap = links[i];
+		links[i] = links[n - 1 - i];
+		links[n - 1 - i] = swap;
+	}
 }
 
 size_t path_trace(const struct path_space *ps, uint32_t node, uint32_t *links)
@@ -219,12 +293,135 @@ size_t path_trace(const struct path_space *ps, uint32_t node, uint32_t *links)
 			node = g->ends[l][0] == node ? g->ends[l][1] : g->ends[l][0];
 		}
 	}
-	for (size_t i = 0; i < n / 2; i++) {
-		uint32_t swap = links[i];
-		links[i] = links[n - 1 - i];
-		links[n - 1 - i] = swap;
+	turn_round(links, n);
+	return n;
+}
+
+/* ---- from both ends ------------------------------------------------------------------------ */
+
+static void halves_begin(struct path_space *ps)
+{
+	size_t n = ps->graph->n_nodes + 1;
+
+	for (int i = 0; i < 2 && !ps->half[i].stamp; i++) {
+		struct path_half *half = &ps->half[i];
+		*half = (struct path_half){ mem_array(n, sizeof(*half->stamp)), mem_array(n, sizeof(*half->level)),
+		                            mem_array(n, sizeof(*half->via)), mem_array(n, sizeof(*half->queue)),
+		                            mem_array(n, sizeof(*half->tie)) };
+	}
+	if (++ps->half_round == 0) {
+		for (int i = 0; i < 2; i++)
+			memset(ps->half[i].stamp, 0, n * sizeof(*ps->half[i].stamp));
+		ps->half_round = 1;
+	}
+}
+
+struct frontier {
+	struct path_half *half;
+	size_t head, n;   /* the level reached: queue[head] … queue[n - 1] */
+	uint32_t level;
+};
+
+static void frontier_begin(struct path_space *ps, struct frontier *f, struct path_half *half, uint32_t node)
+{
+	*f = (struct frontier){ .half = half, .n = 1 };
+	half->queue[0] = node;
+	half->stamp[node] = ps->half_round;
+	half->level[node] = 0;
+	half->tie[node] = 0;
+	half->via[node] = NO_LINK;
+}
+
+/* One level further. Whether it met the other half. */
+static bool frontier_grow(struct path_space *ps, const struct path_query *q, struct frontier *f, const struct path_half *other)
+{
+	const struct graph *g = ps->graph;
+	struct path_half *half = f->half;
+	size_t end = f->n;
+	bool met = false;
+
+	f->level++;
+	for (; f->head < end; f->head++) {
+		uint32_t v = half->queue[f->head];
+		ps->work += g->first[v + 1] - g->first[v] + 1;
+		for (uint32_t i = g->first[v]; i < g->first[v + 1]; i++) {
+			uint32_t l = g->arcs[i].link, w = g->arcs[i].to;
+			bool seen = half->stamp[w] == ps->half_round;
+			if ((seen && half->level[w] != f->level) || !link_usable(q, l) ||
+			    link_shut(q, g, l, half == ps->half ? w : v))
+				continue;
+			int64_t tie = half->tie[v] + (q->tie ? q->tie[l] : 0);
+			if (seen && tie >= half->tie[w])
+				continue;
+			half->tie[w] = tie;
+			half->via[w] = l;
+			if (seen)
+				continue;
+			half->stamp[w] = ps->half_round;
+			half->level[w] = f->level;
+			half->queue[f->n++] = w;
+			met = met || other->stamp[w] == ps->half_round;
+		}
+	}
+	return met;
+}
+
+static size_t half_trace(const struct graph *g, const struct path_half *half, uint32_t node, uint32_t *links)
+{
+	size_t n = 0;
+
+	while (half->via[node] != NO_LINK) {
+		uint32_t l = half->via[node];
+		links[n++] = l;
+		node = g->ends[l][0] == node ? g->ends[l][1] : g->ends[l][0];
 	}
 	return n;
+}
+
+/* The halves meet first in whole levels: every path of fewest links has a node in the level just reached that is
+ * in the last level of the other half, and the ties of both are final. */
+static bool between_levels(struct path_space *ps, const struct path_query *q, uint32_t from, uint32_t to,
+                           uint32_t *links, size_t *ret_n)
+{
+	const struct graph *g = ps->graph;
+	struct frontier f[2];
+	uint32_t middle = NO_NODE;
+	int64_t least = 0;
+	int side;
+
+	halves_begin(ps);
+	frontier_begin(ps, &f[0], &ps->half[0], from);
+	frontier_begin(ps, &f[1], &ps->half[1], to);
+	do {
+		side = f[1].n - f[1].head < f[0].n - f[0].head ? 1 : 0;
+		if (f[side].head == f[side].n)
+			return false;
+	} while (!frontier_grow(ps, q, &f[side], f[1 - side].half));
+	for (size_t i = f[side].head; i < f[side].n; i++) {
+		uint32_t v = f[side].half->queue[i];
+		if (f[1 - side].half->stamp[v] != ps->half_round)
+			continue;
+		int64_t tie = ps->half[0].tie[v] + ps->half[1].tie[v];
+		if (middle == NO_NODE || tie < least || (tie == least && v < middle)) {
+			middle = v;
+			least = tie;
+		}
+	}
+	size_t n = half_trace(g, &ps->half[0], middle, links);
+	turn_round(links, n);
+	*ret_n = n + half_trace(g, &ps->half[1], middle, links + n);
+	return true;
+}
+
+bool path_between(struct path_space *ps, const struct path_query *q, uint32_t from, uint32_t to, uint32_t *links,
+                  size_t *ret_n)
+{
+	if (q->max_delay < 0 && unit_of(q) > 0)
+		return between_levels(ps, q, from, to, links, ret_n);
+	if (!path_search(ps, q, from, to))
+		return false;
+	*ret_n = path_trace(ps, to, links);
+	return true;
 }
 
 /* ---- several sources ----------------------------------------------------------------------- */
@@ -252,7 +449,7 @@ void path_nearest(struct path_space *ps, const struct path_query *q, const uint3
 			uint32_t l = g->arcs[i].link, w = g->arcs[i].to;
 			if (!link_usable(q, l) || ret[w].source[1] != NO_NODE || ret[w].source[0] == at.parent)
 				continue;
-			label_push(ps, (struct path_label){ .dist = at.dist + (q->weight ? q->weight[l] : 1),
+			label_push(ps, (struct path_label){ .dist = at.dist + weight_of(q, l),
 			                                    .node = w, .link = l, .parent = at.parent });
 		}
 	}

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Path search: cheapest paths over links with enough left, with and without a delay bound.
  *
- * Without a bound: Dijkstra with a lazy binary heap, O((n + m) log m). With one: label setting
+ * Without a bound: Dijkstra with a lazy binary heap, O((n + m) log m); where all links weigh the same, level by
+ * level, O(n + m), and between two nodes from both ends at once, which on a random network of n nodes
+ * looks at about the square root of its arcs (Pohl 1971). With one: label setting
  * with dominance in (weight, delay), exact, O(L log L) for L labels, where L is at most the
  * number of Pareto-optimal (weight, delay) pairs over all nodes times the degree (Desrochers and
  * Soumis 1988). Weights are never negative, and a label equal to an earlier one is dominated, so
@@ -19,6 +21,7 @@
 
 struct path_query {
 	const int64_t *weight; /* per link, >= 0; NULL: every link counts 1 */
+	int64_t unit;          /* > 0: every link weighs this, and weight is not looked at */
 	const int64_t *tie;    /* per link, >= 0; NULL: none */
 	const int64_t *cap;    /* per link: a link with cap < need is not used; NULL: all are */
 	int64_t need;
@@ -26,6 +29,8 @@ struct path_query {
 	const uint8_t *shut;   /* per link, 1 << e: not towards its ends[e]; NULL: none is. Not looked at by path_nearest */
 	const int64_t *delay;  /* per link, with max_delay >= 0 */
 	int64_t max_delay;     /* along the path; < 0: no bound */
+	const uint8_t *wanted; /* per node; without a delay bound, a search to NO_NODE may stop once n_wanted nodes … */
+	size_t n_wanted;       /* … marked here are settled; 0: it does not */
 };
 
 struct heap_item {
@@ -51,6 +56,12 @@ struct path_space {
 	uint32_t *via;        /* link that a node is reached by; with a delay bound: its first label */
 	uint32_t *stamp;      /* == round: the above are of this search */
 	uint8_t *settled;
+	uint32_t *queue;      /* of a search by levels */
+	struct path_half {    /* of a search from both ends; made when first needed */
+		uint32_t *stamp, *level, *via, *queue;
+		int64_t *tie;
+	} half[2];
+	uint32_t half_round;
 	uint32_t round;
 	bool labelled;
 	struct heap heap;
@@ -69,6 +80,11 @@ int64_t path_dist(const struct path_space *ps, uint32_t node);
 int64_t path_tie(const struct path_space *ps, uint32_t node); /* of a node that was reached */
 /* Its links in order from the source, at most n_nodes - 1 of them; returns how many. */
 size_t path_trace(const struct path_space *ps, uint32_t node, uint32_t *links);
+
+/* A cheapest path from `from` to another node `to`: its links in order, *ret_n of them (at most n_nodes - 1). The same
+ * weight and tie as path_search() finds, maybe another path; what that left is no longer valid. False: none. */
+bool path_between(struct path_space *ps, const struct path_query *q, uint32_t from, uint32_t to, uint32_t *links,
+                  size_t *ret_n);
 
 /* For every node the two least distances from two *different* sources: what a router on that
  * node has to another that must not share it. O(2 (n + m) log m). */

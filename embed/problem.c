@@ -40,6 +40,10 @@ static void problem_weights(struct problem *p, enum embed_objective objective)
 		p->link_tie[l] = INT64_C(1000000000) / (p->left->link_kbps[l] / 1000 + 1) + 1;
 		p->link_delay[l] = s->links[l].delay_us;
 	}
+	p->link_unit = s->n_links > 0 ? p->link_weight[0] : 0;
+	for (size_t l = 1; l < s->n_links && p->link_unit > 0; l++)
+		if (p->link_weight[l] != p->link_unit)
+			p->link_unit = 0;
 }
 
 void problem_virtual_arcs(struct problem *p)

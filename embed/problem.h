@@ -32,6 +32,7 @@ struct problem {
 	/* The objective in integers: Σ milli-cores × node_weight + Σ kbit/s × link_weight, over `scale`. */
 	int64_t *node_weight, *link_weight;
 	double scale;
+	int64_t link_unit;   /* > 0: what every link weighs; 0: they differ */
 	int64_t *link_tie;   /* grows as what is left of a link shrinks */
 	int64_t *link_delay;
 

@@ -23,8 +23,8 @@ struct path_query layout_query(const struct layout *l, uint32_t k, int64_t need)
 	/* Best effort: fewest hops, and of those the quickest, which settles its delay bound, too. */
 	if (link->bw_kbps == 0)
 		return (struct path_query){ .tie = l->p->link_delay, .max_delay = -1 };
-	return (struct path_query){ .weight = l->p->link_weight, .tie = l->p->link_tie, .cap = l->cap, .need = need,
-	                            .delay = l->p->link_delay, .max_delay = link->max_delay_us };
+	return (struct path_query){ .weight = l->p->link_weight, .unit = l->p->link_unit, .tie = l->p->link_tie,
+	                            .cap = l->cap, .need = need, .delay = l->p->link_delay, .max_delay = link->max_delay_us };
 }
 
 static void route_begin(struct vroute *r)
@@ -57,22 +57,6 @@ static double route_weight(const struct layout *l, const struct vroute *r)
 	return sum;
 }
 
-/* Finds one path by q and appends it. */
-static bool route_one(struct layout *l, uint32_t k, const struct path_query *q, int64_t bw_kbps)
-{
-	const struct vlink *link = &l->p->r->links[k];
-	uint32_t from = l->host[link->a], to = l->host[link->b];
-
-	if (!path_search(l->space, q, from, to))
-		return false;
-	if (link->bw_kbps == 0 && !q->weight && link->max_delay_us >= 0 && q->tie == l->p->link_delay &&
-	    path_tie(l->space, to) > link->max_delay_us)
-		return false;
-	size_t n = path_trace(l->space, to, l->scratch);
-	route_add(&l->route[k], l->scratch, n, bw_kbps);
-	return true;
-}
-
 static int64_t path_delay(const struct layout *l, const uint32_t *links, size_t n)
 {
 	int64_t sum = 0;
@@ -85,6 +69,22 @@ static int64_t path_delay(const struct layout *l, const uint32_t *links, size_t 
 static bool in_time(const struct layout *l, const struct vlink *link, const uint32_t *links, size_t n)
 {
 	return link->max_delay_us < 0 || path_delay(l, links, n) <= link->max_delay_us;
+}
+
+/* Finds one path by q and appends it. */
+static bool route_one(struct layout *l, uint32_t k, const struct path_query *q, int64_t bw_kbps)
+{
+	const struct vlink *link = &l->p->r->links[k];
+	uint32_t from = l->host[link->a], to = l->host[link->b];
+	size_t n;
+
+	if (!path_between(l->space, q, from, to, l->scratch, &n))
+		return false;
+	/* Of fewest hops the quickest path was found; of others the query has bounded the delay. */
+	if (q->max_delay < 0 && !in_time(l, link, l->scratch, n))
+		return false;
+	route_add(&l->route[k], l->scratch, n, bw_kbps);
+	return true;
 }
 
 /* ---- split --------------------------------------------------------------------------------- */
@@ -242,7 +242,7 @@ static bool route_backup(struct layout *l, uint32_t k)
 {
 	const struct vlink *link = &l->p->r->links[k];
 	struct vroute *r = &l->route[k];
-	struct path_query beside = { .weight = l->p->link_weight, .tie = l->p->link_tie, .cap = l->cap, .need = link->bw_kbps,
+	struct path_query beside = { .weight = l->p->link_weight, .unit = l->p->link_unit, .tie = l->p->link_tie, .cap = l->cap, .need = link->bw_kbps,
 	                             .banned = l->banned, .delay = l->p->link_delay, .max_delay = link->max_delay_us };
 
 	ban_around(l, r, true);

@@ -189,6 +189,59 @@ static void ties_prefer_room(void **state)
 	}
 }
 
+/* Where links weigh the same there are shorter ways to search: they find what the general one does. */
+static void equal_weights(void **state)
+{
+	int64_t tie[M], fives[M];
+	uint8_t wanted[N] = { 0 };
+	uint32_t links[N];
+	size_t n;
+
+	wanted[1] = wanted[N - 2] = 1;
+	for (int i = 0; i < ROUNDS; i++) {
+		struct fixture f;
+		struct path_space other;
+		make(&f, (uint64_t)i);
+		path_space_init(&other, &f.g);
+		for (int l = 0; l < M; l++) {
+			tie[l] = 10 - f.cap[l];
+			fives[l] = 5;
+		}
+		struct path_query slow = { .weight = fives, .tie = tie, .cap = f.cap, .need = i % 4, .max_delay = -1 };
+		struct path_query quick = slow, few = slow, few_of_any = slow;
+		quick.unit = few.unit = 5;
+		few.wanted = few_of_any.wanted = wanted;
+		few.n_wanted = few_of_any.n_wanted = 2;
+		path_search(&f.ps, &slow, 0, NO_NODE);
+		path_search(&other, &quick, 0, NO_NODE);
+		for (uint32_t v = 0; v < N; v++) {
+			assert_int_equal(path_dist(&other, v), path_dist(&f.ps, v));
+			if (path_dist(&f.ps, v) != DIST_NONE)
+				assert_int_equal(path_tie(&other, v), path_tie(&f.ps, v));
+		}
+		for (uint32_t v = 1; v < N; v++) {
+			bool found = path_between(&other, &quick, 0, v, links, &n);
+			assert_int_equal(found, path_dist(&f.ps, v) != DIST_NONE);
+			if (!found)
+				continue;
+			assert_path(&f, links, n, 0, v);
+			int64_t sum = 0;
+			for (size_t j = 0; j < n; j++)
+				sum += tie[links[j]];
+			assert_int_equal(sum, path_tie(&f.ps, v));
+			assert_int_equal(5 * n, path_dist(&f.ps, v));
+		}
+		for (int which = 0; which < 2; which++) {
+			path_search(&other, which ? &few_of_any : &few, 0, NO_NODE);
+			for (uint32_t v = 0; v < N; v++)
+				if (wanted[v])
+					assert_int_equal(path_dist(&other, v), path_dist(&f.ps, v));
+		}
+		path_space_done(&other);
+		done(&f);
+	}
+}
+
 static void nearest_of_other_sources(void **state)
 {
 	for (int i = 0; i < ROUNDS; i++) {
@@ -305,6 +358,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(arcs_lie_in_rows), cmocka_unit_test(cheapest_paths), cmocka_unit_test(ties_prefer_room),
+		cmocka_unit_test(equal_weights),
 		cmocka_unit_test(nearest_of_other_sources), cmocka_unit_test(widest), cmocka_unit_test(disjoint_pair),
 		cmocka_unit_test(flows_decompose),
 	};
