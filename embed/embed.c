@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/loop.h"
+#include "embed/explain.h"
 #include "embed/search.h"
 
 static void run_heuristic(struct search *s)
@@ -36,10 +37,13 @@ static int solve_mip(const struct substrate *s, const struct residual *left, con
 	return search_run(s, left, r, options, "mip", run_mip, ret, err);
 }
 
+/* What the heuristic is given first: the exact search finds placements of its own, and a first answer is all it needs. */
+enum { EXACT_ARCS = 100000 };
+
 /* Depth-first search with dual-ascent bounds, from the heuristic's answer. */
 static void run_exact(struct search *s)
 {
-	heuristic_run(s, s->work_limit / 16 < HEURISTIC_ARCS ? s->work_limit / 16 : HEURISTIC_ARCS);
+	heuristic_run(s, s->work_limit / 16 < EXACT_ARCS ? s->work_limit / 16 : EXACT_ARCS);
 	search_undecide(s);
 	if (!search_over(s))
 		exact_run(s);
@@ -143,7 +147,8 @@ static void set_scope(const struct substrate *s, const struct residual *left, co
 	struct embed_options rest = *options;
 
 	if (untouched(s, left)) {
-		answer->scope = SCOPE_NEVER;
+		if (answer->status == SOLVE_INFEASIBLE)
+			answer->scope = SCOPE_NEVER;
 		return;
 	}
 	if (rest.time_limit_s > 0)
@@ -151,23 +156,51 @@ static void set_scope(const struct substrate *s, const struct residual *left, co
 	answer->scope = scope_of(s, r, solver, &rest);
 }
 
-int embed_solve(const struct substrate *s, const struct residual *left, const struct request *r,
-                const struct embed_options *options, struct solution *ret, struct err *err)
+static int check_left(const struct substrate *s, const struct residual *left, struct err *err)
 {
-	const struct embed_solver *solver = find_solver(options->solver ? options->solver : "auto");
-	int64_t started = clock_us();
-	struct solution answer = { 0 };
-
-	if (!solver)
-		return err_set(err, -ENOENT, "no solver is called %s", options->solver);
 	if (left->n_nodes != s->n_nodes || left->n_links != s->n_links)
 		return err_set(err, -EINVAL, "what is left is of another substrate: %zu nodes and %zu links, not %zu and %zu",
 		               left->n_nodes, left->n_links, s->n_nodes, s->n_links);
-	int rc = solver->solve(s, left, r, options, &answer, err);
+	return 0;
+}
+
+int embed_once(const struct substrate *s, const struct residual *left, const struct request *r,
+               const struct embed_options *options, struct solution *ret, struct err *err)
+{
+	const struct embed_solver *solver = find_solver(options->solver ? options->solver : "auto");
+
+	if (!solver)
+		return err_set(err, -ENOENT, "no solver is called %s", options->solver);
+	int rc = check_left(s, left, err);
+	return rc != 0 ? rc : solver->solve(s, left, r, options, ret, err);
+}
+
+/* What of the time limit is kept back for the explanation. */
+static double explain_seconds(const struct embed_options *options)
+{
+	if (!options->explain || options->time_limit_s <= 0)
+		return 0;
+	return options->time_limit_s < 2 ? options->time_limit_s / 20 : 0.1;
+}
+
+int embed_solve(const struct substrate *s, const struct residual *left, const struct request *r,
+                const struct embed_options *options, struct solution *ret, struct err *err)
+{
+	struct embed_options search = *options;
+	int64_t started = clock_us(), deadline = INT64_MAX;
+	struct solution answer = { 0 };
+
+	search.time_limit_s -= explain_seconds(options);
+	int rc = embed_once(s, left, r, &search, &answer, err);
 	if (rc != 0)
 		return rc;
-	if (answer.status == SOLVE_INFEASIBLE)
-		set_scope(s, left, r, solver, options, (double)(clock_us() - started) / 1e6, &answer);
+	double spent_s = (double)(clock_us() - started) / 1e6;
+	if (options->time_limit_s > 0 && options->time_limit_s < 1e9)
+		deadline = clock_us() + (int64_t)(1e6 * explain_seconds(options));
+	if (options->explain && !answer.has_embedding)
+		explain(s, left, r, options, deadline, &answer);
+	if (answer.status == SOLVE_INFEASIBLE || (options->explain && !answer.has_embedding))
+		set_scope(s, left, r, find_solver(options->solver ? options->solver : "auto"), &search, spent_s, &answer);
 	answer.seconds = (double)(clock_us() - started) / 1e6;
 	*ret = answer;
 	return 0;

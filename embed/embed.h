@@ -21,6 +21,10 @@ struct embed_options {
 	double time_limit_s;    /* wall clock, for this request; <= 0: none */
 	int64_t effort;         /* bound of work, counted; <= 0: none. Same seed and effort, same answer. */
 	uint64_t seed;
+	/* Without an embedding: look for a cut that proves why, say "now" or "never" whatever the status, and find the
+	 * smallest single change of the request that makes it fit. Takes a twentieth of the time limit, at most 100 ms,
+	 * or as much counted work; not worth it in streams. */
+	bool explain;
 	/* An incumbent or a bound got better; may be NULL. Called from the solving thread; returning
 	 * false asks the solver to stop with what it has. */
 	bool (*progress)(void *arg, const struct solution *best);
@@ -34,6 +38,10 @@ struct embed_options {
  * its table entry; a hard limit takes a process of its own (vnembed --worker). */
 int embed_solve(const struct substrate *s, const struct residual *left, const struct request *r,
                 const struct embed_options *options, struct solution *ret, struct err *err) VNE_MUST;
+
+/* One solver's answer as it is: no scope, no explanation. What the library's own loops call. */
+int embed_once(const struct substrate *s, const struct residual *left, const struct request *r,
+               const struct embed_options *options, struct solution *ret, struct err *err) VNE_MUST;
 
 struct embed_solver {
 	const char *name;

@@ -181,6 +181,7 @@ int search_run(const struct substrate *s, const struct residual *left, const str
 	if (!search.best.solver[0])
 		snprintf(search.best.solver, sizeof(search.best.solver), "%s", name);
 	search.best.seconds = (double)(clock_us() - search.started_us) / 1e6;
+	search.best.work = search.work;
 	problem_done(&search.problem);
 	*ret = search.best;
 	return 0;

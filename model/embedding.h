@@ -83,6 +83,8 @@ struct solution {
 	double seconds;
 	char solver[32];          /* which gave the answer: exact, heuristic, mip … */
 	char reason[1024];        /* with INFEASIBLE, REFUSED, UNKNOWN */
+	char relax[256];          /* beside the reason: the smallest single change found that makes it fit; "": none */
+	uint64_t work;            /* arcs looked at: what effort counts; same seed and effort, same work */
 };
 void solution_done(struct solution *s);
 bool solution_gap(const struct solution *s, double *ret); /* false where not known */

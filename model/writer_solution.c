@@ -101,6 +101,8 @@ static void write_summary(struct writer *w, const struct request *r, const struc
 	write_line(w, "%s", buf_cstr(&text));
 	if (!sol->has_embedding && sol->reason[0])
 		write_line(w, "  %s", sol->reason);
+	if (!sol->has_embedding && sol->relax[0])
+		write_line(w, "  it would fit with %s", sol->relax);
 }
 
 static void write_path_row(struct writer *w, const struct substrate *s, const struct request *r,
@@ -176,8 +178,9 @@ void write_solution(struct writer *w, const struct substrate *s, const struct re
 		write_nodes_json(w, s, r, &sol->embedding);
 		write_links_json(w, s, r, &sol->embedding);
 		write_tables(w, s, r, &sol->embedding);
-	} else if (sol->reason[0]) {
-		write_string(w, "reason", NULL, sol->reason);
+	} else {
+		write_string(w, "reason", NULL, sol->reason[0] ? sol->reason : NULL);
+		write_string(w, "relax", NULL, sol->relax[0] ? sol->relax : NULL);
 	}
 	write_end(w);
 }

@@ -170,7 +170,8 @@ static int embedding_shape_check(const void *plain, struct err *err)
 #define GENERATED VneWorker__Solution
 static const struct field solution_fields[] = {
 	INTEGER(status, SOLVE_OPTIMAL, SOLVE_UNKNOWN), INTEGER(scope, SCOPE_UNSAID, SCOPE_NEVER), BOOLEAN(has_embedding),
-	REAL(cost), REAL(objective), BOOLEAN(has_bound), REAL(bound), REAL(seconds), CHARS(solver), CHARS(reason)
+	REAL(cost), REAL(objective), BOOLEAN(has_bound), REAL(bound), REAL(seconds), CHARS(solver), CHARS(reason),
+	CHARS(relax)
 };
 SHAPE(solution_shape, vne_worker__solution__descriptor, solution_fields, NULL);
 #undef PLAIN

@@ -230,6 +230,8 @@ static void answered(void *arg, int failed, struct solution *solution)
 		buf_auto struct buf down = BUF_INIT, why = BUF_INIT;
 		agents_names_down(v, &down);
 		buf_str(&why, solution->reason[0] ? solution->reason : "no embedding was found");
+		if (solution->relax[0])
+			buf_printf(&why, "; it would fit with %s", solution->relax);
 		if (down.len)
 			buf_printf(&why, "; not usable, because no agent is connected: %s", buf_cstr(&down));
 		reject(s, solution->status == SOLVE_UNKNOWN ? 4 : 1, solution, buf_cstr(&why));

@@ -141,6 +141,12 @@ static void read_all(struct work *w, const struct settings *s)
 
 /* ---- output -------------------------------------------------------------------------------- */
 
+static void tell_refusal(const struct request *r, const struct solution *answer)
+{
+	fprintf(stderr, "vnembed: %s: %s: %s%s%s\n", r->name, solve_status_names[answer->status], answer->reason,
+	        answer->relax[0] ? "; it would fit with " : "", answer->relax);
+}
+
 static void solve_all(struct work *w, const struct settings *s)
 {
 	bool colour = !s->solver.json && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
@@ -167,7 +173,7 @@ static void solve_all(struct work *w, const struct settings *s)
 		if (answer.has_embedding)
 			residual_take(&left, r, &answer.embedding);
 		else
-			fprintf(stderr, "vnembed: %s: %s: %s\n", r->name, solve_status_names[answer.status], answer.reason);
+			tell_refusal(r, &answer);
 		w->exit = worse_exit(w->exit, exit_of_status(answer.status));
 		solution_done(&answer);
 	}
@@ -198,6 +204,7 @@ int main(int argc, char **argv)
 	if (s.worker)
 		return worker_run();
 	solver_options_settle(&s.solver);
+	s.solver.embed.explain = true;
 	if (!s.substrate) {
 		fprintf(stderr, "vnembed: which substrate? -s FILE; --help tells more\n");
 		return EXIT_INPUT;

@@ -89,7 +89,7 @@ static int serve(const uint8_t *data, size_t len)
 	struct stream stream = { .id = job.id, .cost = -1 };
 	struct embed_options options = { .solver = job.solver[0] ? job.solver : NULL, .objective = job.objective,
 	                                 .time_limit_s = job.time_limit_s, .effort = job.effort, .seed = job.seed,
-	                                 .progress = tell, .arg = &stream };
+	                                 .explain = true, .progress = tell, .arg = &stream };
 	struct worker_answer answer = { .id = job.id, .final = true };
 	answer.failed = embed_solve(&job.substrate, &job.left, &job.request, &options, &answer.solution, &err);
 	if (answer.failed != 0) {
