@@ -7,137 +7,137 @@
 
 #include "base/mem.h"
 
-#define NEVER (INT64_MAX / 4)
-
 void assign_init(struct assign *as, size_t n_nodes)
 {
-	*as = (struct assign){ .n_nodes = (uint32_t)n_nodes };
-	as->col_of = mem_array(n_nodes + 1, sizeof(*as->col_of));
-	as->stamp = mem_array(n_nodes + 1, sizeof(*as->stamp));
-	as->cap_cols = n_nodes + 1;
-	as->col_dual = mem_array(n_nodes + 1, sizeof(*as->col_dual));
-	as->dist = mem_array(n_nodes + 1, sizeof(*as->dist));
-	as->row_at = mem_array(n_nodes + 1, sizeof(*as->row_at));
-	as->from = mem_array(n_nodes + 1, sizeof(*as->from));
-	as->done = mem_array(n_nodes + 1, 1);
+	*as = (struct assign){ .n_nodes = n_nodes, .base = 1 };
+	as->mark = mem_array(n_nodes + 1, sizeof(*as->mark));
 }
 
 void assign_done(struct assign *as)
 {
-	free(as->col_of);
-	free(as->stamp);
-	free(as->cost);
-	free(as->row_dual);
-	free(as->col_dual);
-	free(as->dist);
-	free(as->row_at);
-	free(as->from);
-	free(as->done);
+	free(as->mark);
+	free(as->cols);
 	memset(as, 0, sizeof(*as));
 }
 
-void assign_begin(struct assign *as, uint32_t rows)
+void assign_least(struct assign_row *row)
 {
-	as->round++;
-	as->n_rows = rows;
+	row->least = ASSIGN_NONE;
+	row->arg = 0;
+	for (uint32_t j = 0; j < row->n; j++)
+		if (row->cost[j * row->step] < row->least) {
+			row->least = row->cost[j * row->step];
+			row->arg = j;
+		}
+}
+
+/* All columns are free again. */
+static void assign_begin(struct assign *as, uint32_t rows)
+{
+	if (as->base > UINT32_MAX - as->n_cols - rows) {
+		memset(as->mark, 0, (as->n_nodes + 1) * sizeof(*as->mark));
+		as->base = 1;
+		as->n_cols = 0;
+	}
+	as->base += as->n_cols;
 	as->n_cols = 0;
 	as->value = 0;
-	if (rows > as->cap_rows) {
-		as->cap_rows = rows;
-		as->row_dual = mem_grow(as->row_dual, rows, sizeof(*as->row_dual));
-	}
-	if (rows * as->cap_cols > as->cap_cost) {
-		as->cap_cost = rows * as->cap_cols;
-		as->cost = mem_grow(as->cost, as->cap_cost, sizeof(*as->cost));
+	if (rows > as->cap_cols) {
+		as->cap_cols = 2 * rows;
+		as->cols = mem_grow(as->cols, as->cap_cols, sizeof(*as->cols));
 	}
 }
 
-bool assign_mark(struct assign *as, uint32_t node)
+static void add_col(struct assign *as, uint32_t node, uint32_t owner)
 {
-	if (as->stamp[node] == as->round)
-		return false;
-	as->stamp[node] = as->round;
-	as->col_of[node] = as->n_cols++;
-	for (uint32_t row = 0; row < as->n_rows; row++)
-		as->cost[row * as->cap_cols + as->col_of[node]] = NEVER;
-	return true;
+	as->mark[node] = as->base + as->n_cols;
+	as->cols[as->n_cols++] = (struct assign_col){ .node = node, .owner = owner };
 }
 
-void assign_cost(struct assign *as, uint32_t row, uint32_t node, int64_t cost)
+/* The cheapest free column that was seen on the way. */
+struct sink {
+	int32_t dist;
+	uint32_t row, node;
+};
+
+/* Looks from row r, `far` away, at all columns. */
+static void scan(struct assign *as, const struct assign_row *rows, uint32_t r, int32_t far, struct sink *sink)
 {
-	assign_mark(as, node);
-	as->cost[row * as->cap_cols + as->col_of[node]] = cost;
+	const struct assign_row *row = &rows[r];
+	int32_t add = far - row->dual;
+
+	as->work += row->n;
+	for (uint32_t j = 0; j < row->n; j++) {
+		int32_t cost = row->cost[j * row->step];
+		uint32_t col = as->mark[row->node[j]] - as->base;
+		if (cost >= ASSIGN_NONE)
+			continue;
+		if (col >= as->n_cols) {
+			if (cost + add < sink->dist)
+				*sink = (struct sink){ cost + add, r, row->node[j] };
+		} else if (!as->cols[col].done && cost + add - as->cols[col].dual < as->cols[col].dist) {
+			as->cols[col].dist = cost + add - as->cols[col].dual;
+			as->cols[col].from = r;
+		}
+	}
 }
 
-/* Assigns `row` along the cheapest augmenting path. */
-static bool assign_row(struct assign *as, uint32_t row)
+/* Makes room for row k, whose column is taken, along the cheapest path. */
+static bool make_room(struct assign *as, struct assign_row *rows, uint32_t k)
 {
-	uint32_t m = as->n_cols, at = UINT32_MAX; /* column whose row is looked at; UINT32_MAX: the new row */
-	int64_t far = 0;
+	struct sink sink = { INT32_MAX, 0, 0 };
+	uint32_t r = k;
+	int32_t far = 0;
 
-	for (uint32_t j = 0; j < m; j++) {
-		as->dist[j] = NEVER;
-		as->done[j] = 0;
+	for (uint32_t m = 0; m < as->n_cols; m++) {
+		as->cols[m].dist = INT32_MAX;
+		as->cols[m].done = false;
 	}
 	for (;;) {
-		uint32_t i = at == UINT32_MAX ? row : as->row_at[at] - 1, next = UINT32_MAX;
-		for (uint32_t j = 0; j < m; j++) {
-			int64_t cost = as->cost[i * as->cap_cols + j];
-			if (as->done[j])
-				continue;
-			if (cost < NEVER && far + cost - as->row_dual[i] - as->col_dual[j] < as->dist[j]) {
-				as->dist[j] = far + cost - as->row_dual[i] - as->col_dual[j];
-				as->from[j] = at;
-			}
-			if (as->dist[j] < NEVER && (next == UINT32_MAX || as->dist[j] < as->dist[next]))
-				next = j;
-		}
-		if (next == UINT32_MAX)
-			return false;
-		far = as->dist[next];
-		as->done[next] = 1;
-		at = next;
-		if (as->row_at[next] == 0)
+		uint32_t next = UINT32_MAX;
+		scan(as, rows, r, far, &sink);
+		for (uint32_t m = 0; m < as->n_cols; m++)
+			if (!as->cols[m].done && as->cols[m].dist < INT32_MAX &&
+			    (next == UINT32_MAX || as->cols[m].dist < as->cols[next].dist))
+				next = m;
+		if (next == UINT32_MAX || as->cols[next].dist >= sink.dist)
 			break;
+		as->cols[next].done = true;
+		far = as->cols[next].dist;
+		r = as->cols[next].owner;
 	}
-	as->row_dual[row] += far;
-	for (uint32_t j = 0; j < m; j++)
-		if (as->done[j] && j != at) {
-			as->row_dual[as->row_at[j] - 1] += far - as->dist[j];
-			as->col_dual[j] -= far - as->dist[j];
-		}
-	while (at != UINT32_MAX) {
-		uint32_t before = as->from[at];
-		as->row_at[at] = before == UINT32_MAX ? row + 1 : as->row_at[before];
-		at = before;
-	}
-	return true;
-}
-
-bool assign_solve(struct assign *as)
-{
-	if (as->n_cols < as->n_rows)
+	if (sink.dist == INT32_MAX)
 		return false;
-	memset(as->col_dual, 0, as->n_cols * sizeof(*as->col_dual));
-	memset(as->row_at, 0, as->n_cols * sizeof(*as->row_at));
-	for (uint32_t i = 0; i < as->n_rows; i++)
-		as->row_dual[i] = 0;
-	for (uint32_t i = 0; i < as->n_rows; i++)
-		if (!assign_row(as, i))
-			return false;
-	as->value = 0;
-	for (uint32_t j = 0; j < as->n_cols; j++)
-		if (as->row_at[j])
-			as->value += as->cost[(as->row_at[j] - 1) * as->cap_cols + j];
+	rows[k].dual += sink.dist;
+	for (uint32_t m = 0; m < as->n_cols; m++)
+		if (as->cols[m].done) {
+			rows[as->cols[m].owner].dual += sink.dist - as->cols[m].dist;
+			as->cols[m].dual -= sink.dist - as->cols[m].dist;
+		}
+	/* Each row on the path leaves its column to the row before. */
+	add_col(as, sink.node, sink.row);
+	for (uint32_t given = as->n_cols - 1, m; sink.row != k; given = m) {
+		for (m = 0; as->cols[m].owner != sink.row || m == given;)
+			m++;
+		as->cols[m].owner = sink.row = as->cols[m].from;
+	}
 	return true;
 }
 
-int64_t assign_row_dual(const struct assign *as, uint32_t row)
+bool assign_solve(struct assign *as, struct assign_row *rows, uint32_t n)
 {
-	return as->row_dual[row];
-}
-
-int64_t assign_col_dual(const struct assign *as, uint32_t node)
-{
-	return as->stamp[node] == as->round ? as->col_dual[as->col_of[node]] : 0;
+	assign_begin(as, n);
+	for (uint32_t k = 0; k < n; k++) {
+		if (rows[k].least >= ASSIGN_NONE)
+			return false;
+		rows[k].dual = rows[k].least;
+		uint32_t node = rows[k].node[rows[k].arg];
+		if (as->mark[node] - as->base >= as->n_cols)
+			add_col(as, node, k);
+		else if (!make_room(as, rows, k))
+			return false;
+	}
+	for (uint32_t k = 0; k < n; k++)
+		as->value += rows[k].dual + (int64_t)as->cols[k].dual;
+	return true;
 }

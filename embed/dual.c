@@ -47,13 +47,14 @@ static void find_edges(struct dual_shape *shape)
 void dual_shape_init(struct dual_shape *shape, const struct problem *p)
 {
 	const struct request *r = p->r;
-	size_t total = 0;
+	uint32_t total = 0;
 
 	*shape = (struct dual_shape){ .p = p, .n_nodes = r->n_nodes, .distinct = r->placement == PLACEMENT_DISTINCT };
 	shape->edges = mem_array(r->n_links + 1, sizeof(*shape->edges));
 	shape->link_edge = mem_array(r->n_links + 1, sizeof(*shape->link_edge));
 	shape->first = mem_array(r->n_nodes + 2, sizeof(*shape->first));
 	shape->around = mem_array(2 * r->n_links + 1, sizeof(*shape->around));
+	shape->start = mem_array(r->n_nodes + 1, sizeof(*shape->start));
 	find_edges(shape);
 	for (size_t e = 0; e < shape->n_edges; e++)
 		for (int end = 0; end < 2; end++)
@@ -67,7 +68,8 @@ void dual_shape_init(struct dual_shape *shape, const struct problem *p)
 		uint32_t degree = shape->first[u + 1] - shape->first[u];
 		shape->most_around = degree > shape->most_around ? degree : shape->most_around;
 		shape->row = p->cand[u].n > shape->row ? p->cand[u].n : shape->row;
-		total += p->cand[u].n;
+		shape->start[u] = total;
+		total += (uint32_t)p->cand[u].n;
 	}
 	shape->row = dual_row((uint32_t)shape->row);
 	shape->least = mem_array(shape->most_around * shape->row + 4, sizeof(*shape->least));
@@ -77,6 +79,8 @@ void dual_shape_init(struct dual_shape *shape, const struct problem *p)
 	shape->kept = mem_array(total + 1, sizeof(*shape->kept));
 	shape->n_kept = mem_array(r->n_nodes + 1, sizeof(*shape->n_kept));
 	shape->queue = mem_array(r->n_nodes + 1, sizeof(*shape->queue));
+	shape->joined = mem_array(shape->most_around + 1, sizeof(*shape->joined));
+	shape->rows = mem_array(shape->most_around + r->n_nodes + 1, sizeof(*shape->rows));
 	assign_init(&shape->as, p->s->n_nodes);
 }
 
@@ -90,9 +94,12 @@ void dual_shape_done(struct dual_shape *shape)
 	free(shape->arg);
 	free(shape->delta);
 	free(shape->cut);
+	free(shape->start);
 	free(shape->kept);
 	free(shape->n_kept);
 	free(shape->queue);
+	free(shape->joined);
+	free(shape->rows);
 	free(shape->spare.block);
 	assign_done(&shape->as);
 	memset(shape, 0, sizeof(*shape));
@@ -252,30 +259,26 @@ void dual_init(struct dual *d, struct dual_shape *shape, const struct pairs *pai
 static bool list_kept(const struct dual *from, uint32_t u, uint32_t chosen)
 {
 	struct dual_shape *shape = from->shape;
-	uint32_t *kept = shape->kept, *n_kept = shape->n_kept, fixed = 0;
+	uint32_t *n_kept = shape->n_kept, fixed = 0;
 
-	for (uint32_t v = 0, at = 0; v < shape->n_nodes; v++) {
+	for (uint32_t v = 0; v < shape->n_nodes; v++) {
+		uint32_t *kept = shape->kept + shape->start[v];
 		n_kept[v] = 0;
 		for (uint32_t i = 0; i < from->n[v]; i++)
 			if (from->unary[from->at[v] + i] < DUAL_NONE && (v != u || i == chosen))
-				kept[at + n_kept[v]++] = i;
+				kept[n_kept[v]++] = i;
 		if (from->n[v] > 0 && n_kept[v] == 0)
 			return false;
 		if (n_kept[v] == 1)
 			shape->queue[fixed++] = v;
-		at += (uint32_t)shape->p->cand[v].n;
 	}
 	for (uint32_t done = 0; shape->distinct && done < fixed; done++) {
-		uint32_t w = shape->queue[done], at = 0, taken = 0;
-		for (uint32_t v = 0; v < w; v++)
-			at += (uint32_t)shape->p->cand[v].n;
-		taken = from->host[from->at[w] + kept[at]];
-		at = 0;
-		for (uint32_t v = 0; v < shape->n_nodes; at += (uint32_t)shape->p->cand[v++].n) {
-			uint32_t n = 0;
+		uint32_t w = shape->queue[done], taken = from->host[from->at[w] + shape->kept[shape->start[w]]];
+		for (uint32_t v = 0; v < shape->n_nodes; v++) {
+			uint32_t *kept = shape->kept + shape->start[v], n = 0;
 			for (uint32_t i = 0; v != w && i < n_kept[v]; i++)
-				if (from->host[from->at[v] + kept[at + i]] != taken)
-					kept[at + n++] = kept[at + i];
+				if (from->host[from->at[v] + kept[i]] != taken)
+					kept[n++] = kept[i];
 			if (v == w || n == n_kept[v])
 				continue;
 			if (n == 0)
@@ -321,15 +324,11 @@ static void fold(const struct dual *from, struct dual *ret, uint32_t e, uint32_t
 static bool copy_kept(const struct dual *from, struct dual *ret)
 {
 	struct dual_shape *shape = from->shape;
-	uint32_t *start = shape->queue, at = 0; /* per virtual node: where its list begins */
-	const uint32_t *kept = shape->kept;
+	const uint32_t *kept = shape->kept, *start = shape->start;
 
-	for (uint32_t v = 0; v < shape->n_nodes; v++) {
-		start[v] = at;
-		at += (uint32_t)shape->p->cand[v].n;
+	for (uint32_t v = 0; v < shape->n_nodes; v++)
 		if (shape->n_kept[v] == 1)
 			shape->n_kept[v] = 0;
-	}
 	lay_out(ret, shape, shape->n_kept);
 	ret->bound = from->bound;
 	for (uint32_t v = 0; v < shape->n_nodes; v++) {
@@ -397,21 +396,9 @@ bool dual_compact(struct dual *d)
 	return true;
 }
 
-static void kill_pairs(struct dual *d, uint32_t u, uint32_t i)
-{
-	const struct dual_shape *shape = d->shape;
-
-	for (uint32_t k = shape->first[u]; k < shape->first[u + 1]; k++) {
-		uint32_t e = shape->around[k], v = other_end(shape, e, u);
-		for (uint32_t j = 0; j < d->n[v]; j++)
-			*(shape->edges[e].end[0] == u ? &row_at(d, e, i)[j] : &row_at(d, e, j)[i]) = DUAL_NONE;
-	}
-}
-
 bool dual_kill(struct dual *d, uint32_t u, uint32_t i)
 {
 	d->unary[d->at[u] + i] = DUAL_NONE;
-	kill_pairs(d, u, i);
 	return --d->alive[u] > 0;
 }
 
@@ -486,94 +473,114 @@ static void update(struct dual *d, uint32_t e, uint32_t u, const int32_t *delta,
 	}
 }
 
-/* The neighbours of u on i want distinct hosts: the cheapest assignment, whose duals move
- * from the rows into the unary cost. -1: there is none. */
-static int64_t take_assignment(struct dual *d, uint32_t u, uint32_t i)
+static uint32_t index_of(const struct dual *d, uint32_t v, uint32_t node)
+{
+	const uint32_t *host = d->host + d->at[v];
+	uint32_t j = 0;
+
+	while (j < d->n[v] && host[j] != node)
+		j++;
+	return j;
+}
+
+/* The neighbours of u on i want distinct hosts: what that costs takes the place of the row minima. Costs of hosts
+ * that are in demand rise. False: not enough hosts. */
+static bool keep_apart(struct dual *d, uint32_t u, uint32_t i, uint32_t joined)
 {
 	struct dual_shape *shape = d->shape;
 	struct assign *as = &shape->as;
-	uint32_t around = shape->first[u + 1] - shape->first[u], rows = 0;
+	uint64_t before = as->work;
 
-	for (uint32_t k = 0; k < around; k++)
-		rows += d->n[other_end(shape, shape->around[shape->first[u] + k], u)] > 0;
-	assign_begin(as, rows);
-	rows = 0;
-	for (uint32_t k = 0; k < around; k++) {
-		uint32_t e = shape->around[shape->first[u] + k], v = other_end(shape, e, u);
-		for (uint32_t j = 0; j < d->n[v]; j++) {
-			int32_t cost = pair_cost(d, e, u, i, j);
-			if (cost < DUAL_NONE)
-				assign_cost(as, rows, d->host[d->at[v] + j], cost);
-		}
-		rows += d->n[v] > 0;
+	for (uint32_t k = 0, e; k < joined; k++) {
+		e = shape->joined[k];
+		uint32_t v = other_end(shape, e, u);
+		bool across = shape->edges[e].end[0] == u;
+		shape->rows[k] = (struct assign_row){ .cost = across ? row_at(d, e, i) : row_at(d, e, 0) + i,
+		        .step = across ? 1 : dual_row(d->n[u]), .node = d->host + d->at[v], .n = d->n[v],
+		        .least = shape->least[k * shape->row + i], .arg = shape->arg[k * shape->row + i] };
 	}
-	d->work += (uint64_t)rows * as->n_cols;
-	if (!assign_solve(as))
-		return -1;
-	rows = 0;
-	for (uint32_t k = 0; k < around; k++) {
-		uint32_t e = shape->around[shape->first[u] + k], v = other_end(shape, e, u);
-		for (uint32_t j = 0; j < d->n[v]; j++) {
+	if (!assign_solve(as, shape->rows, joined))
+		return false;
+	for (uint32_t k = 0; k < joined; k++)
+		shape->least[k * shape->row + i] = shape->rows[k].dual;
+	for (uint32_t m = 0; m < as->n_cols; m++)
+		for (uint32_t k = 0; k < joined && as->cols[m].dual < 0; k++) {
+			uint32_t e = shape->joined[k], v = other_end(shape, e, u), j = index_of(d, v, as->cols[m].node);
+			if (j == d->n[v])
+				continue;
 			int32_t *cost = shape->edges[e].end[0] == u ? &row_at(d, e, i)[j] : &row_at(d, e, j)[i];
 			if (*cost < DUAL_NONE)
-				*cost -= (int32_t)(assign_row_dual(as, rows) + assign_col_dual(as, d->host[d->at[v] + j]));
+				*cost -= as->cols[m].dual;
 		}
-		rows += d->n[v] > 0;
-	}
-	return as->value;
+	d->work += (as->work - before) / 4;
+	return true;
 }
 
-/* What all links of u on i cost at least: into its unary cost, and out of the minima that are taken from the rows.
- * False: i cannot be. */
-static bool gather(struct dual *d, uint32_t u, uint32_t i, int64_t most)
+/* What all links of u on i cost at least: into its unary cost. False: i cannot be. */
+static bool gather(struct dual *d, uint32_t u, uint32_t i, uint32_t joined, int64_t most)
 {
 	struct dual_shape *shape = d->shape;
-	uint32_t around = shape->first[u + 1] - shape->first[u], joined = 0;
 	int64_t sum = d->unary[d->at[u] + i];
-	bool clash = false;
 
-	assign_begin(&shape->as, 0);
-	for (uint32_t k = 0; k < around; k++) {
-		uint32_t v = other_end(shape, shape->around[shape->first[u] + k], u);
-		if (d->n[v] == 0)
-			continue;
+	for (uint32_t k = 0; k < joined; k++) {
 		int32_t least = shape->least[k * shape->row + i];
 		sum += least;
 		if (least >= DUAL_NONE || sum > most)
 			return false;
-		joined++;
-		clash = clash || (shape->distinct && !assign_mark(&shape->as, d->host[d->at[v] + shape->arg[k * shape->row + i]]));
 	}
-	if (clash && joined > 1) {
-		int64_t value = take_assignment(d, u, i);
-		sum = d->unary[d->at[u] + i] + value;
-		for (uint32_t k = 0; k < around; k++)
-			shape->least[k * shape->row + i] = 0;
-		if (value < 0 || sum > most)
+	if (joined > 1 && shape->distinct) {
+		if (!keep_apart(d, u, i, joined))
+			return false;
+		sum = d->unary[d->at[u] + i] + shape->as.value;
+		if (sum > most)
 			return false;
 	}
 	d->unary[d->at[u] + i] = (int32_t)sum;
 	return true;
 }
 
-static void minima(struct dual *d, uint32_t u, uint32_t *ret_later, uint32_t *ret_earlier)
+/* Of all edges between u and somebody not fixed, listed as shape->joined; returns how many. */
+static uint32_t minima(struct dual *d, uint32_t u, uint32_t *ret_later)
 {
 	struct dual_shape *shape = d->shape;
-	uint32_t around = shape->first[u + 1] - shape->first[u];
+	uint32_t joined = 0;
 
-	*ret_later = *ret_earlier = 0;
-	for (uint32_t k = 0; k < around; k++) {
-		uint32_t e = shape->around[shape->first[u] + k], v = other_end(shape, e, u);
-		int32_t *least = shape->least + k * shape->row;
-		uint32_t *arg = shape->arg + k * shape->row;
+	*ret_later = 0;
+	for (uint32_t k = shape->first[u]; k < shape->first[u + 1]; k++) {
+		uint32_t e = shape->around[k], v = other_end(shape, e, u);
+		int32_t *least = shape->least + joined * shape->row;
+		uint32_t *arg = shape->arg + joined * shape->row;
 		if (d->n[v] == 0)
 			continue;
-		*(v > u ? ret_later : ret_earlier) += 1;
+		shape->joined[joined++] = e;
+		*ret_later += v > u;
 		d->work += (uint64_t)d->n[u] * d->n[v] / 4 + 1;
 		if (shape->edges[e].end[0] == u)
 			row_minima(d, e, u, v, least, arg);
 		else
 			column_minima(d, e, u, v, least, arg);
+	}
+	return joined;
+}
+
+/* Takes from the rows what was gathered, and hands on what their heirs get. */
+static void hand_on(struct dual *d, uint32_t u, bool forward, uint32_t joined)
+{
+	struct dual_shape *shape = d->shape;
+	const int32_t *share = shape->delta, *cut = shape->cut;
+
+	for (uint32_t k = 0; k < joined; k++) {
+		uint32_t e = shape->joined[k];
+		int32_t *delta = shape->least + k * shape->row;
+		bool changed = false, heir = (other_end(shape, e, u) > u) == forward;
+		for (uint32_t i = 0; i < d->n[u]; i++) {
+			delta[i] = cut[i] < 0 ? 0 : (heir ? share[i] : 0) - delta[i];
+			changed = changed || delta[i] != 0 || cut[i] < 0;
+		}
+		for (uint32_t i = d->n[u]; i < dual_row(d->n[u]); i++)
+			delta[i] = 0;
+		if (changed)
+			update(d, e, u, delta, cut);
 	}
 }
 
@@ -581,14 +588,13 @@ static void minima(struct dual *d, uint32_t u, uint32_t *ret_later, uint32_t *re
 static bool visit(struct dual *d, uint32_t u, bool forward, int64_t limit)
 {
 	struct dual_shape *shape = d->shape;
-	uint32_t around = shape->first[u + 1] - shape->first[u], later, earlier;
+	uint32_t later, joined = minima(d, u, &later), earlier = joined - later;
 	int32_t *unary = d->unary + d->at[u], least = DUAL_NONE;
 
-	minima(d, u, &later, &earlier);
 	for (uint32_t i = 0; i < d->n[u]; i++) {
 		if (unary[i] >= DUAL_NONE)
 			continue;
-		if (!gather(d, u, i, limit - d->bound)) {
+		if (!gather(d, u, i, joined, limit - d->bound)) {
 			unary[i] = DUAL_NONE;
 			d->alive[u]--;
 		}
@@ -599,35 +605,21 @@ static bool visit(struct dual *d, uint32_t u, bool forward, int64_t limit)
 	d->bound += least;
 	int64_t most = limit - d->bound < DUAL_MOST ? limit - d->bound : DUAL_MOST - 1;
 	int32_t parts = (int32_t)(later > earlier ? later : earlier ? earlier : 1);
-	uint32_t heirs = forward ? later : earlier;
-	for (uint32_t i = 0; i < d->n[u]; i++) {
+	int32_t heirs = (int32_t)(forward ? later : earlier);
+	for (uint32_t i = 0; i < dual_row(d->n[u]); i++) {
+		shape->delta[i] = shape->cut[i] = 0;
+		if (i >= d->n[u])
+			continue;
 		if (unary[i] < DUAL_NONE && (unary[i] -= least) > most) {
 			unary[i] = DUAL_NONE;
 			d->alive[u]--;
 		}
 		bool dead = unary[i] >= DUAL_NONE;
-		int32_t share = dead ? 0 : unary[i] / parts;
-		unary[i] -= share * (int32_t)heirs;
-		shape->delta[i] = share;
+		shape->delta[i] = dead ? 0 : unary[i] / parts;
+		unary[i] -= shape->delta[i] * heirs;
 		shape->cut[i] = dead ? -1 : (int32_t)most - unary[i];
 	}
-	for (uint32_t i = d->n[u]; i < dual_row(d->n[u]); i++)
-		shape->delta[i] = shape->cut[i] = 0;
-	for (uint32_t k = 0; k < around; k++) {
-		uint32_t e = shape->around[shape->first[u] + k], v = other_end(shape, e, u);
-		int32_t *taken = shape->least + k * shape->row;
-		bool changed = false;
-		if (d->n[v] == 0)
-			continue;
-		for (uint32_t i = 0; i < d->n[u]; i++) {
-			taken[i] = shape->cut[i] < 0 ? 0 : -taken[i] + ((v > u) == forward ? shape->delta[i] : 0);
-			changed = changed || taken[i] != 0 || shape->cut[i] < 0;
-		}
-		for (uint32_t i = d->n[u]; i < dual_row(d->n[u]); i++)
-			taken[i] = 0;
-		if (changed)
-			update(d, e, u, taken, shape->cut);
-	}
+	hand_on(d, u, forward, joined);
 	return d->alive[u] > 0;
 }
 
@@ -638,31 +630,28 @@ static bool assign_all(struct dual *d, int64_t limit)
 {
 	struct dual_shape *shape = d->shape;
 	struct assign *as = &shape->as;
+	uint64_t before = as->work;
 	uint32_t rows = 0;
 
 	if (!shape->distinct)
 		return true;
-	for (uint32_t u = 0; u < shape->n_nodes; u++)
-		rows += d->n[u] > 0;
-	assign_begin(as, rows);
-	rows = 0;
 	for (uint32_t u = 0; u < shape->n_nodes; u++) {
-		for (uint32_t i = 0; i < d->n[u]; i++)
-			if (d->unary[d->at[u] + i] < DUAL_NONE)
-				assign_cost(as, rows, d->host[d->at[u] + i], d->unary[d->at[u] + i]);
-		rows += d->n[u] > 0;
+		if (d->n[u] == 0)
+			continue;
+		shape->rows[rows] = (struct assign_row){ .cost = d->unary + d->at[u], .step = 1, .node = d->host + d->at[u], .n = d->n[u] };
+		assign_least(&shape->rows[rows++]);
 	}
-	d->work += (uint64_t)rows * as->n_cols;
-	if (!assign_solve(as))
+	if (!assign_solve(as, shape->rows, rows))
 		return false;
 	d->bound += as->value;
+	d->work += (as->work - before) / 4;
 	rows = 0;
 	for (uint32_t u = 0; u < shape->n_nodes; u++) {
 		for (uint32_t i = 0; i < d->n[u]; i++) {
 			int32_t *unary = &d->unary[d->at[u] + i];
 			if (*unary >= DUAL_NONE)
 				continue;
-			*unary -= (int32_t)(assign_row_dual(as, rows) + assign_col_dual(as, d->host[d->at[u] + i]));
+			*unary -= shape->rows[rows].dual + assign_col_dual(as, d->host[d->at[u] + i]);
 			if (d->bound + *unary > limit && !dual_kill(d, u, i))
 				return false;
 		}

@@ -60,9 +60,12 @@ struct dual_shape {
 	bool distinct;
 	/* scratch of an ascent */
 	struct assign as;
+	struct assign_row *rows;
+	uint32_t *joined;          /* edges to neighbours that are not fixed */
 	int32_t *least, *delta, *cut;   /* least: most_around × row */
 	uint32_t *arg;
 	size_t row;                /* room for the largest domain */
+	uint32_t *start;           /* per virtual node: where the root's hosts of it begin in kept */
 	uint32_t *kept, *n_kept, *queue;
 	struct dual spare;
 };
@@ -84,7 +87,7 @@ void dual_init(struct dual *d, struct dual_shape *shape, const struct pairs *pai
 bool dual_fix(const struct dual *from, uint32_t u, uint32_t i, struct dual *ret);
 void dual_copy(const struct dual *from, struct dual *ret);
 void dual_done(struct dual *d);
-/* Takes host i from u; false: it was the last. */
+/* Takes host i from u, whose matrix entries an ascent forgets as it comes by; false: it was the last. */
 bool dual_kill(struct dual *d, uint32_t u, uint32_t i);
 
 /* Up to `sweeps` sweeps forward and backward, fewer where they bring less than `gain` parts each; takes away what
