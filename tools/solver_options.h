@@ -1,21 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The options that every program that embeds has in common, for argp, each also an environment
- * variable: VNE_ and the long option, upper case, _ for -. Flags win over the environment. */
+/* The options that every program that embeds has in common, for argp. */
 #pragma once
 
 #include <argp.h>
-#include <ctype.h>
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
 #include "embed/embed.h"
 #include "model/units.h"
-
-enum exit_code { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_INPUT = 2, EXIT_LIMIT = 4, EXIT_MACHINE = 70 };
+#include "tools/options.h"
 
 struct solver_options {
 	struct embed_options embed;
@@ -34,20 +29,6 @@ enum { OPTION_SOLVER = 0x1000, OPTION_OBJECTIVE, OPTION_TIME_LIMIT, OPTION_EFFOR
 	{ "seed", OPTION_SEED, "N", 0, "Of the solver's random numbers (default 1)", 1 }, \
 	{ "output", 'o', "FORMAT", 0, "text (default) or json", 2 }
 
-static inline int solver_option_choice(const char *value, const char *const *choices, const char *what, int *ret,
-                                       struct err *err)
-{
-	for (int i = 0; choices[i]; i++)
-		if (strcmp(choices[i], value) == 0) {
-			*ret = i;
-			return 0;
-		}
-	buf_auto struct buf all = BUF_INIT;
-	for (int i = 0; choices[i]; i++)
-		buf_printf(&all, "%s%s", i ? ", " : "", choices[i]);
-	return err_set(err, -EINVAL, "%s: '%s' is unknown; expected one of %s", what, value, buf_cstr(&all));
-}
-
 static inline int solver_option_solver(struct solver_options *o, const char *value, struct err *err)
 {
 	const char *names[32] = { 0 };
@@ -55,7 +36,7 @@ static inline int solver_option_solver(struct solver_options *o, const char *val
 
 	for (size_t i = 0; embed_solvers[i] && i < ARRAY_LEN(names) - 1; i++)
 		names[i] = embed_solvers[i]->name;
-	int ret = solver_option_choice(value, names, "solver", &choice, err);
+	int ret = option_choice(value, names, "solver", &choice, err);
 	if (ret == 0)
 		o->embed.solver = names[choice];
 	return ret;
@@ -72,7 +53,7 @@ static inline int solver_option_set(struct solver_options *o, int key, const cha
 	case OPTION_SOLVER:
 		return solver_option_solver(o, value, err);
 	case OPTION_OBJECTIVE:
-		ret = solver_option_choice(value, objectives, "objective", &choice, err);
+		ret = option_choice(value, objectives, "objective", &choice, err);
 		o->embed.objective = choice;
 		return ret;
 	case OPTION_TIME_LIMIT:
@@ -89,7 +70,7 @@ static inline int solver_option_set(struct solver_options *o, int key, const cha
 		o->embed.seed = (uint64_t)number;
 		return ret ? err_add(err, ret, "seed") : 0;
 	case 'o':
-		ret = solver_option_choice(value, formats, "output", &choice, err);
+		ret = option_choice(value, formats, "output", &choice, err);
 		o->json = choice == 1;
 		return ret;
 	}
@@ -108,26 +89,6 @@ static inline void solver_options_settle(struct solver_options *o)
 		o->embed.time_limit_s = o->embed.effort > 0 ? 0 : 10;
 }
 
-/* Hands each option of the table that stands in the environment to set(). */
-static inline void options_from_environment(const struct argp_option *options, void *settings,
-                                            int (*set)(void *settings, int key, const char *value, struct err *err))
-{
-	for (; options->name || options->key || options->doc; options++) {
-		buf_auto struct buf name = BUF_INIT;
-		struct err err = { 0 };
-		if (!options->name)
-			continue;
-		buf_str(&name, "VNE_");
-		for (const char *c = options->name; *c; c++)
-			buf_char(&name, *c == '-' ? '_' : (char)toupper((unsigned char)*c));
-		const char *value = getenv(buf_cstr(&name));
-		if (value && *value && set(settings, options->key, value, &err) != 0) {
-			fprintf(stderr, "%s: %s\n", buf_cstr(&name), err.text);
-			exit(EXIT_INPUT);
-		}
-	}
-}
-
 /* The solvers of this build, for --help. Caller frees. */
 static inline char *solver_help(void)
 {
@@ -140,26 +101,9 @@ static inline char *solver_help(void)
 	return buf_take(&text);
 }
 
-/* Of several results the first of 70, 2, 4, 1 that applies. */
-static inline int worse_exit(int code, int other)
-{
-	static const int order[] = { EXIT_MACHINE, EXIT_INPUT, EXIT_LIMIT, EXIT_REFUSED };
-
-	for (size_t i = 0; i < ARRAY_LEN(order); i++)
-		if (code == order[i] || other == order[i])
-			return order[i];
-	return EXIT_DONE;
-}
-
 static inline int exit_of_status(enum solve_status status)
 {
 	if (status == SOLVE_OPTIMAL || status == SOLVE_FEASIBLE)
 		return EXIT_DONE;
 	return status == SOLVE_UNKNOWN ? EXIT_LIMIT : EXIT_REFUSED;
-}
-
-/* What a file that cannot be had, or is wrong, exits with. */
-static inline int exit_of_error(int code)
-{
-	return code == -EIO || code == -ENOMEM || code == -EMFILE || code == -ENFILE ? EXIT_MACHINE : EXIT_INPUT;
 }
