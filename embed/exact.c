@@ -137,16 +137,30 @@ static size_t order_links(struct exact *x)
 	return n;
 }
 
+/* A cheapest way alone is enough to see that links do not get in each other's way; any other only where `all` are. */
+static bool route_one(struct exact *x, uint32_t k, bool all)
+{
+	const struct vlink *link = &x->p->r->links[k];
+
+	if (x->at.host[link->a] != x->at.host[link->b] && pairs_walks(&x->pairs, k)) {
+		if (pairs_walk(&x->pairs, &x->at, k))
+			return true;
+		if (!all && !link->split)
+			return false;
+	}
+	return layout_route(&x->at, k);
+}
+
 /* Routes the fixed links one after the other; the cost of all, INFINITY where one finds no way.
  * Those that pay more than they must go first the next time. */
-static double route_quickly(struct exact *x, size_t n)
+static double route_quickly(struct exact *x, size_t n, bool all)
 {
 	double cost = 0;
 	size_t missed = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		uint32_t k = x->order[i];
-		bool found = x->at.route[k].routed || pairs_walk(&x->pairs, &x->at, k) || layout_route(&x->at, k);
+		bool found = x->at.route[k].routed || route_one(x, k, all);
 		cost += found ? x->at.route[k].cost : INFINITY;
 		if (found && x->at.route[k].cost <= x->least[k])
 			continue;
@@ -171,6 +185,7 @@ static void offer(struct exact *x)
 /* Routes what is placed, in several orders, and offers it where that is all. True: as cheaply as each link alone. */
 static bool route_placed(struct exact *x, double *ret_least)
 {
+	bool all = x->at.n_placed == x->p->r->n_nodes;
 	size_t n = order_links(x);
 
 	*ret_least = 0;
@@ -186,7 +201,7 @@ static bool route_placed(struct exact *x, double *ret_least)
 	if (!isfinite(*ret_least))
 		return false;
 	for (int i = 0; i < ORDERS; i++) {
-		double cost = route_quickly(x, n);
+		double cost = route_quickly(x, n, all);
 		offer(x);
 		if (cost <= *ret_least)
 			return true;

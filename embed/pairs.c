@@ -373,6 +373,13 @@ static void set_path(struct layout *at, uint32_t k, const uint32_t *links, size_
 	layout_set_route(at, k);
 }
 
+bool pairs_walks(const struct pairs *pairs, uint32_t k)
+{
+	const struct pair_class *c = &pairs->classes[pairs->link_class[k]];
+
+	return !c->best_effort && c->max_delay < 0 && !pairs->p->r->links[k].protect;
+}
+
 bool pairs_walk(struct pairs *pairs, struct layout *at, uint32_t k)
 {
 	const struct pair_class *c = &pairs->classes[pairs->link_class[k]];
@@ -381,7 +388,7 @@ bool pairs_walk(struct pairs *pairs, struct layout *at, uint32_t k)
 	const int64_t *row = c->row[pairs->number[from]];
 	size_t n = 0;
 
-	if (from == to || c->best_effort || c->max_delay >= 0 || link->protect)
+	if (from == to)
 		return false;
 	bool backwards = row != NULL; /* the walk begins at the far end of the row */
 	if (!row) {

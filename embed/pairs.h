@@ -49,6 +49,9 @@ void pairs_done(struct pairs *pairs);
 double pairs_cost(const struct pairs *pairs, uint32_t k, uint32_t a, uint32_t b);
 /* The most that pairs_cost() says of k between any two candidates that a path joins. */
 double pairs_dearest(const struct pairs *pairs, uint32_t k);
-/* Routes k, both ends placed, along a cheapest path with enough left in `at`; false: none, or this is not told by
- * distances alone. Nothing is searched: O(arcs of cheapest paths). */
+/* Whether distances alone tell k's cheapest paths (no delay bound, no protection, not best effort); a split's, too, where
+ * one path carries all of it. */
+bool pairs_walks(const struct pairs *pairs, uint32_t k);
+/* Routes such a k, both ends placed on different nodes, along a cheapest path with enough left in `at`; false: none. Nothing
+ * is searched: O(arcs of cheapest paths). */
 bool pairs_walk(struct pairs *pairs, struct layout *at, uint32_t k);

@@ -217,10 +217,15 @@ double problem_unit(const struct problem *p, double *ret_most)
 	for (size_t u = 0; u < p->r->n_nodes; u++)
 		for (size_t i = 0; i < p->cand[u].n; i++)
 			costs_add(&c, (double)p->r->nodes[u].demand[RES_CPU_MILLI] * (double)p->node_weight[p->cand[u].v[i]]);
+	/* Of products the divisor is the product of divisors. */
+	struct costs w = { 0, 0 };
+	for (size_t l = 0; l < p->s->n_links; l++)
+		costs_add(&w, (double)p->link_weight[l]);
 	for (size_t k = 0; k < p->r->n_links; k++) {
 		double each = p->r->links[k].split ? 1 : (double)p->r->links[k].bw_kbps;
-		for (size_t l = 0; l < p->s->n_links; l++)
-			costs_add(&c, each * (double)p->link_weight[l]);
+		if (each * w.most > c.most)
+			c.most = each * w.most;
+		costs_add(&c, each * w.most < 0x1p53 ? each * (double)w.gcd : 1);
 	}
 	*ret_most = c.most;
 	return c.gcd > 0 ? (double)c.gcd : 1;
