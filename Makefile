@@ -20,6 +20,7 @@ ALL_LDFLAGS = $(LDFLAGS) $(SANFLAGS)
 # the stack to its foot.
 LIBS_base := -lmnl
 LIBS_model := -lyaml -ljansson -lm
+LIBS_origin :=
 LIBS_embed := -lglpk -lm
 LIBS_proto := -lzmq -lprotobuf-c
 LIBS_vned := -lmicrohttpd
@@ -30,11 +31,12 @@ NEEDS_vned := vned proto model base
 NEEDS_vnagent := vnagent proto model base
 NEEDS_vnctl := proto model base
 NEEDS_vnembed := embed proto model base
-NEEDS_vnsim := embed model base
+NEEDS_vnsim := origin embed model base
+NEEDS_vngen := origin model base
 NEEDS_vnlab := proto model base
-NEEDS_tests := vned vnagent embed proto model base
+NEEDS_tests := vned vnagent origin embed proto model base
 
-LIBRARIES := base model embed proto vned vnagent
+LIBRARIES := base model origin embed proto vned vnagent
 DAEMONS := vned vnagent
 TOOLS := $(notdir $(patsubst %/,%,$(wildcard tools/vn*/)))
 PROGRAMS := $(patsubst %,$B/%,$(DAEMONS) $(TOOLS))

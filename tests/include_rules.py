@@ -17,12 +17,13 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = {
     "base": [],
     "model": ["base"],
+    "origin": ["base", "model"],
     "embed": ["base", "model"],
     "proto": ["base", "model"],
     "vned": ["base", "model", "proto"],
     "vnagent": ["base", "model", "proto"],
-    "tools": ["base", "model", "proto", "embed"],
-    "tests": ["base", "model", "embed", "proto", "vned", "vnagent", "tools"],
+    "tools": ["base", "model", "origin", "proto", "embed"],
+    "tests": ["base", "model", "origin", "embed", "proto", "vned", "vnagent", "tools"],
 }
 
 # header: the files that may include it, and how many of them there may be (0: any number).
