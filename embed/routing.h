@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "embed/lp.h"
 #include "embed/search.h"
 
 /* Paths and cuts found so far, kept between the calls of one search: whatever the hosts, a cut stays
@@ -25,13 +26,15 @@ struct routing_pool;
 /* s outlives the pool; s->problem must not change but for candidates. */
 struct routing_pool *routing_new(struct search *s);
 void routing_free(struct routing_pool *pool); /* NULL: nothing */
+/* Tests only: troubles of GLPK from here on; NULL: none. Not copied. */
+void routing_inject(struct routing_pool *pool, const struct lp_faults *faults);
 
 /* Prices of links: whoever plans with `weight` in place of the problem's link_weight and takes `constant` off the sum never
  * gets more than the truth. For every embedding (on hosts of any kind)
  *
  *   objective >= hosts + Σ_k Σ_(paths of k) bandwidth × weight[k](path) / scale − constant. */
 struct routing_prices {
-	double scale;          /* a power of two */
+	double scale;          /* routing_scale() of the pool */
 	int64_t **weight;      /* per virtual link, per substrate link: >= scale × link_weight. NULL for best effort; virtual links may share one */
 	double constant;       /* in objective units, >= 0 */
 	double expected;       /* the value of the linear program they come from, hosts included: unproven, about what bound to hope for */
@@ -39,6 +42,7 @@ struct routing_prices {
 	size_t n_owned;
 };
 void routing_prices_done(struct routing_prices *prices); /* zeroed: nothing */
+double routing_scale(const struct routing_pool *pool); /* a power of two, the same for one problem */
 
 struct routing_ask {
 	const uint32_t *links; /* virtual links with both ends placed, each once; best effort and those with both ends on one node cost
@@ -55,7 +59,8 @@ enum routing_verdict {
 	ROUTING_OPTIMAL,   /* whole: *at is routed as cheaply as can be, *ret_bound is what it costs. Else: the bound is the value of the relaxation */
 	ROUTING_EXCLUDED,  /* proven: no routing within the cutoff. *ret_bound > cutoff, INFINITY: none at all */
 	ROUTING_UNDECIDED  /* effort, time, GLPK, or what paths cannot say (risks, delays of backups, odd kbit/s of splits). The bound is valid.
-	                    * whole: where some routing within the cutoff was found, *at has the best and layout_complete(at) */
+	                    * whole: where some routing within the cutoff was found, *at has the best and layout_complete(at). Without
+	                    * one, whatever the verdict, *at is left without routes. */
 };
 
 /* at: NULL unless `whole`; then every virtual node stands in it, where ask->host says, and routes of any kind it has are
