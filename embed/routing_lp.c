@@ -240,8 +240,8 @@ static void set_tariff(struct master *m, double factor)
 		const struct master_row *row = &m->rows[i];
 		double dual = -m->at.price[i] * m->unit * factor;
 		int64_t price = row->cover == NO_COVER
-		                        ? pool_price(dual * m->pool->scale / (double)m->pool->p->left->link_kbps[row->at])
-		                        : pool_price(dual);
+		                        ? pool_price(m->pool, dual * m->pool->scale / (double)m->pool->p->left->link_kbps[row->at])
+		                        : pool_price(m->pool, dual);
 		if (price == 0)
 			continue;
 		m->charged[row->at] = 1;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* See routing_pool.h. Weights with prices are integers below 2^46, so that a path's sum of at most 2^16 of them stays
- * an int64_t; where a price would be larger it is cut down, which only weakens a bound. */
+/* See routing_pool.h. Weights with prices are integers no larger than lets a path's sum stay an int64_t; where a
+ * price would be larger it is cut down, which only weakens a bound. */
 #include "embed/routing_pool.h"
 
 #include <math.h>
@@ -9,9 +9,8 @@
 
 #include "base/mem.h"
 
-#define PRICE_MAX (INT64_C(1) << 44)
-#define WEIGHT_PRICED_MAX (INT64_C(1) << 46)
-#define SCALE_MAX 1048576.0
+#define SCALE_MAX 0x1p20
+#define SCALED_MAX 0x1p32 /* of weights without prices, unless they are larger as they are */
 
 /* ---- the pool ------------------------------------------------------------------------------ */
 
@@ -54,8 +53,9 @@ static void pool_scale(struct routing_pool *pool)
 
 	for (size_t l = 0; l < p->s->n_links; l++)
 		most = p->link_weight[l] > most ? p->link_weight[l] : most;
-	for (pool->scale = 1; pool->scale < SCALE_MAX && (double)most * pool->scale < 0x1p41; pool->scale *= 2)
+	for (pool->scale = 1; pool->scale < SCALE_MAX && (double)most * pool->scale * 2 < SCALED_MAX; pool->scale *= 2)
 		;
+	pool->price_max = (INT64_C(1) << 61) / (int64_t)(p->s->n_nodes + 1);
 	pool->base = mem_array(p->s->n_links + 1, sizeof(*pool->base));
 	for (size_t l = 0; l < p->s->n_links; l++)
 		pool->base[l] = p->link_weight[l] * (int64_t)pool->scale;
@@ -196,18 +196,18 @@ uint32_t pool_cover_put(struct routing_pool *pool, uint32_t at, uint32_t most, u
 
 /* ---- prices -------------------------------------------------------------------------------- */
 
-int64_t pool_price(double value)
+int64_t pool_price(const struct routing_pool *pool, double value)
 {
 	if (!(value > 0))
 		return 0;
-	return value < (double)PRICE_MAX ? (int64_t)value : PRICE_MAX;
+	return value < (double)pool->price_max ? (int64_t)value : pool->price_max;
 }
 
 static void weight_add(struct routing_pool *pool, uint32_t at, int64_t price)
 {
 	int64_t sum = pool->weight[at] + price;
 
-	pool->weight[at] = sum < WEIGHT_PRICED_MAX ? sum : WEIGHT_PRICED_MAX;
+	pool->weight[at] = sum < pool->price_max ? sum : pool->price_max;
 }
 
 void pool_weigh(struct routing_pool *pool, uint32_t k, const int64_t *from, const struct tariff *tariff)
@@ -226,7 +226,7 @@ void pool_weigh(struct routing_pool *pool, uint32_t k, const int64_t *from, cons
 		if (!c->member[k])
 			continue;
 		__int128 price = (__int128)tariff->covers[i].price * (int64_t)pool->scale / bandwidth;
-		weight_add(pool, c->at, price < PRICE_MAX ? (int64_t)price : PRICE_MAX);
+		weight_add(pool, c->at, price < pool->price_max ? (int64_t)price : pool->price_max);
 	}
 }
 

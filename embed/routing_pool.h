@@ -46,6 +46,7 @@ struct routing_pool {
 	double unit;          /* what every routing costs is a multiple of it, >= 1 */
 	double scale;         /* of weights with prices: a power of two */
 	int64_t *base;        /* per link: its weight × scale */
+	int64_t price_max;    /* of a link, weight and prices together, × scale */
 
 	struct column *columns;
 	uint32_t *links;      /* of all columns */
@@ -98,7 +99,7 @@ bool pool_search(struct routing_pool *pool, uint32_t k, uint32_t from, uint32_t 
 /* What all capacities and covers of the tariff charge, × scale: what a bound by Lagrange takes off. */
 __int128 pool_charge(const struct routing_pool *pool, const struct tariff *tariff);
 /* A dual value of a linear program as a price; never negative, never large enough to overflow sums. */
-int64_t pool_price(double value);
+int64_t pool_price(const struct routing_pool *pool, double value);
 /* The largest double <= value / scale; and the least multiple of the unit that is no less, up to rounding down. */
 double pool_value(const struct routing_pool *pool, __int128 value);
 double pool_round_up(const struct routing_pool *pool, double value);
