@@ -12,47 +12,55 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "embed/rows.h"
 #include "embed/search.h"
 
 enum {
 	STARTS = 16,
-	REPAIRS = 300,
+	REPAIRS = 1000,
 	NARROW_MAX = 100000,   /* virtual × substrate links: beyond, looking closer takes too long … */
 	REASON_MAX = 1000000,  /* … even for a reason */
+	NOISE_MOST = 8192,
+	SAY_EVERY = 100,       /* arcs per node and link of the substrate between two answers told */
 	TRIED = 8              /* places tried for a virtual node, best first */
 };
 
 struct spot {
-	uint32_t node;
-	double cost, tie;
+	uint32_t node, index;  /* index: in a row */
+	int64_t price;         /* when nothing is in the way */
+	int64_t cost, tie;     /* to choose by: the price with noise */
 };
 
 struct heur {
 	struct search *search;
 	const struct problem *p;
 	struct path_space space;
+	struct rows rows;
 	struct layout at, best, current;
+	bool unsaid;           /* best was not offered yet */
+	uint64_t said_at;      /* the work when one was offered last */
 	struct spot *spots;
-	double *pull;          /* per virtual node: bandwidth to placed neighbours, in recreate() */
+	int64_t *crowding;     /* per substrate node: falls with the bandwidth around it */
+	int64_t *bw;           /* per virtual link, in units that cannot overflow a sum of costs */
+	double per_bw;         /* objective units in one of those, times a row's */
 	uint32_t *failed;      /* per virtual node: how often it found no place */
 	uint32_t *list;        /* virtual nodes to take out */
-	double noise;
+	uint32_t noise;        /* in 1/1024 */
 	uint64_t spent;        /* space.work that was counted already */
+	uint64_t priced;       /* the same work, of adding up rows */
 	bool forced;           /* the first start is finished whatever the effort */
 };
 
+enum { ADDS = 16 }; /* additions along a row that take as long as an arc looked at, about */
+
 static bool heur_go_on(struct heur *h)
 {
-	uint64_t work = h->space.work - h->spent;
+	uint64_t work = h->space.work - h->spent + h->priced / ADDS;
 
 	h->spent = h->space.work;
+	h->priced = 0;
 	bool go_on = search_spend(h->search, work + 1);
 	return go_on || (h->forced && !h->search->halted);
-}
-
-static double heur_random(struct heur *h)
-{
-	return (double)(rng_next(&h->search->rng) >> 11) * 0x1p-53;
 }
 
 /* ---- where to put one virtual node --------------------------------------------------------- */
@@ -60,71 +68,74 @@ static double heur_random(struct heur *h)
 /* Adds what link k from the placed `other` costs to every spot; drops those out of its reach. */
 static size_t price_link(struct heur *h, uint32_t k, uint32_t other, size_t n)
 {
-	const struct problem *p = h->p;
-	const struct vlink *link = &p->r->links[k];
-	int64_t need = link->split && link->bw_kbps > 0 ? (link->bw_kbps + PATHS_MAX - 1) / PATHS_MAX : link->bw_kbps;
-	struct path_query q = layout_query(&h->at, k, need);
-	double per_unit = (double)link->bw_kbps * (link->protect ? 2 : 1);
-	bool best_effort = link->bw_kbps == 0;
+	const uint32_t *row = rows_get(&h->rows, k, h->at.host[other]);
+	bool best_effort = vlink_best_effort(&h->p->r->links[k]);
+	int64_t bw = h->bw[k];
 	size_t kept = 0;
 
-	path_search(&h->space, &q, h->at.host[other], NO_NODE);
+	h->priced += n;
 	for (size_t i = 0; i < n; i++) {
-		int64_t dist = path_dist(&h->space, h->spots[i].node);
-		if (dist == DIST_NONE)
+		struct spot spot = h->spots[i];
+		uint32_t dist = row[spot.index];
+		if (dist == ROW_NONE)
 			continue;
-		double tie = (double)path_tie(&h->space, h->spots[i].node);
-		if (best_effort && link->max_delay_us >= 0 && tie > (double)link->max_delay_us)
-			continue;
-		h->spots[i].cost += best_effort ? 0 : per_unit * (double)dist;
-		h->spots[i].tie += best_effort ? (double)dist : tie;
-		h->spots[kept++] = h->spots[i];
+		spot.price += bw * dist;
+		spot.tie += best_effort ? dist : 0;
+		h->spots[kept++] = spot;
 	}
 	return kept;
 }
 
-/* Bandwidth that the links around a node have left, up to what is asked. */
-static bool reaches_out(const struct heur *h, uint32_t a, int64_t kbps, double *ret_left)
+static int64_t price_node(const struct heur *h, uint32_t u, uint32_t a)
 {
-	const struct graph *g = &h->p->graph;
-	int64_t left = 0;
+	double cost = (double)h->p->r->nodes[u].demand[RES_CPU_MILLI] * (double)h->p->node_weight[a] / h->per_bw;
 
-	for (uint32_t i = g->first[a]; i < g->first[a + 1]; i++)
-		left += h->at.cap[g->arcs[i].link];
-	*ret_left = (double)left;
-	return left >= kbps;
+	return cost < 0x1p61 ? (int64_t)cost : INT64_C(1) << 61;
 }
 
+/* A little more, by up to noise / 1024 of it. */
+static int64_t vary(struct heur *h, int64_t cost)
+{
+	int64_t by = (int64_t)(h->noise * (uint64_t)rng_below(&h->search->rng, 1024)); /* below 2^23, in 1 / 2^20 */
+
+	return cost < INT64_C(1) << 40 ? cost + (cost * by >> 20) : cost + (cost >> 20) * by;
+}
+
+/* Every place for u with its price, all that is joined to it where it stands. */
 static size_t price_spots(struct heur *h, uint32_t u)
 {
 	const struct problem *p = h->p;
-	bool distinct = p->r->placement == PLACEMENT_DISTINCT;
-	int64_t beyond_kbps = 0;
-	size_t n = 0, kept = 0;
+	size_t n = 0;
 
 	for (size_t i = 0; i < p->cand[u].n; i++) {
 		uint32_t a = p->cand[u].v[i];
 		if (layout_room(&h->at, u, a))
-			h->spots[n++] = (struct spot){ a, (double)p->r->nodes[u].demand[RES_CPU_MILLI] * (double)p->node_weight[a], 0 };
+			h->spots[n++] = (struct spot){ a, h->rows.spot_of[a], price_node(h, u, a), 0, h->crowding[a] };
 	}
-	for (uint32_t i = p->vfirst[u]; i < p->vfirst[u + 1] && n > 0; i++) {
-		const struct varc *arc = &p->varcs[i];
-		if (h->at.host[arc->to] != NO_NODE)
-			n = price_link(h, arc->link, arc->to, n);
-		else if (distinct)
-			beyond_kbps += p->r->links[arc->link].bw_kbps;
-	}
-	/* Among equals the node with much bandwidth around it; never one with less than is still to come. */
-	for (size_t i = 0; i < n; i++) {
-		double left;
-		if (!reaches_out(h, h->spots[i].node, beyond_kbps, &left))
-			continue;
-		h->spots[i].tie += 1e9 / (left / 1000 + 1);
-		if (h->noise > 0)
-			h->spots[i].cost *= 1 + h->noise * heur_random(h);
-		h->spots[kept++] = h->spots[i];
-	}
-	return kept;
+	h->priced += n;
+	for (uint32_t i = p->vfirst[u]; i < p->vfirst[u + 1] && n > 0; i++)
+		if (h->at.host[p->varcs[i].to] != NO_NODE)
+			n = price_link(h, p->varcs[i].link, p->varcs[i].to, n);
+	for (size_t i = 0; i < n; i++)
+		h->spots[i].cost = h->noise > 0 ? vary(h, h->spots[i].price) : h->spots[i].price;
+	return n;
+}
+
+/* Whether the links around a have left what u's links to those not placed yet will ask. */
+static bool reaches_out(const struct heur *h, uint32_t u, uint32_t a)
+{
+	const struct problem *p = h->p;
+	const struct graph *g = &p->graph;
+	int64_t beyond = 0;
+
+	if (p->r->placement != PLACEMENT_DISTINCT)
+		return true;
+	for (uint32_t i = p->vfirst[u]; i < p->vfirst[u + 1]; i++)
+		if (!h->at.route[p->varcs[i].link].routed)
+			beyond += p->r->links[p->varcs[i].link].bw_kbps;
+	for (uint32_t i = g->first[a]; i < g->first[a + 1] && beyond > 0; i++)
+		beyond -= h->at.cap[g->arcs[i].link];
+	return beyond <= 0;
 }
 
 static bool route_around(struct heur *h, uint32_t u)
@@ -147,27 +158,60 @@ static bool spot_before(const struct spot *x, const struct spot *y)
 	return x->node < y->node;
 }
 
-/* Places u and routes its links to what is placed. False: nowhere, nothing changed. */
+/* The best of spots[from] …, brought to its head. */
+static struct spot pull_best(struct heur *h, size_t from, size_t n)
+{
+	size_t best = from;
+
+	for (size_t i = from + 1; i < n; i++)
+		if (spot_before(&h->spots[i], &h->spots[best]))
+			best = i;
+	struct spot spot = h->spots[best];
+	h->spots[best] = h->spots[from];
+	return h->spots[from] = spot;
+}
+
+/* Places u and routes its links to what is placed; false: not there, nothing changed. *ret_cost: what its spot really costs. */
+static bool try_spot(struct heur *h, uint32_t u, const struct spot *spot, int64_t *ret_cost)
+{
+	double before = h->at.cost;
+
+	layout_place(&h->at, u, spot->node);
+	if (!route_around(h, u) || !reaches_out(h, u, spot->node)) {
+		layout_unplace(&h->at, u);
+		return false;
+	}
+	double excess = (h->at.cost - before) / h->per_bw - (double)spot->price;
+	*ret_cost = spot->cost + (excess < 1 ? 0 : excess < 0x1p61 ? (int64_t)excess : INT64_C(1) << 61);
+	return true;
+}
+
+/* Places u where that and its links to what is placed cost least. Its own links may be in each other's way, so that a
+ * place costs more than its price: others are tried while they promise less. False: nowhere, nothing changed. */
 static bool place_best(struct heur *h, uint32_t u)
 {
 	size_t n = price_spots(h, u);
+	struct spot best = { .node = NO_NODE };
 
 	for (size_t tried = 0; tried < n && tried < TRIED; tried++) {
-		size_t best = tried;
-		for (size_t i = tried + 1; i < n; i++)
-			if (spot_before(&h->spots[i], &h->spots[best]))
-				best = i;
-		struct spot spot = h->spots[best];
-		h->spots[best] = h->spots[tried];
-		h->spots[tried] = spot;
-		layout_place(&h->at, u, spot.node);
-		if (route_around(h, u))
+		struct spot spot = pull_best(h, tried, n);
+		int64_t cost;
+		if (best.node != NO_NODE && spot.cost >= best.cost)
+			break;
+		if (!try_spot(h, u, &spot, &cost))
+			continue;
+		if (cost <= spot.cost)
 			return true;
 		layout_unplace(&h->at, u);
+		if (best.node == NO_NODE || cost < best.cost) {
+			best = spot;
+			best.cost = cost;
+		}
 		if (!heur_go_on(h))
-			return false;
+			break;
 	}
-	return false;
+	int64_t unused;
+	return best.node != NO_NODE && try_spot(h, u, &best, &unused);
 }
 
 /* ---- all that is missing ------------------------------------------------------------------- */
@@ -178,23 +222,22 @@ static uint32_t choose_next(struct heur *h)
 {
 	const struct problem *p = h->p;
 	uint32_t next = NO_NODE;
-	double best = -1;
+	uint64_t best = 0;
 
 	for (uint32_t u = 0; u < p->r->n_nodes; u++) {
 		if (h->at.host[u] != NO_NODE)
 			continue;
-		double pull = 0, all = 1;
+		uint64_t pull = 0, all = 1;
 		for (uint32_t i = p->vfirst[u]; i < p->vfirst[u + 1]; i++) {
-			double bw = (double)p->r->links[p->varcs[i].link].bw_kbps + 1;
+			uint64_t bw = (uint64_t)h->bw[p->varcs[i].link] + 1;
 			all += bw;
 			if (h->at.host[p->varcs[i].to] != NO_NODE)
 				pull += bw;
 		}
-		double score = pull > 0 ? 1e15 + pull : all;
-		score *= 1 + h->failed[u];
+		uint64_t score = (pull > 0 ? (UINT64_C(1) << 40) + pull : all) * (1 + (h->failed[u] < 1000 ? h->failed[u] : 1000));
 		if (h->noise > 0)
-			score *= 0.2 + heur_random(h);
-		if (score > best) {
+			score = (score >> 10) * (205 + rng_below(&h->search->rng, 1024));
+		if (score >= best) {
 			best = score;
 			next = u;
 		}
@@ -246,20 +289,40 @@ static bool recreate(struct heur *h, uint32_t patience)
 			return false;
 		/* The same places would end the same way: ever bolder choices. */
 		h->failed[u]++;
-		h->noise = 0.2 + 1.3 * h->noise;
+		h->noise = h->noise < NOISE_MOST ? 205 + h->noise * 13 / 10 : NOISE_MOST;
 		make_way(h, u, 1 + rng_below(&h->search->rng, 3));
 	}
 	return layout_complete(&h->at);
 }
 
-static void keep(struct heur *h)
+static double best_cost(const struct heur *h)
+{
+	return h->search->best.has_embedding ? h->best.cost : INFINITY;
+}
+
+/* Tells of the best so far: the checker looks at the whole substrate, which is not done for every small step. */
+static void say(struct heur *h)
 {
 	struct embedding e;
 
-	layout_save(&h->at, &h->best);
-	layout_embedding(&h->at, &e);
+	if (!h->unsaid)
+		return;
+	h->unsaid = false;
+	h->said_at = h->search->work;
+	layout_embedding(&h->best, &e);
 	search_offer(h->search, &e, "heuristic");
 	embedding_done(&e);
+}
+
+static void keep(struct heur *h)
+{
+	const struct problem *p = h->p;
+
+	layout_save(&h->at, &h->best);
+	h->unsaid = true;
+	if (!h->search->best.has_embedding || h->best.cost <= h->search->bound ||
+	    h->search->work - h->said_at > SAY_EVERY * (p->s->n_nodes + p->s->n_links))
+		say(h);
 }
 
 static void start(struct heur *h, int i)
@@ -272,15 +335,15 @@ static void start(struct heur *h, int i)
 		h->failed[u] = 0;
 	}
 	h->at.cost = 0;
-	h->noise = i == 0 ? 0 : 0.5;
+	h->noise = i == 0 ? 0 : 512;
 	/* A different place for the first: everything else follows from it. */
 	if (i > 0) {
 		uint32_t u = rng_below(&h->search->rng, (uint32_t)p->r->n_nodes);
 		uint32_t a = p->cand[u].v[rng_below(&h->search->rng, (uint32_t)p->cand[u].n)];
 		layout_place(&h->at, u, a);
-		h->noise = i % 2 ? 0 : 0.3;
+		h->noise = i % 2 ? 0 : 307;
 	}
-	if (recreate(h, 2 * (uint32_t)p->r->n_nodes + 4) && h->at.cost < h->search->objective)
+	if (recreate(h, 2 * (uint32_t)p->r->n_nodes + 4) && h->at.cost < best_cost(h))
 		keep(h);
 }
 
@@ -309,11 +372,11 @@ static void improve(struct heur *h, uint32_t rounds)
 	layout_save(&h->at, &h->current);
 	for (uint32_t i = 0; i < rounds && !search_over(h->search); i++) {
 		double heat = 0.03 * (1 - (double)(i + 1) / rounds);
-		h->noise = rng_below(&h->search->rng, 2) ? 0 : 0.2 * heur_random(h);
+		h->noise = rng_below(&h->search->rng, 2) ? 0 : rng_below(&h->search->rng, 205);
 		ruin(h);
-		if (recreate(h, 2) && h->at.cost <= h->current.cost + heat * h->search->objective) {
+		if (recreate(h, 2) && h->at.cost <= h->current.cost + heat * h->best.cost) {
 			layout_save(&h->at, &h->current);
-			if (h->at.cost < h->search->objective)
+			if (h->at.cost < best_cost(h))
 				keep(h);
 		} else {
 			layout_restore(&h->at, &h->current);
@@ -341,22 +404,59 @@ static void refuse(struct heur *h)
 	         "no embedding was found in a limited search; %s was the hardest to place", h->p->r->nodes[worst].name);
 }
 
+/* Bandwidths that with the farthest distance add up to less than 2^61. */
+static void scale_bandwidths(struct heur *h)
+{
+	const struct problem *p = h->p;
+	uint64_t sum = 0;
+	int shift = 0;
+
+	for (size_t k = 0; k < p->r->n_links; k++)
+		sum += (uint64_t)p->r->links[k].bw_kbps * 2;
+	while (sum >> shift >> 28 != 0)
+		shift++;
+	h->bw = mem_array(p->r->n_links + 1, sizeof(*h->bw));
+	for (size_t k = 0; k < p->r->n_links; k++)
+		h->bw[k] = (p->r->links[k].bw_kbps * (p->r->links[k].protect ? 2 : 1)) >> shift;
+	h->per_bw = h->rows.unit * (double)(UINT64_C(1) << shift);
+}
+
+static void find_crowding(struct heur *h)
+{
+	const struct problem *p = h->p;
+
+	h->crowding = mem_array(p->s->n_nodes + 1, sizeof(*h->crowding));
+	for (uint32_t i = 0; i < h->rows.n_spots; i++) {
+		uint32_t a = h->rows.node_of[i];
+		int64_t left = 0;
+		for (uint32_t j = p->graph.first[a]; j < p->graph.first[a + 1]; j++)
+			left += p->left->link_kbps[p->graph.arcs[j].link];
+		h->crowding[a] = INT64_C(1000000000) / (left / 1000 + 1);
+	}
+}
+
 static void heur_init(struct heur *h, struct search *s)
 {
 	const struct problem *p = &s->problem;
 
 	*h = (struct heur){ .search = s, .p = p, .forced = true };
 	path_space_init(&h->space, &p->graph);
+	rows_init(&h->rows, p, &h->space);
 	layout_init(&h->at, p, &h->space);
 	layout_init_snapshot(&h->best, p);
 	layout_init_snapshot(&h->current, p);
-	h->spots = mem_array(p->s->n_nodes + 1, sizeof(*h->spots));
+	scale_bandwidths(h);
+	find_crowding(h);
+	h->spots = mem_array(h->rows.n_spots + 1, sizeof(*h->spots));
 	h->failed = mem_array(p->r->n_nodes + 1, sizeof(*h->failed));
 	h->list = mem_array(2 * p->r->n_links + 1, sizeof(*h->list));
 }
 
 static void heur_done(struct heur *h)
 {
+	rows_done(&h->rows);
+	free(h->crowding);
+	free(h->bw);
 	layout_done(&h->at);
 	layout_done(&h->best);
 	layout_done(&h->current);
@@ -409,6 +509,7 @@ void heuristic_run(struct search *s, uint64_t max_arcs)
 	/* While there is none, every further start is another chance. */
 	for (int i = STARTS; !s->best.has_embedding && !search_over(s) && (bounded || i < 8 * STARTS); i++)
 		start(&h, i);
+	say(&h);
 	if (!s->best.has_embedding)
 		refuse(&h);
 	heur_done(&h);
