@@ -209,20 +209,21 @@ static bool can_share(const struct problem *p, uint32_t u, uint32_t v, uint32_t 
 	return true;
 }
 
-static void fill_edge(struct dual *d, uint32_t k, const struct pairs *pairs, double parts_per_unit)
+static void fill_edge(struct dual *d, uint32_t k, const struct pairs *pairs)
 {
 	const struct dual_shape *shape = d->shape;
 	uint32_t e = shape->link_edge[k], u = shape->edges[e].end[0], v = shape->edges[e].end[1];
+	bool swapped = shape->p->r->links[k].a != u;
 
 	for (uint32_t i = 0; i < d->n[u]; i++) {
 		int32_t *row = row_at(d, e, i);
 		uint32_t a = d->host[d->at[u] + i];
 		for (uint32_t j = 0; j < d->n[v]; j++) {
 			uint32_t b = d->host[d->at[v] + j];
-			double cost = pairs_cost(pairs, k, a, b);
+			double cost = pairs_cost(pairs, k, swapped ? b : a, swapped ? a : b);
 			if (a == b && (shape->distinct || !can_share(shape->p, u, v, a)))
 				cost = INFINITY;
-			row[j] = row[j] >= DUAL_NONE || !isfinite(cost) ? DUAL_NONE : row[j] + scaled(cost, parts_per_unit);
+			row[j] = row[j] >= DUAL_NONE || !isfinite(cost) ? DUAL_NONE : row[j] + scaled(cost, shape->parts_per_unit);
 			row[j] = row[j] >= DUAL_MOST ? DUAL_NONE : row[j];
 		}
 	}
@@ -235,13 +236,14 @@ void dual_init(struct dual *d, struct dual_shape *shape, const struct pairs *pai
 
 	for (size_t u = 0; u < shape->n_nodes; u++)
 		n[u] = (uint32_t)p->cand[u].n;
+	shape->parts_per_unit = parts / unit;
 	lay_out(d, shape, n);
 	d->bound = 0;
 	for (size_t u = 0; u < shape->n_nodes; u++)
 		for (uint32_t i = 0; i < d->n[u]; i++) {
 			uint32_t a = p->cand[u].v[i];
 			d->host[d->at[u] + i] = a;
-			d->unary[d->at[u] + i] = scaled((double)p->r->nodes[u].demand[RES_CPU_MILLI] * (double)p->node_weight[a], parts / unit);
+			d->unary[d->at[u] + i] = scaled((double)p->r->nodes[u].demand[RES_CPU_MILLI] * (double)p->node_weight[a], shape->parts_per_unit);
 		}
 	for (uint32_t e = 0; e < shape->n_edges; e++) {
 		uint32_t cols = d->n[shape->edges[e].end[1]];
@@ -250,7 +252,47 @@ void dual_init(struct dual *d, struct dual_shape *shape, const struct pairs *pai
 				row_at(d, e, i)[j] = j < cols ? 0 : DUAL_NONE;
 	}
 	for (uint32_t k = 0; k < p->r->n_links; k++)
-		fill_edge(d, k, pairs, parts / unit);
+		fill_edge(d, k, pairs);
+}
+
+/* By how much a closer look lifts what k costs from a to b; DUAL_NONE: no way. */
+static int32_t sharpen(struct dual *d, struct pairs *pairs, uint32_t k, uint32_t a, uint32_t b)
+{
+	bool swapped = d->shape->p->r->links[k].a > d->shape->p->r->links[k].b;
+	double factor = d->shape->parts_per_unit, before, after;
+
+	if (a == b)
+		return 0;
+	before = pairs_cost(pairs, k, swapped ? b : a, swapped ? a : b);
+	pairs_sharpen(pairs, k, swapped ? b : a, swapped ? a : b);
+	after = pairs_cost(pairs, k, swapped ? b : a, swapped ? a : b);
+	return isfinite(after) ? scaled(after, factor) - scaled(before, factor) : DUAL_NONE;
+}
+
+void dual_sharpen(struct dual *d, struct pairs *pairs, int64_t limit, bool (*go_on)(void *arg, uint64_t arcs), void *arg)
+{
+	const struct dual_shape *shape = d->shape;
+	int64_t most = limit - d->bound;
+
+	for (uint32_t k = 0; k < shape->p->r->n_links; k++) {
+		uint32_t e = shape->link_edge[k], u = shape->edges[e].end[0], v = shape->edges[e].end[1];
+		if (!pairs_blunt(pairs, k) || d->n[u] == 0 || d->n[v] == 0)
+			continue;
+		for (uint32_t i = 0; i < d->n[u]; i++) {
+			int32_t *row = row_at(d, e, i), *unary = d->unary + d->at[v], own = d->unary[d->at[u] + i];
+			for (uint32_t j = 0; own < DUAL_NONE && j < d->n[v]; j++) {
+				uint64_t before = pairs->work;
+				if (row[j] >= DUAL_NONE || unary[j] >= DUAL_NONE)
+					continue;
+				if ((int64_t)own + unary[j] + row[j] <= most)
+					row[j] += sharpen(d, pairs, k, d->host[d->at[u] + i], d->host[d->at[v] + j]);
+				if (row[j] >= DUAL_MOST || (int64_t)own + unary[j] + row[j] > most)
+					row[j] = DUAL_NONE;
+				if (!go_on(arg, pairs->work - before))
+					return;
+			}
+		}
+	}
 }
 
 /* ---- who is left --------------------------------------------------------------------------- */

@@ -65,6 +65,7 @@ struct dual_shape {
 	int32_t *least, *delta, *cut;   /* least: most_around × row */
 	uint32_t *arg;
 	size_t row;                /* room for the largest domain */
+	double parts_per_unit;
 	uint32_t *start;           /* per virtual node: where the root's hosts of it begin in kept */
 	uint32_t *kept, *n_kept, *queue;
 	struct dual spare;
@@ -82,6 +83,9 @@ size_t dual_entries(const struct dual_shape *shape); /* of all matrices of the r
 /* The root: `parts` of DUAL_PARTS and the like per objective unit `unit`; costs from pairs. Every placement costs less than
  * DUAL_MOST. O(entries × virtual links per edge). */
 void dual_init(struct dual *d, struct dual_shape *shape, const struct pairs *pairs, double unit, double parts);
+/* Looks closer at the pairs still there whose links may split or are protected, as long as `go_on` says yes: their
+ * costs rise, and some pairs go. d: the root. */
+void dual_sharpen(struct dual *d, struct pairs *pairs, int64_t limit, bool (*go_on)(void *arg, uint64_t arcs), void *arg);
 /* A copy without what is dead, where u must be on its i-th host (alive) if u != NO_NODE. ret: zeroed, or a state of
  * the same shape whose memory is used again. False: nothing is left. */
 bool dual_fix(const struct dual *from, uint32_t u, uint32_t i, struct dual *ret);

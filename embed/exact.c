@@ -421,18 +421,42 @@ static void descend(struct exact *x, int64_t more)
 	x->pending[x->depth] = INT64_MAX;
 }
 
+static bool any_blunt(const struct exact *x)
+{
+	bool any = false;
+
+	for (uint32_t k = 0; k < x->p->r->n_links; k++)
+		any = any || pairs_blunt(&x->pairs, k);
+	return any;
+}
+
+/* Sweeps the root as long as it pays. False: nothing is left. */
+static bool climb(struct exact *x, struct dual *root)
+{
+	for (int sweeps = 0; sweeps < ROOT_SWEEPS && !search_over(x->s); sweeps += ROOT_CHUNK) {
+		int64_t before = root->bound;
+		if (!dual_ascend(root, ROOT_CHUNK, 1, x->limit, spend, x->s))
+			return false;
+		search_raise_bound(x->s, proven(x, root->bound), "exact");
+		if ((double)(root->bound - before) < x->parts / 4)
+			break;
+	}
+	return true;
+}
+
 /* False: the limit came. */
 static bool ascend_root(struct exact *x, struct dual *root)
 {
-	for (int sweeps = 0; sweeps < ROOT_SWEEPS; sweeps += ROOT_CHUNK) {
-		int64_t before = root->bound;
-		if (!dual_ascend(root, ROOT_CHUNK, 1, x->limit, spend, x->s))
+	if (!climb(x, root))
+		return true;
+	if (search_over(x->s))
+		return false;
+	if (any_blunt(x)) {
+		dual_sharpen(root, &x->pairs, x->limit, spend, x->s);
+		if (!climb(x, root))
 			return true;
-		search_raise_bound(x->s, proven(x, root->bound), "exact");
 		if (search_over(x->s))
 			return false;
-		if ((double)(root->bound - before) < x->parts / 4)
-			break;
 	}
 	look_around(x, root, TABU_STARTS);
 	if (search_over(x->s))

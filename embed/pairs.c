@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "embed/flow.h"
 
 enum { BUCKETS = 256 }; /* a power of two, above the largest weight in units */
 
@@ -275,6 +276,10 @@ bool pairs_init(struct pairs *pairs, const struct problem *p, const struct routi
 	pairs->stamp = mem_array(p->s->n_nodes + 1, sizeof(*pairs->stamp));
 	pairs->classes = mem_array(p->r->n_links + 1, sizeof(*pairs->classes));
 	pairs->link_class = mem_array(p->r->n_links + 1, sizeof(*pairs->link_class));
+	pairs->sharp = mem_array(p->r->n_links + 1, sizeof(*pairs->sharp));
+	pairs->room = mem_array(p->s->n_links + 1, sizeof(*pairs->room));
+	pairs->flow = mem_array(p->s->n_links + 1, sizeof(*pairs->flow));
+	pairs->links = mem_array(p->s->n_nodes + 1, sizeof(*pairs->links));
 	path_space_init(&pairs->space, &p->graph);
 	number_hosts(pairs);
 	make_classes(pairs, prices);
@@ -296,6 +301,12 @@ void pairs_done(struct pairs *pairs)
 			free(pairs->classes[c].row[h]);
 		free(pairs->classes[c].row);
 	}
+	for (size_t k = 0; pairs->sharp && k < pairs->p->r->n_links; k++)
+		free(pairs->sharp[k]);
+	free(pairs->sharp);
+	free(pairs->room);
+	free(pairs->flow);
+	free(pairs->links);
 	free(pairs->classes);
 	free(pairs->link_class);
 	free(pairs->number);
@@ -306,6 +317,28 @@ void pairs_done(struct pairs *pairs)
 }
 
 /* ---- what is asked of them ----------------------------------------------------------------- */
+
+/* Where the pair's sharper cost is kept. */
+static double *sharp_at(const struct pairs *pairs, uint32_t k, uint32_t a, uint32_t b)
+{
+	const struct vlink *link = &pairs->p->r->links[k];
+	uint32_t node[2] = { a, b };
+	size_t at[2];
+
+	for (int end = 0; end < 2; end++) {
+		const struct node_list *cand = &pairs->p->cand[end ? link->b : link->a];
+		size_t low = 0, high = cand->n;
+		while (low + 1 < high) {
+			size_t mid = (low + high) / 2;
+			if (cand->v[mid] <= node[end])
+				low = mid;
+			else
+				high = mid;
+		}
+		at[end] = low;
+	}
+	return &pairs->sharp[k][at[0] * pairs->p->cand[link->b].n + at[1]];
+}
 
 double pairs_cost(const struct pairs *pairs, uint32_t k, uint32_t a, uint32_t b)
 {
@@ -318,7 +351,15 @@ double pairs_cost(const struct pairs *pairs, uint32_t k, uint32_t a, uint32_t b)
 	int64_t dist = row ? row[b] : c->row[pairs->number[b]][a];
 	if (dist == DIST_NONE)
 		return INFINITY;
-	return (double)dist * (double)link->bw_kbps * (link->protect ? 2 : 1) / pairs->scale;
+	double cost = (double)dist * (double)link->bw_kbps * (link->protect ? 2 : 1) / pairs->scale;
+	return pairs->sharp[k] ? fmax(cost, *sharp_at(pairs, k, a, b)) : cost; /* of a number and NaN: the number */
+}
+
+bool pairs_blunt(const struct pairs *pairs, uint32_t k)
+{
+	const struct vlink *link = &pairs->p->r->links[k];
+
+	return link->bw_kbps > 0 && (link->split || link->protect);
 }
 
 double pairs_dearest(const struct pairs *pairs, uint32_t k)
@@ -380,45 +421,77 @@ bool pairs_walks(const struct pairs *pairs, uint32_t k)
 	return !c->best_effort && c->max_delay < 0 && !pairs->p->r->links[k].protect;
 }
 
-bool pairs_walk(struct pairs *pairs, struct layout *at, uint32_t k)
+/* A cheapest path for k between a and b over links with all its bandwidth left in cap, into pairs->links; SIZE_MAX: none.
+ * *ret_backwards: from b to a. */
+static size_t walk(struct pairs *pairs, uint32_t k, const int64_t *cap, uint32_t a, uint32_t b, bool *ret_backwards)
 {
 	const struct pair_class *c = &pairs->classes[pairs->link_class[k]];
-	const struct vlink *link = &pairs->p->r->links[k];
-	uint32_t from = at->host[link->a], to = at->host[link->b], v;
-	const int64_t *row = c->row[pairs->number[from]];
+	const uint32_t (*ends)[2] = (const uint32_t (*)[2])pairs->p->graph.ends;
+	const int64_t *row = c->row[pairs->number[a]];
+	uint32_t home = row ? a : b, v = row ? b : a; /* from the far end of the row to where it begins */
 	size_t n = 0;
 
-	if (from == to)
-		return false;
-	bool backwards = row != NULL; /* the walk begins at the far end of the row */
-	if (!row) {
-		row = c->row[pairs->number[to]];
-		to = from;
-	}
-	if (row[to] == DIST_NONE)
-		return false;
+	*ret_backwards = row != NULL;
+	row = row ? row : c->row[pairs->number[b]];
+	if (row[v] == DIST_NONE)
+		return SIZE_MAX;
 	if (++pairs->round == 0) {
 		memset(pairs->stamp, 0, (pairs->p->s->n_nodes + 1) * sizeof(*pairs->stamp));
 		pairs->round = 1;
 	}
-	const uint32_t (*ends)[2] = (const uint32_t (*)[2])pairs->p->graph.ends;
-	for (v = to, pairs->stamp[v] = pairs->round; row[v] > 0;) {
-		uint32_t next = NO_NODE, l = step_back(pairs, c, at->cap, row, link->bw_kbps, v, &next);
+	pairs->stamp[v] = pairs->round;
+	while (v != home) {
+		uint32_t next = NO_NODE, l = step_back(pairs, c, cap, row, pairs->p->r->links[k].bw_kbps, v, &next);
 		pairs->work += pairs->p->graph.first[v + 1] - pairs->p->graph.first[v];
 		if (l != NO_LINK) {
-			at->scratch[n++] = l;
+			pairs->links[n++] = l;
 			v = next;
 			pairs->stamp[v] = pairs->round;
 		} else if (n > 0) { /* a dead end: its stamp stays */
-			l = at->scratch[--n];
+			l = pairs->links[--n];
 			v = ends[l][0] == v ? ends[l][1] : ends[l][0];
 		} else {
-			return false;
+			return SIZE_MAX;
 		}
 	}
-	uint32_t home = row == c->row[pairs->number[at->host[link->a]]] ? at->host[link->a] : at->host[link->b];
-	if (v != home) /* a link that costs nothing leads here as well */
-		return false;
-	set_path(at, k, at->scratch, n, backwards);
-	return true;
+	return n;
+}
+
+bool pairs_walk(struct pairs *pairs, struct layout *at, uint32_t k)
+{
+	const struct vlink *link = &pairs->p->r->links[k];
+	bool backwards;
+	size_t n = walk(pairs, k, at->cap, at->host[link->a], at->host[link->b], &backwards);
+
+	if (n != SIZE_MAX)
+		set_path(at, k, pairs->links, n, backwards);
+	return n != SIZE_MAX;
+}
+
+void pairs_sharpen(struct pairs *pairs, uint32_t k, uint32_t a, uint32_t b)
+{
+	const struct problem *p = pairs->p;
+	const struct pair_class *c = &pairs->classes[pairs->link_class[k]];
+	const struct vlink *link = &p->r->links[k];
+	size_t n = p->cand[link->a].n * p->cand[link->b].n;
+	uint64_t before = pairs->space.work;
+	double cost = 0;
+	bool backwards;
+
+	if (pairs_walks(pairs, k) && walk(pairs, k, p->left->link_kbps, a, b, &backwards) != SIZE_MAX)
+		return; /* one path carries it as cheaply as can be */
+	if (!pairs->sharp[k]) {
+		pairs->sharp[k] = mem_array(n + 1, sizeof(**pairs->sharp));
+		for (size_t i = 0; i < n; i++)
+			pairs->sharp[k][i] = NAN;
+	}
+	for (size_t l = 0; l < p->s->n_links; l++)
+		pairs->room[l] = link->protect ? p->left->link_kbps[l] >= link->bw_kbps : p->left->link_kbps[l];
+	if (flow_send(&pairs->space, c->weight, pairs->room, a, b, link->protect ? 2 : link->bw_kbps, pairs->flow))
+		for (size_t l = 0; l < p->s->n_links; l++)
+			cost += (double)llabs(pairs->flow[l]) * (double)c->weight[l];
+	else
+		cost = INFINITY;
+	*sharp_at(pairs, k, a, b) = cost * (link->protect ? (double)link->bw_kbps : 1) / pairs->scale;
+	pairs->work += pairs->space.work - before + p->s->n_links / 4;
 }

@@ -31,6 +31,9 @@ struct pairs {
 	struct pair_class *classes;
 	size_t n_classes;
 	uint32_t *link_class;    /* per virtual link */
+	double **sharp;          /* per virtual link: what pairs_sharpen() found, by candidates of its ends; NaN: nothing; NULL: none yet */
+	int64_t *room, *flow;
+	uint32_t *links;         /* of one path */
 	struct path_space space;
 	uint64_t work;           /* arcs looked at */
 	uint32_t *stamp, round;  /* of pairs_walk() */
@@ -44,9 +47,13 @@ bool pairs_init(struct pairs *pairs, const struct problem *p, const struct routi
                 bool (*go_on)(void *arg, uint64_t arcs), void *arg);
 void pairs_done(struct pairs *pairs);
 
-/* What virtual link k costs at least between nodes a and b, each a candidate of another end of it, in objective
- * units; INFINITY: no path. */
+/* What virtual link k costs at least from a to b, candidates of its ends in this order, in objective units; INFINITY:
+ * no path. */
 double pairs_cost(const struct pairs *pairs, uint32_t k, uint32_t a, uint32_t b);
+/* Whether k's cheapest ways take more than one path, so that a flow tells better than a distance what it costs. */
+bool pairs_blunt(const struct pairs *pairs, uint32_t k);
+/* Looks closer at such a pair, by minimum-cost flow: pairs_cost() is never less afterwards. O(paths × m log m). */
+void pairs_sharpen(struct pairs *pairs, uint32_t k, uint32_t a, uint32_t b);
 /* The most that pairs_cost() says of k between any two candidates that a path joins. */
 double pairs_dearest(const struct pairs *pairs, uint32_t k);
 /* Whether distances alone tell k's cheapest paths (no delay bound, no protection, not best effort); a split's, too, where
