@@ -51,7 +51,7 @@ static void make_classes(struct pairs *pairs, const struct routing_prices *price
 {
 	const struct problem *p = pairs->p;
 	size_t n = p->s->n_links;
-	mem_auto int64_t *sorted = mem_dup(p->left->link_kbps, (n + 1) * sizeof(*sorted));
+	mem_auto int64_t *sorted = mem_dup(p->left->link_kbps, n * sizeof(*sorted));
 
 	qsort(sorted, n, sizeof(*sorted), by_amount);
 	for (uint32_t k = 0; k < p->r->n_links; k++) {
