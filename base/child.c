@@ -160,25 +160,24 @@ static int child_exchange(struct child *c, const char **input, size_t *left, siz
 	return 0;
 }
 
-/* Waits for its end until the deadline; -ETIMEDOUT. A pidfd would do without the naps, but some
+/* Waits for its end until the deadline, without reaping it; -ETIMEDOUT. A pidfd would do without the naps, but some
  * kernels that people build on do not have them. */
-static int child_wait(pid_t pid, int64_t deadline_ms, int *status)
+static int child_wait(pid_t pid, int64_t deadline_ms)
 {
 	for (int nap_ms = 1;; nap_ms = nap_ms < 20 ? nap_ms * 2 : 20) {
-		pid_t got = waitpid(pid, status, WNOHANG);
+		siginfo_t info = {.si_pid = 0};
 
-		if (got == pid)
-			return 0;
-		if (got < 0 && errno != EINTR)
+		if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 && errno != EINTR)
 			return -errno;
+		if (info.si_pid == pid)
+			return 0;
 		if (clock_ms() >= deadline_ms)
 			return -ETIMEDOUT;
 		poll(NULL, 0, nap_ms);
 	}
 }
 
-static int child_collect(struct child *c, const char *input, int64_t deadline_ms, size_t max, struct buf *out,
-                         int *status)
+static int child_collect(struct child *c, const char *input, int64_t deadline_ms, size_t max, struct buf *out)
 {
 	size_t left = input ? strlen(input) : 0;
 
@@ -197,14 +196,14 @@ static int child_collect(struct child *c, const char *input, int64_t deadline_ms
 
 		poll(fds, 2, wait_ms < INT_MAX ? (int)wait_ms : INT_MAX);
 	}
-	return child_wait(c->pid, deadline_ms, status);
+	return child_wait(c->pid, deadline_ms);
 }
 
-int child_run(const char *const *argv, const char *input, int timeout_ms, size_t max, char **out, int *status,
-              struct err *err)
+int child_filter(const char *const *argv, const char *input, int64_t deadline_ms, size_t max, struct buf *out,
+                 int *status, struct err *err)
 {
-	buf_auto struct buf text = BUF_INIT;
 	sigset_t pipe_only, before;
+	int64_t started_ms = clock_ms();
 	struct child c;
 	int ended = 0;
 	int r = child_spawn(&c, argv, NULL, CHILD_OUT | CHILD_GROUP | (input ? CHILD_IN : 0), err);
@@ -215,7 +214,7 @@ int child_run(const char *const *argv, const char *input, int timeout_ms, size_t
 	sigemptyset(&pipe_only);
 	sigaddset(&pipe_only, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
-	r = child_collect(&c, input, clock_ms() + timeout_ms, max, &text, &ended);
+	r = child_collect(&c, input, deadline_ms, max, out);
 	if (sigismember(&before, SIGPIPE) == 0) {
 		static const struct timespec now = {0, 0};
 
@@ -224,21 +223,30 @@ int child_run(const char *const *argv, const char *input, int timeout_ms, size_t
 	}
 	close_end(&c.in);
 	close_end(&c.out);
+	kill(-c.pid, SIGKILL); /* not reaped yet: the number is still its own */
+	while (waitpid(c.pid, &ended, 0) < 0 && errno == EINTR)
+		;
 	if (r < 0) {
-		kill(-c.pid, SIGKILL);
-		while (waitpid(c.pid, &ended, 0) < 0 && errno == EINTR)
-			;
 		if (r == -ETIMEDOUT)
-			return err_set(err, r, "%s did not end within %d ms", argv[0], timeout_ms);
+			return err_set(err, r, "%s did not end within %lld ms", argv[0], (long long)(deadline_ms - started_ms));
 		if (r == -E2BIG)
 			return err_set(err, r, "%s wrote more than %zu bytes", argv[0], max);
 		return err_sys(err, r, "%s", argv[0]);
 	}
-	if (out)
-		*out = buf_take(&text);
 	if (status)
 		*status = ended;
 	return 0;
+}
+
+int child_run(const char *const *argv, const char *input, int timeout_ms, size_t max, char **out, int *status,
+              struct err *err)
+{
+	buf_auto struct buf text = BUF_INIT;
+	int r = child_filter(argv, input, clock_ms() + timeout_ms, max, &text, status, err);
+
+	if (r == 0 && out)
+		*out = buf_take(&text);
+	return r;
 }
 
 char *child_sibling(const char *name)

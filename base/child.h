@@ -3,8 +3,10 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 
 struct child {
@@ -30,6 +32,11 @@ int child_spawn(struct child *ret, const char *const *argv, char *const *env, in
  * (-ETIMEDOUT). *status as from waitpid. Blocks: not for daemons. Caller frees *out. */
 int child_run(const char *const *argv, const char *input, int timeout_ms, size_t max, char **out,
               int *status, struct err *err) VNE_MUST;
+
+/* The same with the deadline as a moment of clock_ms, and all that it wrote before it ended, was killed or
+ * wrote too much in *out. Nothing of its process group outlives the call. */
+int child_filter(const char *const *argv, const char *input, int64_t deadline_ms, size_t max, struct buf *out,
+                 int *status, struct err *err) VNE_MUST;
 
 /* Path of a sibling program: beside our own executable if it is there, else its bare name. Caller frees. */
 char *child_sibling(const char *name);

@@ -9,6 +9,7 @@
 
 #include "base/loop.h"
 #include "embed/explain.h"
+#include "embed/program.h"
 #include "embed/search.h"
 
 static void run_heuristic(struct search *s)
@@ -88,14 +89,26 @@ static const struct embed_solver solver_mip = {
 	.name = "mip", .about = "the node-link formulation on GLPK; the reference", .proves = true, .solve = solve_mip,
 };
 
+static int solve_program(const struct substrate *s, const struct residual *left, const struct request *r,
+                         const struct embed_options *options, struct solution *ret, struct err *err)
+{
+	return search_run(s, left, r, options, "exec", program_run, ret, err);
+}
+
 static const struct embed_solver solver_exact = {
 	.name = "exact", .about = "depth-first search with dual-ascent bounds", .proves = true, .solve = solve_exact,
 };
 
-const struct embed_solver *const embed_solvers[] = { &solver_auto, &solver_exact, &solver_heuristic, &solver_mip, NULL };
+static const struct embed_solver solver_program = {
+	.name = "exec:PROGRAM", .about = "your own: JSON in, JSON out, checked", .solve = solve_program,
+};
+
+const struct embed_solver *const embed_solvers[] = { &solver_auto, &solver_exact, &solver_heuristic, &solver_mip, &solver_program, NULL };
 
 static const struct embed_solver *find_solver(const char *name)
 {
+	if (strncmp(name, PROGRAM_PREFIX, strlen(PROGRAM_PREFIX)) == 0)
+		return name[strlen(PROGRAM_PREFIX)] ? &solver_program : NULL;
 	for (size_t i = 0; embed_solvers[i]; i++)
 		if (strcmp(embed_solvers[i]->name, name) == 0)
 			return embed_solvers[i];

@@ -16,7 +16,7 @@
 enum embed_objective { OBJECTIVE_COST, OBJECTIVE_BALANCE };
 
 struct embed_options {
-	const char *solver;     /* a name of the table; NULL: auto */
+	const char *solver;     /* a name of the table, or exec:PROGRAM (embed/program.h); NULL: auto */
 	enum embed_objective objective;
 	double time_limit_s;    /* wall clock, for this request; <= 0: none */
 	int64_t effort;         /* bound of work, counted; <= 0: none. Same seed and effort, same answer. */

@@ -49,4 +49,7 @@ void write_line(struct writer *w, const char *format, ...) __attribute__((format
 struct substrate;
 struct request;
 struct solution;
+struct residual;
 void write_solution(struct writer *w, const struct substrate *s, const struct request *r, const struct solution *sol);
+/* `substrate` (with what is left of it) and `request` as fields of the object that is open: what exec: hands to a program. */
+void write_problem(struct writer *w, const struct substrate *s, const struct residual *left, const struct request *r);

@@ -16,7 +16,7 @@ struct worker_job {
 	struct substrate substrate;
 	struct residual left;
 	struct request request;
-	char solver[64];
+	char solver[256];
 	int objective; /* enum embed_objective */
 	double time_limit_s;
 	int64_t effort;

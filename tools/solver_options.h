@@ -34,6 +34,12 @@ static inline int solver_option_solver(struct solver_options *o, const char *val
 	const char *names[32] = { 0 };
 	int choice = 0;
 
+	if (strncmp(value, "exec:", strlen("exec:")) == 0) {
+		if (!value[strlen("exec:")])
+			return err_set(err, -EINVAL, "solver: 'exec:' names no program; expected exec:PROGRAM");
+		o->embed.solver = value;
+		return 0;
+	}
 	for (size_t i = 0; embed_solvers[i] && i < ARRAY_LEN(names) - 1; i++)
 		names[i] = embed_solvers[i]->name;
 	int ret = option_choice(value, names, "solver", &choice, err);

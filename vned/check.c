@@ -56,6 +56,15 @@ static size_t check_allow(const char *path, struct buf *faults)
 	return r < 0;
 }
 
+/* Whether a program of the operator's own can be run; other names are vnembed's to know. */
+static size_t check_solver(const char *solver, struct buf *faults)
+{
+	if (!solver || strncmp(solver, "exec:", 5) != 0 || access(solver + 5, X_OK) == 0)
+		return 0;
+	buf_printf(faults, "solver: %s: %s\n", solver + 5, strerror(errno));
+	return 1;
+}
+
 static size_t check_state(const char *path, struct buf *faults)
 {
 	bool made = mkdir(path, 0700) == 0;
@@ -81,5 +90,6 @@ size_t vned_check(const struct vned_config *c, struct buf *faults, struct buf *s
 	size_t n = check_substrate(c->substrate, faults, summary);
 	n += check_key(c->key, faults);
 	n += check_allow(c->allow, faults);
+	n += check_solver(c->solver, faults);
 	return n + check_state(c->state, faults);
 }

@@ -9,6 +9,8 @@
 #include "base/mem.h"
 #include "model/endpoint.h"
 
+enum { SOLVER_MAX = 255 }; /* what a job holds */
+
 #define KEY(key, reader, required, expected) \
 	{ #key, reader, offsetof(struct vned_config, key), required, NULL, expected }
 #define DURATION(key, field) \
@@ -50,6 +52,11 @@ static void check(const struct yaml_node *root, const struct vned_config *c, str
 		if (node && (v < ranges[i].min || v > ranges[i].max))
 			yaml_error(errors, node->mark, "%s is out of range; expected %s", ranges[i].key, ranges[i].expected);
 	}
+	const struct yaml_node *solver = yaml_get(root, "solver");
+	if (solver && c->solver && (strlen(c->solver) > SOLVER_MAX || strcmp(c->solver, "exec:") == 0 ||
+	                            (strncmp(c->solver, "exec:", 5) == 0 && c->solver[5] != '/')))
+		yaml_error(errors, solver->mark, "solver \"%.70s\"; expected the name of a solver of vnembed, or exec: and the absolute "
+		           "path of a program", c->solver);
 	const struct yaml_node *timeout = yaml_get(root, "timeout"), *heartbeat = yaml_get(root, "heartbeat");
 	if (c->timeout_us < 2 * c->heartbeat_us && (timeout || heartbeat))
 		yaml_error(errors, timeout ? timeout->mark : heartbeat->mark,
