@@ -20,8 +20,8 @@ enum {
 	REPAIRS = 1000,
 	NARROW_MAX = 100000,   /* virtual × substrate links: beyond, looking closer takes too long … */
 	REASON_MAX = 1000000,  /* … even for a reason */
-	NOISE_MOST = 8192,
 	SAY_EVERY = 100,       /* arcs per node and link of the substrate between two answers told */
+	ATTEMPTS = 100,        /* rounds to complete a start */
 	TRIED = 8              /* places tried for a virtual node, best first */
 };
 
@@ -44,7 +44,8 @@ struct heur {
 	int64_t *bw;           /* per virtual link, in units that cannot overflow a sum of costs */
 	double per_bw;         /* objective units in one of those, times a row's */
 	uint32_t *failed;      /* per virtual node: how often it found no place */
-	uint32_t *list;        /* virtual nodes to take out */
+	uint32_t *skipped, turn; /* per virtual node: the turn in which it found no place last */
+	double limit;          /* of the cost */
 	uint32_t noise;        /* in 1/1024 */
 	uint64_t spent;        /* space.work that was counted already */
 	uint64_t priced;       /* the same work, of adding up rows */
@@ -198,6 +199,8 @@ static bool place_best(struct heur *h, uint32_t u)
 		int64_t cost;
 		if (best.node != NO_NODE && spot.cost >= best.cost)
 			break;
+		if (h->at.cost + (double)spot.price * h->per_bw > h->limit)
+			continue;
 		if (!try_spot(h, u, &spot, &cost))
 			continue;
 		if (cost <= spot.cost)
@@ -225,7 +228,7 @@ static uint32_t choose_next(struct heur *h)
 	uint64_t best = 0;
 
 	for (uint32_t u = 0; u < p->r->n_nodes; u++) {
-		if (h->at.host[u] != NO_NODE)
+		if (h->at.host[u] != NO_NODE || h->skipped[u] == h->turn)
 			continue;
 		uint64_t pull = 0, all = 1;
 		for (uint32_t i = p->vfirst[u]; i < p->vfirst[u + 1]; i++) {
@@ -245,53 +248,25 @@ static uint32_t choose_next(struct heur *h)
 	return next;
 }
 
-static uint32_t guest_of(const struct heur *h, uint32_t a)
-{
-	uint32_t u = 0;
-
-	while (h->at.host[u] != a)
-		u++;
-	return u;
-}
-
-/* Takes out up to n random virtual nodes that are placed: who sits where u could, or is joined to it. */
-static void make_way(struct heur *h, uint32_t u, uint32_t n)
+/* Puts back all that finds a place; true where that is everything. Gives up where `whole` is asked for and one finds none,
+ * or where it would cost more than `limit`. */
+static bool recreate(struct heur *h, bool whole, double limit)
 {
 	const struct problem *p = h->p;
-	uint32_t found = 0;
 
-	for (uint32_t i = p->vfirst[u]; i < p->vfirst[u + 1]; i++)
-		if (h->at.host[p->varcs[i].to] != NO_NODE)
-			h->list[found++] = p->varcs[i].to;
-	for (; n > 0; n--) {
-		uint32_t out, draw = rng_below(&h->search->rng, 4);
-		uint32_t a = p->cand[u].v[rng_below(&h->search->rng, (uint32_t)p->cand[u].n)];
-		if (draw < 2 && h->at.guests[a] > 0)
-			out = guest_of(h, a);
-		else if (found > 0 && draw != 3)
-			out = h->list[rng_below(&h->search->rng, found)];
-		else
-			out = rng_below(&h->search->rng, (uint32_t)p->r->n_nodes);
-		if (out != u && h->at.host[out] != NO_NODE)
-			layout_unplace(&h->at, out);
-	}
-}
-
-static bool recreate(struct heur *h, uint32_t patience)
-{
-	while (h->at.n_placed < h->p->r->n_nodes) {
-		uint32_t u = choose_next(h);
+	h->turn++;
+	h->limit = limit;
+	for (uint32_t u; (u = choose_next(h)) != NO_NODE;) {
 		if (!heur_go_on(h))
 			return false;
 		if (place_best(h, u))
 			continue;
-		if (patience-- == 0)
+		h->skipped[u] = h->turn;
+		if (whole)
 			return false;
-		/* The same places would end the same way: ever bolder choices. */
-		h->failed[u]++;
-		h->noise = h->noise < NOISE_MOST ? 205 + h->noise * 13 / 10 : NOISE_MOST;
-		make_way(h, u, 1 + rng_below(&h->search->rng, 3));
 	}
+	for (uint32_t u = 0; u < p->r->n_nodes; u++)
+		h->failed[u] += h->at.host[u] == NO_NODE;
 	return layout_complete(&h->at);
 }
 
@@ -325,17 +300,22 @@ static void keep(struct heur *h)
 		say(h);
 }
 
-static void start(struct heur *h, int i)
+static void take_out(struct heur *h, uint32_t u)
+{
+	if (h->at.host[u] != NO_NODE)
+		layout_unplace(&h->at, u);
+}
+
+static bool start(struct heur *h, int i)
 {
 	const struct problem *p = h->p;
 
 	for (uint32_t u = 0; u < p->r->n_nodes; u++) {
-		if (h->at.host[u] != NO_NODE)
-			layout_unplace(&h->at, u);
+		take_out(h, u);
 		h->failed[u] = 0;
 	}
 	h->at.cost = 0;
-	h->noise = i == 0 ? 0 : 512;
+	h->noise = 0;
 	/* A different place for the first: everything else follows from it. */
 	if (i > 0) {
 		uint32_t u = rng_below(&h->search->rng, (uint32_t)p->r->n_nodes);
@@ -343,21 +323,21 @@ static void start(struct heur *h, int i)
 		layout_place(&h->at, u, a);
 		h->noise = i % 2 ? 0 : 307;
 	}
-	if (recreate(h, 2 * (uint32_t)p->r->n_nodes + 4) && h->at.cost < best_cost(h))
+	bool complete = recreate(h, false, INFINITY);
+	if (complete && h->at.cost < best_cost(h))
 		keep(h);
+	return complete;
 }
 
 /* ---- ruin and recreate --------------------------------------------------------------------- */
 
-static void ruin(struct heur *h)
+/* Takes out u and some that it is joined to, or others. */
+static void ruin(struct heur *h, uint32_t u, uint32_t n)
 {
 	const struct problem *p = h->p;
-	uint32_t u = rng_below(&h->search->rng, (uint32_t)p->r->n_nodes);
-	uint32_t n = 1 + rng_below(&h->search->rng, p->r->n_nodes < 4 ? (uint32_t)p->r->n_nodes : 4);
 
 	for (; n > 0; n--) {
-		if (h->at.host[u] != NO_NODE)
-			layout_unplace(&h->at, u);
+		take_out(h, u);
 		uint32_t degree = p->vfirst[u + 1] - p->vfirst[u];
 		if (degree > 0 && rng_below(&h->search->rng, 5) != 0)
 			u = p->varcs[p->vfirst[u] + rng_below(&h->search->rng, degree)].to;
@@ -366,15 +346,55 @@ static void ruin(struct heur *h)
 	}
 }
 
+/* How hard it was to place those that are not. */
+static uint64_t missing(const struct heur *h, const struct layout *l)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t u = 0; u < h->p->r->n_nodes; u++)
+		if (l->host[u] == NO_NODE)
+			sum += h->failed[u];
+	return sum;
+}
+
+/* From a start that is not complete: takes some out, puts back what it can, and keeps what misses less, where a virtual
+ * node counts as often as it was missing before (as Christiaens and Vanden Berghe 2020 save vehicles). */
+static bool complete(struct heur *h, uint32_t rounds)
+{
+	const struct problem *p = h->p;
+
+	layout_save(&h->at, &h->current);
+	for (uint32_t i = 0; i < rounds && !search_over(h->search); i++) {
+		uint32_t u = rng_below(&h->search->rng, (uint32_t)p->r->n_nodes), m = 0;
+		for (uint32_t v = 0; v < p->r->n_nodes; v++)
+			if (h->at.host[v] == NO_NODE && rng_below(&h->search->rng, ++m) == 0)
+				u = v;
+		h->noise = rng_below(&h->search->rng, 1024);
+		ruin(h, u, 2 + rng_below(&h->search->rng, p->r->n_nodes < 4 ? (uint32_t)p->r->n_nodes : 4));
+		if (recreate(h, false, INFINITY)) {
+			keep(h);
+			return true;
+		}
+		if (missing(h, &h->at) <= missing(h, &h->current))
+			layout_save(&h->at, &h->current);
+		else
+			layout_restore(&h->at, &h->current);
+	}
+	return false;
+}
+
 static void improve(struct heur *h, uint32_t rounds)
 {
+	const struct problem *p = h->p;
+
 	layout_restore(&h->at, &h->best);
 	layout_save(&h->at, &h->current);
 	for (uint32_t i = 0; i < rounds && !search_over(h->search); i++) {
 		double heat = 0.03 * (1 - (double)(i + 1) / rounds);
 		h->noise = rng_below(&h->search->rng, 2) ? 0 : rng_below(&h->search->rng, 205);
-		ruin(h);
-		if (recreate(h, 2) && h->at.cost <= h->current.cost + heat * h->best.cost) {
+		ruin(h, rng_below(&h->search->rng, (uint32_t)p->r->n_nodes),
+		     1 + rng_below(&h->search->rng, p->r->n_nodes < 4 ? (uint32_t)p->r->n_nodes : 4));
+		if (recreate(h, true, h->current.cost + heat * h->best.cost)) {
 			layout_save(&h->at, &h->current);
 			if (h->at.cost < best_cost(h))
 				keep(h);
@@ -449,7 +469,7 @@ static void heur_init(struct heur *h, struct search *s)
 	find_crowding(h);
 	h->spots = mem_array(h->rows.n_spots + 1, sizeof(*h->spots));
 	h->failed = mem_array(p->r->n_nodes + 1, sizeof(*h->failed));
-	h->list = mem_array(2 * p->r->n_links + 1, sizeof(*h->list));
+	h->skipped = mem_array(p->r->n_nodes + 1, sizeof(*h->skipped));
 }
 
 static void heur_done(struct heur *h)
@@ -463,7 +483,7 @@ static void heur_done(struct heur *h)
 	path_space_done(&h->space);
 	free(h->spots);
 	free(h->failed);
-	free(h->list);
+	free(h->skipped);
 }
 
 /* Where candidates are few or delays bounded, looking closer first pays for itself. */
@@ -499,16 +519,19 @@ void heuristic_run(struct search *s, uint64_t max_arcs)
 		s->work_limit = s->work + max_arcs;
 	heur_init(&h, s);
 	for (int i = 0; i == 0 || (i < STARTS && !search_over(s)); i++) {
-		start(&h, i);
+		bool done = start(&h, i);
 		h.forced = false;
+		if (!done && !s->best.has_embedding)
+			complete(&h, ATTEMPTS);
 	}
 	do {
 		if (s->best.has_embedding)
 			improve(&h, REPAIRS);
 	} while (bounded && s->best.has_embedding && !search_over(s));
 	/* While there is none, every further start is another chance. */
-	for (int i = STARTS; !s->best.has_embedding && !search_over(s) && (bounded || i < 8 * STARTS); i++)
-		start(&h, i);
+	for (int i = STARTS; !s->best.has_embedding && !search_over(s) && (bounded || i < 4 * STARTS); i++)
+		if (!start(&h, i))
+			complete(&h, ATTEMPTS);
 	say(&h);
 	if (!s->best.has_embedding)
 		refuse(&h);
