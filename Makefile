@@ -20,7 +20,7 @@ ALL_LDFLAGS = $(LDFLAGS) $(SANFLAGS)
 # the stack to its foot.
 LIBS_base := -lmnl
 LIBS_model := -lyaml -ljansson -lm
-LIBS_origin :=
+LIBS_origin := -lexpat -lyaml -lm
 LIBS_embed := -lglpk -lm
 LIBS_proto := -lzmq -lprotobuf-c
 LIBS_vned := -lmicrohttpd
@@ -33,6 +33,7 @@ NEEDS_vnctl := proto model base
 NEEDS_vnembed := embed proto model base
 NEEDS_vnsim := origin embed model base
 NEEDS_vngen := origin model base
+NEEDS_vnimport := origin model base
 NEEDS_vnlab := proto model base
 NEEDS_tests := vned vnagent origin embed proto model base
 
