@@ -42,7 +42,7 @@ struct scene {
 };
 
 struct tally {
-	int cases, optimal, excluded, undecided, skipped;
+	int cases, optimal, excluded, undecided, skipped, priced;
 };
 
 static uint32_t below(struct scene *c, uint32_t n)
@@ -372,6 +372,34 @@ static void make_prices(struct scene *c, const struct problem *p, double scale)
 	}
 }
 
+/* Prices for any hosts: here each may go where it stands or to two others. */
+static void check_global(struct scene *c, struct search *s, struct routing_pool *pool, double truth)
+{
+	uint32_t hosts[2 * VLINKS_MAX][3], *host[2 * VLINKS_MAX], n[2 * VLINKS_MAX], all[VLINKS_MAX];
+	struct routing_domains domains = { .host = host, .n = n };
+	struct routing_prices prices;
+
+	for (uint32_t u = 0; u < c->r.n_nodes; u++) {
+		host[u] = hosts[u];
+		n[u] = 3;
+		for (uint32_t i = 0; i < 3; i++)
+			hosts[u][i] = (c->host[u] + i) % (uint32_t)c->s.n_nodes;
+	}
+	if (!routing_global_prices(pool, &domains, INFINITY, -1, &prices))
+		return;
+	c->tally->priced++;
+	for (uint32_t k = 0; k < c->r.n_links; k++) {
+		all[k] = k;
+		c->weight[k] = prices.weight[k];
+	}
+	double priced = brute_force(c, all, c->r.n_links) / prices.scale - prices.constant;
+	if (isfinite(truth) && priced > truth * (1 + 1e-12))
+		complain(c, "with prices more than the truth", priced, truth);
+	routing_prices_done(&prices);
+	for (uint32_t k = 0; k < c->r.n_links; k++)
+		c->weight[k] = s->problem.link_weight;
+}
+
 static void compare(struct search *s)
 {
 	struct scene *c = scene;
@@ -395,6 +423,7 @@ static void compare(struct search *s)
 		ask_whole(c, s, pool, truth - 1, truth);
 		ask_whole(c, s, pool, truth * 1.2, truth);
 	}
+	check_global(c, s, pool, truth);
 	if (c->features & F_PRICES) {
 		make_prices(c, p, routing_scale(pool));
 		for (uint32_t k = 0; k < c->r.n_links; k++)
@@ -426,8 +455,8 @@ static struct tally run(unsigned features, uint64_t first, int n)
 		scene_done(&c);
 	}
 	if (getenv("VERBOSE"))
-		fprintf(stderr, "features %u: %d asked, %d optimal, %d excluded, %d undecided; %d excluded at a glance\n", features, tally.cases,
-		        tally.optimal, tally.excluded, tally.undecided, tally.skipped);
+		fprintf(stderr, "features %u: %d asked, %d optimal, %d excluded, %d undecided; %d excluded at a glance; %d priced\n", features,
+		        tally.cases, tally.optimal, tally.excluded, tally.undecided, tally.skipped, tally.priced);
 	assert_true(tally.cases > n);
 	return tally;
 }
@@ -437,7 +466,7 @@ static void single_paths_are_decided(void **state)
 	struct tally t = run(F_TIGHT, 1, 300);
 
 	assert_int_equal(t.undecided, 0);
-	assert_true(t.excluded > 50 && t.optimal > 50);
+	assert_true(t.excluded > 50 && t.optimal > 50 && t.priced > 50);
 	t = run(0, 1000, 200);
 	assert_int_equal(t.undecided, 0);
 }
