@@ -14,8 +14,12 @@
 
 #include "base/mem.h"
 #include "embed/dual.h"
+#include "embed/leaf.h"
 #include "embed/search.h"
 #include "embed/tabu.h"
+
+#define NO_BETTER 1e-9    /* where costs are no multiples of a unit, a saving below that part of it all does not count */
+#define EFFORT_LAST 1e13 /* then a leaf is left open */
 
 enum {
 	ENTRIES_MAX = 20000000, /* of the pair matrices: 80 MB */
@@ -23,7 +27,8 @@ enum {
 	ORDERS = 4,             /* orders in which links are routed quickly */
 	TABU_STARTS = 8, TABU_STEPS = 60,
 	SEEN = 1024,            /* placements remembered */
-	EFFORT_FIRST = 100000000, EFFORT_STEP = 10, EFFORT_RELAX = 30000000
+	/* arcs for the routing program: of a leaf at first, and how much more each time; of a node */
+	EFFORT_FIRST = 2000000, EFFORT_STEP = 10, EFFORT_RELAX = 3000000
 };
 
 struct exact {
@@ -36,15 +41,14 @@ struct exact {
 	uint32_t depth;
 	struct path_space space;
 	struct layout at;
-	struct problem sub;      /* hosts fixed, for the routing program */
-	struct request sub_r;    /* its virtual nodes and links: some of the request's, shallow */
-	uint32_t *sub_hosts;     /* one candidate per virtual node of it */
+	struct routing_pool *pool;
+	struct leaf leaf;
 	bool integral;           /* every cost is a whole number of units */
 	double unit, parts;      /* parts: of a unit, what the dual counts in */
-	int64_t limit;           /* what a better embedding costs at most, in parts */
+	int64_t limit;           /* what a better embedding costs at most, in parts; or just below DUAL_MOST */
+	double cutoff;           /* the same in the problem's units; INFINITY: anything is better */
 	double *least;           /* per virtual link with both ends fixed: what it costs at least */
-	double *sub_least;
-	uint32_t *order, *number;
+	uint32_t *order;
 	uint64_t spent;
 	uint64_t seen[SEEN];     /* placements that were routed, by hash */
 	double open;             /* least bound among leaves left undecided: no program decides them … */
@@ -56,10 +60,13 @@ struct exact {
 
 static void set_limit(struct exact *x)
 {
-	double objective = x->s->objective / x->unit, limit = DUAL_MOST - 1;
+	double units = x->s->objective / x->unit, limit;
 
-	if (isfinite(objective))
-		limit = x->integral ? (round(objective) - 1) * x->parts : floor(objective * x->parts);
+	if (isfinite(units) && x->integral)
+		x->cutoff = (round(units) - 1) * x->unit;
+	else
+		x->cutoff = x->s->objective * (1 - NO_BETTER);
+	limit = floor(x->cutoff / x->unit * x->parts);
 	x->limit = limit < DUAL_MOST - 1 ? (int64_t)limit : DUAL_MOST - 1;
 }
 
@@ -71,6 +78,11 @@ static double proven(const struct exact *x, int64_t bound)
 	if (bound <= 0)
 		return 0;
 	return x->unit * (x->integral ? ceil(units) : units);
+}
+
+static bool past_cutoff(const struct exact *x, int64_t bound)
+{
+	return (double)bound / x->parts * x->unit > x->cutoff;
 }
 
 static bool spend(void *arg, uint64_t arcs)
@@ -211,68 +223,46 @@ static bool route_placed(struct exact *x, double *ret_least)
 	return false;
 }
 
-/* The routing program of what is fixed: the request's fixed virtual nodes and the links between them. Best
- * effort takes nothing and is left out unless all is fixed. */
-static double make_sub(struct exact *x, bool all)
+/* Links that are routed and cost something: what a program has to bound. */
+static size_t list_active(struct exact *x)
 {
-	const struct request *r = x->p->r;
-	struct request *sub = &x->sub_r;
-	double sum = 0;
+	size_t n = 0;
 
-	sub->n_nodes = sub->n_links = 0;
-	for (uint32_t u = 0; u < r->n_nodes; u++) {
-		uint32_t host = x->at.host[u];
-		if (host == NO_NODE)
-			continue;
-		size_t v = sub->n_nodes++;
-		x->number[u] = (uint32_t)v;
-		sub->nodes[v] = r->nodes[u];
-		memset(x->sub.is_cand[v], 0, x->p->s->n_nodes);
-		x->sub.is_cand[v][host] = 1;
-		x->sub_hosts[v] = host;
-		x->sub.cand[v] = (struct node_list){ &x->sub_hosts[v], 1 };
-		sum += (double)r->nodes[u].demand[RES_CPU_MILLI] * (double)x->p->node_weight[host];
-	}
-	for (uint32_t k = 0; k < r->n_links; k++) {
-		if (!active(x, k) || (!all && vlink_best_effort(&r->links[k])))
-			continue;
-		x->sub_least[sub->n_links] = x->least[k];
-		struct vlink *link = &sub->links[sub->n_links++];
-		*link = r->links[k];
-		link->a = x->number[link->a];
-		link->b = x->number[link->b];
-		sum += x->least[k];
-	}
-	problem_virtual_arcs(&x->sub);
-	return sum;
+	for (uint32_t k = 0; k < x->p->r->n_links; k++)
+		if (active(x, k) && !vlink_best_effort(&x->p->r->links[k]))
+			x->order[n++] = k;
+	return n;
 }
 
-/* Bounds or decides what is fixed by program. True: done with this node. *ret_more: what it costs above d's bound, in parts. */
-static bool route_by_program(struct exact *x, const struct dual *d, bool all, double least, int64_t *ret_more)
+/* Bounds by program what is fixed. True: done with this node. *ret_more: what it costs above d's bound, in parts. */
+static bool bound_routes(struct exact *x, const struct dual *d, double least, int64_t *ret_more)
 {
-	double bound, sum = make_sub(x, all), most = (double)x->limit / x->parts * x->unit;
-	struct mip_fixed fixed = { .relax = !all, .effort = all ? x->effort : EFFORT_RELAX, .least = x->sub_least, .slack = INFINITY };
+	struct routing_ask ask = { .links = x->order, .n = list_active(x), .host = x->at.host, .effort = EFFORT_RELAX,
+	                           .cutoff = least + x->cutoff - (double)d->bound / x->parts * x->unit };
+	double bound;
 
-	if (isfinite(x->s->objective))
-		fixed.slack = most - (all ? sum : (double)d->bound / x->parts * x->unit);
-	if (fixed.slack < 0)
+	enum routing_verdict verdict = routing_solve(x->pool, &ask, NULL, &bound);
+	if (verdict == ROUTING_EXCLUDED)
 		return true;
-	enum mip_verdict verdict = mip_route(x->s, &x->sub, &fixed, &bound);
+	double more = floor((bound - least) / x->unit * x->parts * (1 - 1e-12));
+	/* On top of the dual bound, but never into it: a child's program counts the same again. */
+	if (more > (double)*ret_more && isfinite(x->cutoff))
+		*ret_more = more < DUAL_MOST ? (int64_t)more : DUAL_MOST;
+	return past_cutoff(x, d->bound + *ret_more);
+}
+
+static bool decide_leaf(struct exact *x, const struct dual *d)
+{
+	double bound;
+
+	if (past_cutoff(x, d->bound))
+		return true;
+	enum leaf_verdict verdict = leaf_route(&x->leaf, x->pool, &x->at, x->least, x->cutoff, x->effort, &bound);
 	set_limit(x);
-	if (verdict == MIP_EXCLUDED)
-		return true;
-	if (!all) {
-		double more = floor((bound - sum) / x->unit * x->parts);
-		if (more > 0)
-			*ret_more = more < DUAL_MOST ? (int64_t)more : DUAL_MOST;
-		return d->bound + *ret_more > x->limit;
-	}
-	if (verdict == MIP_OPTIMAL && x->s->objective <= bound + 1e-6 * (fabs(bound) + x->unit))
-		return true;
 	bound = fmax(bound, proven(x, d->bound));
-	if (verdict == MIP_OPTIMAL)
+	if (verdict == LEAF_OPEN || (verdict == LEAF_LATER && x->effort > EFFORT_LAST))
 		x->open = fmin(bound, x->open);
-	else
+	else if (verdict == LEAF_LATER)
 		x->postponed = fmin(bound, x->postponed);
 	return true;
 }
@@ -287,7 +277,9 @@ static bool route_fixed(struct exact *x, const struct dual *d, int64_t *ret_more
 		return true;
 	if (route_placed(x, &least))
 		return all;
-	return !isfinite(least) || route_by_program(x, d, all, least, ret_more);
+	if (!isfinite(least))
+		return true;
+	return all ? decide_leaf(x, d) : bound_routes(x, d, least, ret_more);
 }
 
 /* ---- a first answer ------------------------------------------------------------------------ */
@@ -408,7 +400,7 @@ static void descend(struct exact *x, int64_t more)
 		/* All before are searched, all behind cost no less. */
 		x->pending[x->depth] = bound;
 		raise_bound(x);
-		if (bound > x->limit)
+		if (past_cutoff(x, bound))
 			break;
 		x->pending[x->depth] = i + 1 < n ? d->bound + more + d->unary[d->at[u] + order[i + 1]] : INT64_MAX;
 		x->pending[x->depth + 1] = bound;
@@ -535,42 +527,21 @@ static void exact_init(struct exact *x, struct search *s)
 	x->level = mem_array(r->n_nodes + 2, sizeof(*x->level));
 	x->pending = mem_array(r->n_nodes + 2, sizeof(*x->pending));
 	x->least = mem_array(r->n_links + 1, sizeof(*x->least));
-	x->sub_least = mem_array(r->n_links + 1, sizeof(*x->sub_least));
 	x->order = mem_array(r->n_links + 1, sizeof(*x->order));
-	x->number = mem_array(r->n_nodes + 1, sizeof(*x->number));
-	x->sub_hosts = mem_array(r->n_nodes + 1, sizeof(*x->sub_hosts));
-	x->sub_r = *r;
-	x->sub_r.nodes = mem_array(r->n_nodes + 1, sizeof(*r->nodes));
-	x->sub_r.links = mem_array(r->n_links + 1, sizeof(*r->links));
-	x->sub = *p;
-	x->sub.r = &x->sub_r;
-	x->sub.vfirst = NULL;
-	x->sub.varcs = NULL;
-	x->sub.cand = mem_array(r->n_nodes + 1, sizeof(*x->sub.cand));
-	x->sub.is_cand = mem_array(r->n_nodes + 1, sizeof(*x->sub.is_cand));
-	for (size_t u = 0; u < r->n_nodes; u++)
-		x->sub.is_cand[u] = mem_array(p->s->n_nodes + 1, 1);
+	x->pool = routing_new(s);
+	leaf_init(&x->leaf, s);
 }
 
 static void exact_done(struct exact *x)
 {
-	for (size_t u = 0; u < x->p->r->n_nodes; u++)
-		free(x->sub.is_cand[u]);
 	for (size_t u = 0; u < x->p->r->n_nodes + 2; u++)
 		dual_done(&x->level[u]);
 	free(x->level);
 	free(x->pending);
-	free(x->sub.is_cand);
-	free(x->sub.cand);
-	free(x->sub.vfirst);
-	free(x->sub.varcs);
-	free(x->sub_r.nodes);
-	free(x->sub_r.links);
-	free(x->sub_hosts);
-	free(x->number);
 	free(x->order);
-	free(x->sub_least);
 	free(x->least);
+	leaf_done(&x->leaf);
+	routing_free(x->pool);
 	layout_done(&x->at);
 	path_space_done(&x->space);
 	dual_shape_done(&x->shape);
