@@ -22,11 +22,10 @@ static struct around around_vnode(const struct problem *p, uint32_t u)
 {
 	struct around need = { 0 };
 
-	/* Routers that may share a node need no link between them. */
-	if (p->r->placement == PLACEMENT_PACK)
-		return need;
 	for (uint32_t i = p->vfirst[u]; i < p->vfirst[u + 1]; i++) {
 		const struct vlink *k = &p->r->links[p->varcs[i].link];
+		if (!request_apart(p->r, u, p->varcs[i].to)) /* sharing a node, they need no link between them */
+			continue;
 		need.total_kbps += k->bw_kbps * (k->protect ? 2 : 1);
 		if (!k->split && k->bw_kbps > need.widest_kbps)
 			need.widest_kbps = k->bw_kbps;

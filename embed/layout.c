@@ -56,6 +56,9 @@ bool layout_room(const struct layout *l, uint32_t u, uint32_t a)
 		return false;
 	if (p->r->placement == PLACEMENT_DISTINCT)
 		return l->guests[a] == 0; /* a candidate has room for one */
+	for (uint32_t v = 0; p->r->placement == PLACEMENT_GROUPS && l->guests[a] > 0 && v < p->r->n_nodes; v++)
+		if (v != u && l->host[v] == a && request_apart(p->r, u, v))
+			return false;
 	for (int res = 0; res < RES_COUNT; res++)
 		if (l->node[a][res] < p->r->nodes[u].demand[res])
 			return false;

@@ -455,6 +455,24 @@ static void add_pairs(struct mip *m, size_t k)
 	}
 }
 
+/* One router of each group on node a. */
+static void add_groups(struct mip *m, uint32_t a)
+{
+	const struct request *r = m->p->r;
+
+	for (size_t u = 0; r->placement == PLACEMENT_GROUPS && u < r->n_nodes; u++) {
+		bool before = false;
+		for (size_t v = 0; v < u && !before; v++)
+			before = request_apart(r, u, v);
+		if (before)
+			continue;
+		int row = lp_add_row(&m->lp, -LP_INF, 1);
+		for (size_t v = u; v < r->n_nodes; v++)
+			if (request_apart(r, u, v))
+				put_place(m, row, v, a, 1);
+	}
+}
+
 static void add_sharing(struct mip *m)
 {
 	const struct problem *p = m->p;
@@ -471,6 +489,7 @@ static void add_sharing(struct mip *m)
 				put_place(m, row, u, a, 1);
 			continue;
 		}
+		add_groups(m, a);
 		for (int res = 0; res < RES_COUNT; res++) {
 			int64_t left = p->left->node[a][res];
 			if (left == UNLIMITED)

@@ -45,7 +45,7 @@ static int narrow_side(struct narrow *n, uint32_t k, const struct path_query *q,
                        int64_t *ret_least, struct err *why)
 {
 	struct problem *p = n->p;
-	bool distinct = p->r->placement == PLACEMENT_DISTINCT;
+	bool distinct = request_apart(p->r, from, to);
 	int64_t least = DIST_NONE;
 	size_t gone = 0;
 

@@ -142,7 +142,7 @@ int problem_init(struct problem *p, const struct substrate *s, const struct resi
 		if (p->link_weight[l] < lightest)
 			lightest = p->link_weight[l];
 	for (size_t k = 0; k < r->n_links; k++)
-		least[k] = r->placement == PLACEMENT_DISTINCT && s->n_links > 0 ? lightest : 0;
+		least[k] = request_apart(r, r->links[k].a, r->links[k].b) && s->n_links > 0 ? lightest : 0;
 	problem_set_bound(p, least);
 	return 0;
 }

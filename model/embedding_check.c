@@ -88,6 +88,10 @@ static int check_node(struct check *c, size_t i, struct err *err)
 	if (c->r->placement == PLACEMENT_DISTINCT && c->taken[h])
 		return err_set(err, -EINVAL, "nodes '%s' and '%s' are both on '%s', but placement is distinct",
 		               c->r->nodes[c->taken[h] - 1].name, v->name, c->s->nodes[h].name);
+	for (size_t u = 0; c->r->placement == PLACEMENT_GROUPS && c->taken[h] && u < i; u++)
+		if (c->e->host[u] == h && c->r->nodes[u].group == v->group)
+			return err_set(err, -EINVAL, "nodes '%s' and '%s' of one group are both on '%s'", c->r->nodes[u].name, v->name,
+			               c->s->nodes[h].name);
 	c->taken[h] = (uint32_t)i + 1;
 	return check_resources(c, i, err);
 }

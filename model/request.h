@@ -12,7 +12,9 @@
 #include "model/units.h"
 #include "model/yaml.h"
 
-enum placement { PLACEMENT_DISTINCT, PLACEMENT_PACK };
+/* GROUPS is never in a file: several networks taken for one (embed/bundle.h), where routers of one group are on distinct
+ * nodes. */
+enum placement { PLACEMENT_DISTINCT, PLACEMENT_PACK, PLACEMENT_GROUPS };
 enum routing { ROUTING_STATIC, ROUTING_OSPF, ROUTING_NONE };
 
 struct place {
@@ -36,6 +38,7 @@ struct vnode {
 	struct vuplink *uplinks;
 	size_t n_uplinks;
 	struct place place;
+	uint32_t group; /* with PLACEMENT_GROUPS */
 };
 
 struct vlink {
@@ -74,6 +77,12 @@ int request_load(const char *path, bool trace, struct yaml_errors *errors, struc
 int request_parse(const char *text, size_t len, bool trace, struct yaml_errors *errors, struct request **ret,
                   size_t *ret_n, struct err *err) VNE_MUST;
 void request_write(const struct request *r, struct buf *out); /* reads back the same */
+
+/* Whether two routers may not be on one node. */
+static inline bool request_apart(const struct request *r, size_t u, size_t v)
+{
+	return r->placement == PLACEMENT_DISTINCT || (r->placement == PLACEMENT_GROUPS && r->nodes[u].group == r->nodes[v].group);
+}
 
 /* Why `node` cannot host `vnode` at all (kind, uplinks, place; not what is left of it), as a
  * short clause in *why; true where it can. Cost O(length of the place conditions). */
