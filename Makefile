@@ -69,6 +69,14 @@ $B/obj/%.pb-c.o: $B/gen/%.pb-c.c
 	$(CC) $(filter-out -Wshadow,$(ALL_CFLAGS)) -c $< -o $@
 $(call objects,$(wildcard proto/*.c)): | $(GENERATED)
 
+# Which commit this is: looked at each time, written where it has changed.
+.PHONY: FORCE
+$B/gen/commit.h: FORCE
+	@mkdir -p $(@D)
+	@echo "#define VNE_COMMIT \"$$(git describe --always --dirty 2>/dev/null || echo unknown)\"" > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+$B/obj/tools/vnsim/sweep_report.o: $B/gen/commit.h
+
 define library_rule
 $B/lib$1.a: $(call objects,$(filter-out $1/main.c,$(wildcard $1/*.c))) $(if $(filter proto,$1),$(patsubst $B/gen/%.c,$B/obj/%.o,$(GENERATED)))
 	@mkdir -p $$(@D) && rm -f $$@

@@ -45,7 +45,7 @@ static int64_t capacity(struct random *r, struct range range, int64_t left_milli
 	return random_in(r, range) * left_milli / 1000;
 }
 
-static void make_node(const struct substrate_spec *spec, const struct graph *g, uint32_t i, struct random *r,
+static void make_node(const struct substrate_spec *spec, const struct random_graph *g, uint32_t i, struct random *r,
                       struct snode *ret)
 {
 	bool hosts = spec->graph.model != GRAPH_FAT_TREE || i >= g->n - fat_tree_hosts(spec->graph.arity);
@@ -61,7 +61,7 @@ static void make_node(const struct substrate_spec *spec, const struct graph *g, 
 		ret->coords = point_coords(g->points[i]);
 }
 
-static void make_link(const struct substrate_spec *spec, const struct graph *g, size_t i, struct substrate *s,
+static void make_link(const struct substrate_spec *spec, const struct random_graph *g, size_t i, struct substrate *s,
                       struct random *r)
 {
 	struct edge e = g->edges[i];
@@ -83,12 +83,12 @@ int generate_substrate(const struct substrate_spec *spec, const char *name, uint
                        struct err *err)
 {
 	struct substrate s = { 0 };
-	struct graph g = { 0 };
+	struct random_graph g = { 0 };
 	struct random nodes, links;
 	int code = substrate_spec_check(spec, err);
 
 	if (code == 0)
-		code = graph_make(&spec->graph, seed, &g, err);
+		code = random_graph_make(&spec->graph, seed, &g, err);
 	if (code != 0)
 		return code;
 	random_init(&nodes, seed, STREAM_NODES);
@@ -102,7 +102,7 @@ int generate_substrate(const struct substrate_spec *spec, const char *name, uint
 	s.links = mem_array(g.n_edges, sizeof(*s.links));
 	for (size_t i = 0; i < g.n_edges; i++)
 		make_link(spec, &g, i, &s, &links);
-	graph_done(&g);
+	random_graph_done(&g);
 	code = substrate_check(&s, err);
 	if (code != 0)
 		substrate_done(&s);
@@ -201,13 +201,13 @@ static void make_vnode(const struct request_spec *spec, struct places *p, uint32
 
 static void make_request(const struct request_spec *spec, struct places *p, struct random *r, struct request *ret)
 {
-	struct graph g;
+	struct random_graph g;
 
 	ret->n_nodes = (size_t)random_in(r, spec->nodes);
 	ret->nodes = mem_array(ret->n_nodes, sizeof(*ret->nodes));
 	for (uint32_t i = 0; i < ret->n_nodes; i++)
 		make_vnode(spec, p, i, r, &ret->nodes[i]);
-	graph_connected_gnp(r, (uint32_t)ret->n_nodes, (spec->probability_micro << 32) / MICRO, &g);
+	random_connected_gnp(r, (uint32_t)ret->n_nodes, (spec->probability_micro << 32) / MICRO, &g);
 	ret->n_links = g.n_edges;
 	ret->links = mem_array(g.n_edges, sizeof(*ret->links));
 	for (size_t i = 0; i < g.n_edges; i++) {
@@ -219,7 +219,7 @@ static void make_request(const struct request_spec *spec, struct places *p, stru
 			.bw_kbps = bw * 1000, .max_delay_us = bounded ? delay * 1000 : -1, .split = spec->split,
 		};
 	}
-	graph_done(&g);
+	random_graph_done(&g);
 }
 
 static int64_t next_gap(const struct request_spec *spec, struct random *r)

@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "model/request.h"
 #include "model/substrate.h"
-#include "origin/graph.h"
+#include "origin/random_graph.h"
 
 /* Cores, MiB and Mbit/s are whole numbers drawn evenly. What is left of them, where `left` is not all, is a
  * fraction drawn for each part by itself. */
@@ -45,6 +45,9 @@ struct preset {
 };
 extern const struct preset presets[]; /* streams of requests; ended by a NULL name */
 const struct preset *preset_find(const char *name);
+
+/* Arrivals `load_micro` / 10^6 times as often, and as many requests, 0: as they are. -EINVAL outside of 0.001 to 1000. */
+int preset_adapt(struct preset *p, int64_t load_micro, uint32_t requests, struct err *err) VNE_MUST;
 
 /* Instances by class: R (G(n, 0.5)), W (Waxman with 5 links a node) or I (sparse like an ISP), nodes, then L
  * (10–20 candidates each), A (anywhere), D (delay bounds and prices), H (10–16 virtual nodes), S (split) or

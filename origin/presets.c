@@ -47,6 +47,16 @@ const struct preset *preset_find(const char *name)
 	return NULL;
 }
 
+int preset_adapt(struct preset *p, int64_t load_micro, uint32_t requests, struct err *err)
+{
+	if (load_micro < S / 1000 || load_micro > 1000 * S)
+		return err_set(err, -EINVAL, "load: expected 0.001 to 1000");
+	p->request.gap_us = p->request.gap_us * S / load_micro;
+	if (requests > 0 && p->request.count > 0)
+		p->request.count = requests;
+	return 0;
+}
+
 uint64_t preset_seed(const struct preset *p, uint64_t seed)
 {
 	uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */

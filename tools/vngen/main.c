@@ -19,7 +19,7 @@ enum {
 	OPTION_SEED = 0x1000, OPTION_COUNT, OPTION_NAME, OPTION_NODES, OPTION_LINKS, OPTION_ALPHA, OPTION_BETA, OPTION_DEGREE,
 	OPTION_ARITY, OPTION_SIDE, OPTION_CPU, OPTION_MEMORY, OPTION_BANDWIDTH, OPTION_DELAY, OPTION_COST, OPTION_LOAD,
 	OPTION_REQUESTS, OPTION_REQUEST_NODES, OPTION_REQUEST_CPU, OPTION_REQUEST_BANDWIDTH,
-	MILLI = 1000, MICRO = 1000000, UNIT = 10000, LOAD_MAX = 1000, REQUESTS_MAX = 1000000,
+	MICRO = 1000000, UNIT = 10000, REQUESTS_MAX = 1000000,
 };
 
 static const struct argp_option options[] = {
@@ -215,10 +215,6 @@ static void override(const struct settings *s, struct preset *p)
 	override_range(s->delay, &p->substrate.delay);
 	if (s->delay.high >= s->delay.low)
 		p->substrate.delay_us_per_unit = 0;
-	if (s->requests >= 0 && p->request.count > 0)
-		p->request.count = (uint32_t)s->requests;
-	if (s->load_micro > 0)
-		p->request.gap_us = p->request.gap_us * MICRO / s->load_micro;
 	override_range(s->request_nodes, &p->request.nodes);
 	override_range(s->request_cpu, &p->request.cpu);
 	override_range(s->request_bandwidth, &p->request.bandwidth);
@@ -228,8 +224,6 @@ static int settle(const struct settings *s, struct preset *ret, struct err *err)
 {
 	const struct preset *found = preset_find(s->what);
 
-	if (s->load_micro == 0 || s->load_micro > (int64_t)LOAD_MAX * MICRO)
-		return err_set(err, -EINVAL, "load: expected more than 0, at most %d", LOAD_MAX);
 	if (found)
 		*ret = *found;
 	else if (strcmp(s->what, "scale") == 0)
@@ -252,7 +246,7 @@ static int settle(const struct settings *s, struct preset *ret, struct err *err)
 		ret->request.nodes = (struct range){ 0, 0 };
 	}
 	override(s, ret);
-	return 0;
+	return preset_adapt(ret, s->load_micro < 0 ? MICRO : s->load_micro, s->requests < 0 ? 0 : (uint32_t)s->requests, err);
 }
 
 static char *default_name(const struct settings *s, const struct preset *p, int64_t seed)

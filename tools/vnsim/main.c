@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* vnsim: a stream of requests on a simulated clock. Options and output; sim.h tells the rules. */
+/* vnsim: a stream of requests on a simulated clock, or many of them. Options and output; sim.h tells the rules,
+ * sweep.h what many are. */
 #include <argp.h>
 #include <errno.h>
 #include <stdio.h>
@@ -7,15 +8,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/loop.h"
 #include "base/mem.h"
 #include "model/writer.h"
 #include "tools/solver_options.h"
+#include "tools/vnsim/bar.h"
 #include "tools/vnsim/sim.h"
+#include "tools/vnsim/sweep.h"
 
 const char *argp_program_version = "vnsim " VNE_VERSION;
 
-enum { OPTION_CSV = 0x2000, OPTION_EMBEDDINGS, BAR_MS = 200, BAR_CELLS = 40 };
+enum { OPTION_CSV = 0x2000, OPTION_EMBEDDINGS, OPTION_SWEEP };
 
 static const struct argp_option options[] = {
 	{ "substrate", 's', "FILE", 0, "The substrate (YAML)", 0 },
@@ -23,17 +25,22 @@ static const struct argp_option options[] = {
 	SOLVER_OPTIONS,
 	{ "csv", OPTION_CSV, "FILE", 0, "Write a row per arrival and departure", 2 },
 	{ "embeddings", OPTION_EMBEDDINGS, "FILE", 0, "Write a line of JSON per request, as in vnembed's results", 2 },
+	{ "sweep", OPTION_SWEEP, "FILE", 0, "Many streams, as the file (YAML) says, in place of -s and -t", 3 },
+	{ "directory", 'd', "DIR", 0, "Where a sweep's files go (default sweep-NAME); what is done there is not done again", 3 },
+	{ "jobs", 'j', "N", 0, "Runs of a sweep at a time (default: as many as there are cores)", 3 },
 	{ 0 },
 };
 
 struct settings {
 	struct solver_options solver;
-	const char *substrate, *trace, *csv, *embeddings;
+	const char *substrate, *trace, *csv, *embeddings, *sweep, *directory;
+	int64_t jobs;
 };
 
 static int set(void *arg, int key, const char *value, struct err *err)
 {
 	struct settings *s = arg;
+	int ret;
 
 	switch (key) {
 	case 's':
@@ -48,6 +55,15 @@ static int set(void *arg, int key, const char *value, struct err *err)
 	case OPTION_EMBEDDINGS:
 		s->embeddings = value;
 		return 0;
+	case OPTION_SWEEP:
+		s->sweep = value;
+		return 0;
+	case 'd':
+		s->directory = value;
+		return 0;
+	case 'j':
+		ret = units_integer(value, 1, SWEEP_JOBS_MAX, &s->jobs, err);
+		return ret ? err_add(err, ret, "jobs") : 0;
 	}
 	return solver_option_set(&s->solver, key, value, err);
 }
@@ -80,8 +96,7 @@ struct outputs {
 	const struct request *requests;
 	size_t n, arrived;
 	FILE *csv, *embeddings;
-	bool bar;
-	int64_t bar_ms;
+	struct bar bar;
 };
 
 static int open_output(const char *path, FILE **ret, struct err *err)
@@ -101,22 +116,6 @@ static int close_output(FILE *file, const char *path, struct err *err)
 	return 0;
 }
 
-static void show_bar(struct outputs *o, bool end)
-{
-	int64_t now = clock_ms();
-
-	if (!o->bar || (!end && now - o->bar_ms < BAR_MS))
-		return;
-	o->bar_ms = now;
-	if (end) {
-		fprintf(stderr, "\r\033[K");
-		return;
-	}
-	int done = (int)(o->arrived * BAR_CELLS / (o->n ? o->n : 1));
-	fprintf(stderr, "\r[%.*s%*s] %zu of %zu", done, "########################################", BAR_CELLS - done, "",
-	        o->arrived, o->n);
-}
-
 static int write_event(void *arg, const struct sim_event *event, struct err *err)
 {
 	struct outputs *o = arg;
@@ -124,7 +123,7 @@ static int write_event(void *arg, const struct sim_event *event, struct err *err
 
 	if (event->arrival)
 		o->arrived++;
-	show_bar(o, false);
+	bar_show(&o->bar, o->arrived, o->n, "requests");
 	if (o->csv && event->arrival)
 		fprintf(o->csv, "%.6f,arrival,%s,%s,%.9g,%.9g,%.6f,%.9f,%.9f\n", (double)event->time_us / 1e6, r->name,
 		        solve_status_names[event->answer->status], event->revenue, event->cost, event->answer->seconds,
@@ -195,7 +194,7 @@ static int print_result(const struct settings *s, const struct sim_result *resul
 
 static int simulate(const struct settings *s, const struct substrate *substrate, const struct request *requests, size_t n)
 {
-	struct outputs o = { .s = substrate, .requests = requests, .n = n, .bar = isatty(STDERR_FILENO) };
+	struct outputs o = { .s = substrate, .requests = requests, .n = n, .bar = { .on = isatty(STDERR_FILENO) } };
 	struct sim_options how = { .embed = s->solver.embed, .event = write_event, .arg = &o };
 	struct sim_result result = { 0 };
 	struct err err = { 0 };
@@ -212,7 +211,7 @@ static int simulate(const struct settings *s, const struct substrate *substrate,
 	if (o.csv)
 		fputs("time,event,request,status,revenue,cost,seconds,cpu_utilisation,bandwidth_utilisation\n", o.csv);
 	ret = sim_run(substrate, requests, n, &how, &result, &err);
-	show_bar(&o, true);
+	bar_end(&o.bar);
 	int closed = close_output(o.csv, s->csv, &err), closed_too = close_output(o.embeddings, s->embeddings, &err);
 	if (ret == 0)
 		ret = closed ? closed : closed_too;
@@ -241,6 +240,20 @@ static int tell_errors(const char *file, struct yaml_errors *errors, int ret, co
 	return code;
 }
 
+/* Without settling: a solver of the sweep may bring an effort, and with it no limit of time. */
+static int sweep(const struct settings *s)
+{
+	struct yaml_errors errors = { .file = s->sweep };
+	struct sweep sweep = { 0 };
+	struct err err = { 0 };
+	int code = tell_errors(s->sweep, &errors, sweep_read(s->sweep, &s->solver, &errors, &sweep, &err), &err);
+
+	if (code == EXIT_DONE)
+		code = sweep_run(&sweep, s->directory, s->jobs, s->solver.json);
+	sweep_done(&sweep);
+	return code;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -257,6 +270,12 @@ int main(int argc, char **argv)
 	solver_options_init(&s.solver);
 	options_from_environment(options, &s, set);
 	argp_parse(&argp, argc, argv, 0, NULL, &s);
+	if (s.sweep && (s.substrate || s.trace || s.csv || s.embeddings)) {
+		fprintf(stderr, "vnsim: --sweep has its own streams and files; not together with -s, -t, --csv or --embeddings\n");
+		return EXIT_INPUT;
+	}
+	if (s.sweep)
+		return sweep(&s);
 	solver_options_settle(&s.solver);
 	if (!s.substrate || !s.trace) {
 		fprintf(stderr, "vnsim: a substrate (-s FILE) and a trace (-t FILE) are needed; --help tells more\n");

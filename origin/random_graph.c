@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* See graph.h. */
-#include "origin/graph.h"
+/* See random_graph.h. */
+#include "origin/random_graph.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -26,7 +26,7 @@ uint64_t point_distance(struct point p, struct point q)
 	return root_floor((uint64_t)(x * x) + (uint64_t)(y * y));
 }
 
-static void add_edge(struct graph *g, uint32_t a, uint32_t b)
+static void add_edge(struct random_graph *g, uint32_t a, uint32_t b)
 {
 	if ((g->n_edges & (g->n_edges - 1)) == 0)
 		g->edges = mem_grow(g->edges, g->n_edges ? 2 * g->n_edges : 1, sizeof(*g->edges));
@@ -52,7 +52,7 @@ static uint32_t root_of(uint32_t *parent, uint32_t a)
 }
 
 /* Parts by union and find; caller frees *ret_parent. Returns how many. */
-static uint32_t graph_parts(const struct graph *g, uint32_t **ret_parent)
+static uint32_t graph_parts(const struct random_graph *g, uint32_t **ret_parent)
 {
 	uint32_t *parent = mem_array(g->n, sizeof(*parent)), parts = g->n;
 
@@ -67,7 +67,7 @@ static uint32_t graph_parts(const struct graph *g, uint32_t **ret_parent)
 	return parts;
 }
 
-static bool graph_connected(const struct graph *g)
+static bool graph_connected(const struct random_graph *g)
 {
 	uint32_t *parent, parts = graph_parts(g, &parent);
 
@@ -75,7 +75,7 @@ static bool graph_connected(const struct graph *g)
 	return parts <= 1;
 }
 
-static void graph_join(struct graph *g, struct random *r)
+static void graph_join(struct random_graph *g, struct random *r)
 {
 	uint32_t *parent, parts = graph_parts(g, &parent);
 
@@ -91,7 +91,7 @@ static void graph_join(struct graph *g, struct random *r)
 	free(parent);
 }
 
-static void gnp_edges(struct random *r, uint64_t probability_q32, struct graph *g)
+static void gnp_edges(struct random *r, uint64_t probability_q32, struct random_graph *g)
 {
 	g->n_edges = 0;
 	for (uint32_t a = 0; a < g->n; a++)
@@ -100,9 +100,9 @@ static void gnp_edges(struct random *r, uint64_t probability_q32, struct graph *
 				add_edge(g, a, b);
 }
 
-void graph_connected_gnp(struct random *r, uint32_t n, uint64_t probability_q32, struct graph *ret)
+void random_connected_gnp(struct random *r, uint32_t n, uint64_t probability_q32, struct random_graph *ret)
 {
-	struct graph g = { .n = n };
+	struct random_graph g = { .n = n };
 	int tries = 0;
 
 	do {
@@ -116,7 +116,7 @@ void graph_connected_gnp(struct random *r, uint32_t n, uint64_t probability_q32,
 
 /* ---- the models ---------------------------------------------------------------------------- */
 
-static uint64_t largest_distance(const struct graph *g)
+static uint64_t largest_distance(const struct random_graph *g)
 {
 	uint64_t most = 1;
 
@@ -130,14 +130,14 @@ static uint64_t largest_distance(const struct graph *g)
 }
 
 /* e^(-d / (alpha L)) */
-static uint64_t waxman_q32(const struct graph *g, uint32_t a, uint32_t b, uint64_t scale)
+static uint64_t waxman_q32(const struct random_graph *g, uint32_t a, uint32_t b, uint64_t scale)
 {
 	return exp_minus_q32((point_distance(g->points[a], g->points[b]) << 16) / scale);
 }
 
 /* Exactly so many links: a tree first, each node joined to one before it, then pairs; both at random,
  * taken with Waxman's probability. */
-static void waxman_exact(const struct graph_spec *spec, uint64_t scale, struct random *r, struct graph *g)
+static void waxman_exact(const struct graph_spec *spec, uint64_t scale, struct random *r, struct random_graph *g)
 {
 	bool *linked = mem_array((size_t)g->n * g->n, sizeof(*linked));
 
@@ -155,7 +155,7 @@ static void waxman_exact(const struct graph_spec *spec, uint64_t scale, struct r
 	free(linked);
 }
 
-static void waxman_edges(const struct graph_spec *spec, struct random *r, struct graph *g)
+static void waxman_edges(const struct graph_spec *spec, struct random *r, struct random_graph *g)
 {
 	uint64_t scale = (uint64_t)((unsigned __int128)spec->alpha_micro * largest_distance(g) / 1000000);
 	uint64_t beta = micro_to_q32(spec->beta_micro);
@@ -175,7 +175,7 @@ static void waxman_edges(const struct graph_spec *spec, struct random *r, struct
 
 /* Barabási and Albert 1999: a clique of degree + 1, then each new node joins `degree` others, which it meets at
  * the ends of links that exist. */
-static void ba_edges(const struct graph_spec *spec, struct random *r, struct graph *g)
+static void ba_edges(const struct graph_spec *spec, struct random *r, struct random_graph *g)
 {
 	uint32_t m = spec->degree;
 
@@ -199,7 +199,7 @@ static void ba_edges(const struct graph_spec *spec, struct random *r, struct gra
 
 /* Steger and Wormald 1999: free ends are paired at random, a pair that is no new link is drawn again;
  * false: only such are left. */
-static bool regular_try(const struct graph_spec *spec, struct random *r, struct graph *g)
+static bool regular_try(const struct graph_spec *spec, struct random *r, struct random_graph *g)
 {
 	size_t d = spec->degree, free_ends = (size_t)g->n * d;
 	uint32_t *ends = mem_array(free_ends, sizeof(*ends)), *peers = mem_array(free_ends, sizeof(*peers));
@@ -233,7 +233,7 @@ static bool regular_try(const struct graph_spec *spec, struct random *r, struct 
 }
 
 /* Rows of the length of the square root; the last one may be shorter. */
-static void grid_edges(struct graph *g)
+static void grid_edges(struct random_graph *g)
 {
 	uint32_t width = (uint32_t)root_floor(g->n);
 
@@ -259,7 +259,7 @@ uint32_t fat_tree_nodes(uint32_t k)
 
 /* Al-Fares, Loukissas and Vahdat 2008: (k/2)² core switches, k pods of k/2 aggregation and k/2 edge
  * switches, k/2 hosts at each of the latter; in this order. */
-static void fat_tree_edges(uint32_t k, struct graph *g)
+static void fat_tree_edges(uint32_t k, struct random_graph *g)
 {
 	uint32_t half = k / 2, core = half * half, aggregation = core, edge = core + k * half, host = edge + k * half;
 
@@ -296,7 +296,7 @@ static int spec_check(const struct graph_spec *s, struct err *err)
 	return 0;
 }
 
-static void graph_draw(const struct graph_spec *spec, struct random *points, struct random *edges, struct graph *g)
+static void graph_draw(const struct graph_spec *spec, struct random *points, struct random *edges, struct random_graph *g)
 {
 	struct range steps = { 0, spec->step > 0 ? spec->side / spec->step : 0 };
 
@@ -327,9 +327,9 @@ static void graph_draw(const struct graph_spec *spec, struct random *points, str
 	}
 }
 
-int graph_make(const struct graph_spec *spec, uint64_t seed, struct graph *ret, struct err *err)
+int random_graph_make(const struct graph_spec *spec, uint64_t seed, struct random_graph *ret, struct err *err)
 {
-	struct graph g = { .n = spec->model == GRAPH_FAT_TREE ? fat_tree_nodes(spec->arity) : spec->nodes };
+	struct random_graph g = { .n = spec->model == GRAPH_FAT_TREE ? fat_tree_nodes(spec->arity) : spec->nodes };
 	struct random points, edges;
 	int tries = spec->nodes > 1000 ? TRIES / 50 : TRIES, code = spec_check(spec, err);
 	bool good = false;
@@ -344,7 +344,7 @@ int graph_make(const struct graph_spec *spec, uint64_t seed, struct graph *ret, 
 		good = graph_connected(&g);
 	}
 	if (!good) {
-		graph_done(&g);
+		random_graph_done(&g);
 		return err_set(err, -EINVAL, "no connected graph came of many tries; more links are needed");
 	}
 	qsort(g.edges, g.n_edges, sizeof(*g.edges), by_ends);
@@ -352,7 +352,7 @@ int graph_make(const struct graph_spec *spec, uint64_t seed, struct graph *ret, 
 	return 0;
 }
 
-void graph_done(struct graph *g)
+void random_graph_done(struct random_graph *g)
 {
 	free(g->points);
 	free(g->edges);

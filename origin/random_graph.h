@@ -20,7 +20,7 @@ struct edge {
 	uint32_t a, b; /* a < b */
 };
 
-struct graph {
+struct random_graph {
 	uint32_t n;
 	struct point *points; /* n */
 	struct edge *edges;
@@ -43,13 +43,13 @@ struct graph_spec {
 
 /* -EINVAL: no such graph, or none that is connected came of many tries. Random points and pairs:
  * O(nodes²) for waxman and gnp (at most GRAPH_PAIRS_NODES_MAX nodes), else linear but for the sorting. */
-int graph_make(const struct graph_spec *spec, uint64_t seed, struct graph *ret, struct err *err) VNE_MUST;
-void graph_done(struct graph *g);
+int random_graph_make(const struct graph_spec *spec, uint64_t seed, struct random_graph *ret, struct err *err) VNE_MUST;
+void random_graph_done(struct random_graph *g);
 uint64_t point_distance(struct point p, struct point q); /* rounded down */
 
 /* The connected G(n, p) of requests: drawn until connected; after a thousand tries the last one with its
  * parts joined by links at random. */
-void graph_connected_gnp(struct random *r, uint32_t n, uint64_t probability_q32, struct graph *ret);
+void random_connected_gnp(struct random *r, uint32_t n, uint64_t probability_q32, struct random_graph *ret);
 
 /* Which of a fat tree's nodes are hosts: the last arity³/4. */
 uint32_t fat_tree_hosts(uint32_t arity);
