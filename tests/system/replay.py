@@ -6,7 +6,14 @@ from fractions import Fraction
 
 import yaml
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+class LOADER(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """Without the booleans of YAML 1.1: `on` is a word here."""
+    yaml_implicit_resolvers = {first: [(tag, pattern) for tag, pattern in known if tag != "tag:yaml.org,2002:bool"]
+                               for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+
+
+LOADER.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(true|false)$"), list("tf"))
 
 
 def quantity(text, units):
@@ -56,6 +63,7 @@ class Substrate:
             host = self.nodes[hosts[name]]
             on = node.get("place", {}).get("on")
             assert not on or host["name"] in on
+            assert host.get("agent", True) and host["name"] not in node.get("place", {}).get("not_on", [])
             taken.append((self.cpu, host["name"], Fraction(str(node["cpu"]))))
             if host["name"] in self.memory:
                 taken.append((self.memory, host["name"], memory(node.get("memory", 0))))
@@ -101,3 +109,37 @@ def requests(path):
         document["nodes"] = [{**defaults.get("node", {}), **n} for n in document["nodes"]]
         document["links"] = [{**defaults.get("link", {}), **l} for l in document.get("links", [])]
         yield document
+
+
+class Stream:
+    """A run of vnsim, replayed from its --embeddings: asserts that each embedding fits what is left at its time,
+    those that leave first, and adds up what is reported. `each` is called with every request before its answer
+    is taken: (substrate as it is then, request, result)."""
+
+    def __init__(self, substrate_path, trace_path, lines, each=None):
+        substrate, ends = Substrate(substrate_path), {}
+        self.requests = self.accepted = 0
+        self.revenue, self.cost, self.revenue_time = Fraction(0), Fraction(0), Fraction(0)
+        for request, result in zip(requests(trace_path), lines, strict=True):
+            assert result["request"] == request["name"]
+            at = seconds(request["arrival"])
+            for gone in [n for n, end in ends.items() if end <= at]:
+                substrate.give(gone)
+                del ends[gone]
+            self.requests += 1
+            if each:
+                each(substrate, request, result)
+            if "nodes" not in result:
+                continue
+            cost = substrate.take(request, result)
+            assert abs(cost - Fraction(str(result["cost"]))) <= cost / 10**9
+            if "lifetime" in request:
+                ends[request["name"]] = at + seconds(request["lifetime"])
+            self.accepted += 1
+            self.cost += cost
+            self.revenue += revenue(request)
+            self.revenue_time += revenue(request) * seconds(request.get("lifetime", "0s"))
+        self.last_arrival = at
+        self.acceptance_ratio = self.accepted / self.requests
+        self.revenue_to_cost = float(self.revenue / self.cost) if self.cost else 0.0
+        self.long_term_revenue = float(self.revenue_time / at) if at else 0.0
