@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Bash completion of vnctl and vnlab: commands, options, and the names that a running vned or lab
+# Bash completion of vnctl, vnlab, vngen and vnimport: commands, options, and the names that a running vned or lab
 # knows. Source it, or put it into /etc/bash_completion.d.
 
 _vne_names() { # of a JSON list on standard input
@@ -54,5 +54,32 @@ _vnlab() {
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }
 
+_vngen() {
+	local word=${COMP_WORDS[COMP_CWORD]} words
+	case $word in
+	-*) words=$(vngen --help 2>/dev/null | grep -o -- '--[a-z][a-z-]*') ;;
+	*) words='waxman gnp ba regular grid fat-tree virne vineyard wx500 wx1000-big instance scale' ;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+}
+
+_vnimport() {
+	local word=${COMP_WORDS[COMP_CWORD]} words=
+	case ${COMP_WORDS[COMP_CWORD - 1]} in
+	--as) words='substrate request trace' ;;
+	--from) words='gml sndlib sndlib-xml rspec latencies weights containerlab' ;;
+	esac
+	case $word in
+	-*) words=$(vnimport --help 2>/dev/null | grep -o -- '--[a-z][a-z-]*') ;;
+	esac
+	if [ -n "$words" ]; then
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+	else
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+	fi
+}
+
+complete -F _vngen vngen
+complete -o filenames -F _vnimport vnimport
 complete -F _vnctl vnctl
 complete -F _vnlab vnlab
