@@ -81,6 +81,8 @@ struct lp_point {
 	int64_t iterations;    /* of all calls */
 };
 void lp_point_done(struct lp_point *at);
+/* Begins anew from the basis that has column cols[i] in row i; rows from n on are basic themselves. x is zero. */
+void lp_point_begin(struct lp_point *at, const struct lp *lp, const int *cols, size_t n);
 
 struct lp_relax {
 	double time_limit_s;   /* INFINITY: none */

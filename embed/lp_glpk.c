@@ -281,12 +281,26 @@ static void point_grow(struct lp_point *at, const struct lp *lp)
 		at->row_place = mem_grow(at->row_place, at->cap_rows, sizeof(*at->row_place));
 		at->price = mem_grow(at->price, at->cap_rows, sizeof(*at->price));
 	}
-	for (size_t j = at->n_cols; j < lp->n_cols; j++)
+	for (size_t j = at->n_cols; j < lp->n_cols; j++) {
 		at->col_place[j] = GLP_NL;
-	for (size_t i = at->n_rows; i < lp->n_rows; i++)
+		at->x[j] = 0;
+	}
+	for (size_t i = at->n_rows; i < lp->n_rows; i++) {
 		at->row_place[i] = GLP_BS;
+		at->price[i] = 0;
+	}
 	at->n_cols = lp->n_cols;
 	at->n_rows = lp->n_rows;
+}
+
+void lp_point_begin(struct lp_point *at, const struct lp *lp, const int *cols, size_t n)
+{
+	at->n_cols = at->n_rows = 0;
+	point_grow(at, lp);
+	for (size_t i = 0; i < n; i++) {
+		at->row_place[i] = GLP_NS;
+		at->col_place[cols[i]] = GLP_BS;
+	}
 }
 
 /* GLPK itself mends a place that does not go with the bounds. */

@@ -142,49 +142,6 @@ double master_least(const struct master *m)
 	return pool_value(m->pool, sum);
 }
 
-bool master_init(struct master *m, struct routing_pool *pool, const struct routing_ask *ask, bool *ret_lost)
-{
-	const struct problem *p = pool->p;
-	double most = 1;
-
-	*ret_lost = false;
-	*m = (struct master){ .pool = pool, .work_limit = ask->effort > 0 ? (uint64_t)ask->effort : UINT64_MAX };
-	pool->call++;
-	m->links = mem_array(ask->n + 1, sizeof(*m->links));
-	m->row_head = mem_array(p->s->n_links + 1, sizeof(*m->row_head));
-	m->use_head = mem_array(p->s->n_links + 1, sizeof(*m->use_head));
-	m->used = mem_array(p->s->n_links + 1, sizeof(*m->used));
-	m->charged = mem_array(p->s->n_links + 1, sizeof(*m->charged));
-	memset(m->row_head, 0xff, p->s->n_links * sizeof(*m->row_head));
-	memset(m->use_head, 0xff, p->s->n_links * sizeof(*m->use_head));
-	for (size_t i = 0; i < ask->n; i++) {
-		uint32_t k = ask->links[i];
-		const struct vlink *v = &p->r->links[k];
-		if (pool->kind[k] == ROUTE_NOTHING || ask->host[v->a] == ask->host[v->b])
-			continue;
-		if (!add_link(m, ask, k))
-			return false;
-		double cost = (double)m->links[m->n - 1].least / pool->scale * bandwidth(m, k);
-		most = cost > most ? cost : most;
-	}
-	m->unit = most;
-	m->big = BIG_FIRST;
-	for (size_t i = 0; i < m->n; i++) {
-		double amount = multiplicity(m, m->links[i].link);
-		lp_add_row(&m->lp, amount, amount);
-		lp_put(&m->lp, (int)i, lp_add_col(&m->lp, 0, LP_INF, m->big, false), 1);
-	}
-	for (uint32_t i = 0; i < m->n; i++) {
-		const struct master_link *link = &m->links[i];
-		add_column(m, i, link->first);
-		for (uint32_t id = pool_column_head(pool, link->link, link->from, link->to); id != NO_COLUMN; id = pool->columns[id].next)
-			if (pool->columns[id].call != pool->call)
-				add_column(m, i, id);
-	}
-	*ret_lost = !pool_spend(pool, 100);
-	return !*ret_lost;
-}
-
 void master_done(struct master *m)
 {
 	for (size_t i = 0; i < m->n; i++)
@@ -416,6 +373,58 @@ static size_t add_covers(struct master *m)
 			added += add_covers_of(m, m->used[j], crossings, n);
 	}
 	return added;
+}
+
+bool master_init(struct master *m, struct routing_pool *pool, const struct routing_ask *ask, bool *ret_lost)
+{
+	const struct problem *p = pool->p;
+	double most = 1;
+
+	*ret_lost = false;
+	*m = (struct master){ .pool = pool, .work_limit = ask->effort > 0 ? (uint64_t)ask->effort : UINT64_MAX };
+	pool->call++;
+	m->links = mem_array(ask->n + 1, sizeof(*m->links));
+	m->row_head = mem_array(p->s->n_links + 1, sizeof(*m->row_head));
+	m->use_head = mem_array(p->s->n_links + 1, sizeof(*m->use_head));
+	m->used = mem_array(p->s->n_links + 1, sizeof(*m->used));
+	m->charged = mem_array(p->s->n_links + 1, sizeof(*m->charged));
+	memset(m->row_head, 0xff, p->s->n_links * sizeof(*m->row_head));
+	memset(m->use_head, 0xff, p->s->n_links * sizeof(*m->use_head));
+	for (size_t i = 0; i < ask->n; i++) {
+		uint32_t k = ask->links[i];
+		const struct vlink *v = &p->r->links[k];
+		if (pool->kind[k] == ROUTE_NOTHING || ask->host[v->a] == ask->host[v->b])
+			continue;
+		if (!add_link(m, ask, k))
+			return false;
+		double cost = (double)m->links[m->n - 1].least / pool->scale * bandwidth(m, k);
+		most = cost > most ? cost : most;
+	}
+	m->unit = most;
+	m->big = BIG_FIRST;
+	for (size_t i = 0; i < m->n; i++) {
+		double amount = multiplicity(m, m->links[i].link);
+		lp_add_row(&m->lp, amount, amount);
+		lp_put(&m->lp, (int)i, lp_add_col(&m->lp, 0, LP_INF, m->big, false), 1);
+	}
+	mem_auto int *first = mem_array(m->n + 1, sizeof(*first));
+	for (uint32_t i = 0; i < m->n; i++) {
+		const struct master_link *link = &m->links[i];
+		first[i] = (int)m->lp.n_cols;
+		add_column(m, i, link->first);
+		for (uint32_t id = pool_column_head(pool, link->link, link->from, link->to); id != NO_COLUMN; id = pool->columns[id].next)
+			if (pool->columns[id].call != pool->call)
+				add_column(m, i, id);
+	}
+	/* The first solution is known: the cheapest columns. So are the rows that it violates. */
+	lp_point_begin(&m->at, &m->lp, first, m->n);
+	for (size_t i = 0; i < m->n; i++)
+		m->at.x[first[i]] = multiplicity(m, m->links[i].link);
+	gather_uses(m);
+	add_capacities(m);
+	add_covers(m);
+	*ret_lost = !pool_spend(pool, 100);
+	return !*ret_lost;
 }
 
 /* ---- solving ------------------------------------------------------------------------------- */
