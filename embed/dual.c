@@ -54,7 +54,7 @@ void dual_shape_init(struct dual_shape *shape, const struct problem *p)
 	shape->link_edge = mem_array(r->n_links + 1, sizeof(*shape->link_edge));
 	shape->first = mem_array(r->n_nodes + 2, sizeof(*shape->first));
 	shape->around = mem_array(2 * r->n_links + 1, sizeof(*shape->around));
-	shape->start = mem_array(r->n_nodes + 1, sizeof(*shape->start));
+	shape->start = mem_array(r->n_nodes + 2, sizeof(*shape->start));
 	find_edges(shape);
 	for (size_t e = 0; e < shape->n_edges; e++)
 		for (int end = 0; end < 2; end++)
@@ -71,6 +71,7 @@ void dual_shape_init(struct dual_shape *shape, const struct problem *p)
 		shape->start[u] = total;
 		total += (uint32_t)p->cand[u].n;
 	}
+	shape->start[r->n_nodes] = total;
 	shape->row = dual_row((uint32_t)shape->row);
 	shape->least = mem_array(shape->most_around * shape->row + 4, sizeof(*shape->least));
 	shape->arg = mem_array(shape->most_around * shape->row + 4, sizeof(*shape->arg));
@@ -412,6 +413,47 @@ static bool bury(struct dual *d)
 			if (d->unary[d->at[v] + i] >= DUAL_NONE && !dual_kill(d, v, i))
 				return false;
 	return true;
+}
+
+/* Per host of u in d: which of old's hosts of u it is; NO_NODE: none, and 0 where u is fixed in old on it. */
+static void match_hosts(const struct dual *d, const struct dual *old, uint32_t u, uint32_t *ret)
+{
+	uint32_t j = 0;
+
+	for (uint32_t i = 0; i < d->n[u]; i++) {
+		uint32_t node = d->host[d->at[u] + i];
+		ret[i] = NO_NODE;
+		if (old->n[u] == 0) {
+			ret[i] = old->fixed[u] == node ? 0 : NO_NODE;
+			continue;
+		}
+		while (j < old->n[u] && old->host[old->at[u] + j] < node)
+			j++;
+		if (j < old->n[u] && old->host[old->at[u] + j] == node && old->unary[old->at[u] + j] < DUAL_NONE)
+			ret[i] = j;
+	}
+}
+
+bool dual_restrict(struct dual *d, const struct dual *old)
+{
+	const struct dual_shape *shape = d->shape;
+	mem_auto uint32_t *match = mem_array(shape->start[shape->n_nodes] + 1, sizeof(*match));
+
+	for (uint32_t u = 0; u < shape->n_nodes; u++) {
+		match_hosts(d, old, u, match + shape->start[u]);
+		for (uint32_t i = 0; i < d->n[u]; i++)
+			if (match[shape->start[u] + i] == NO_NODE && !dual_kill(d, u, i))
+				return false;
+	}
+	for (uint32_t e = 0; e < shape->n_edges; e++) {
+		uint32_t u = shape->edges[e].end[0], v = shape->edges[e].end[1];
+		const uint32_t *rows = match + shape->start[u], *cols = match + shape->start[v];
+		for (uint32_t i = 0; i < d->n[u] && old->n[u] > 0 && old->n[v] > 0; i++)
+			for (uint32_t j = 0; rows[i] != NO_NODE && j < d->n[v]; j++)
+				if (cols[j] != NO_NODE && row_at(old, e, rows[i])[cols[j]] >= DUAL_NONE)
+					row_at(d, e, i)[j] = DUAL_NONE;
+	}
+	return dual_compact(d);
 }
 
 bool dual_fix(const struct dual *from, uint32_t u, uint32_t i, struct dual *ret)

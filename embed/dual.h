@@ -86,6 +86,9 @@ void dual_init(struct dual *d, struct dual_shape *shape, const struct pairs *pai
 /* Looks closer at the pairs still there whose links may split or are protected, as long as `go_on` says yes: their
  * costs rise, and some pairs go. d: the root. */
 void dual_sharpen(struct dual *d, struct pairs *pairs, int64_t limit, bool (*go_on)(void *arg, uint64_t arcs), void *arg);
+/* Takes from d, a root as dual_init() left it, the hosts and pairs that `old`, another of the same shape, has lost. False: nothing
+ * is left. */
+bool dual_restrict(struct dual *d, const struct dual *old);
 /* A copy without what is dead, where u must be on its i-th host (alive) if u != NO_NODE. ret: zeroed, or a state of
  * the same shape whose memory is used again. False: nothing is left. */
 bool dual_fix(const struct dual *from, uint32_t u, uint32_t i, struct dual *ret);

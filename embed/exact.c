@@ -28,13 +28,19 @@ enum {
 	TABU_STARTS = 8, TABU_STEPS = 60,
 	SEEN = 1024,            /* placements remembered */
 	/* arcs for the routing program: of a leaf at first, and how much more each time; of a node */
-	EFFORT_FIRST = 2000000, EFFORT_STEP = 10, EFFORT_RELAX = 3000000
+	EFFORT_FIRST = 2000000, EFFORT_STEP = 10, EFFORT_RELAX = 1000000,
+	ROUNDS = 3,             /* of searches, for which the effort must suffice: else it is not begun */
+	EFFORT_PRICES = 5000000
 };
 
 struct exact {
 	struct search *s;
 	const struct problem *p;
 	struct pairs pairs;
+	struct routing_prices prices; /* zeroed: none */
+	struct pairs priced;     /* with them, what the dual counts in; without, not used */
+	bool is_priced;
+	uint64_t patience;       /* work at which the search begins again with prices; UINT64_MAX: never */
 	struct dual_shape shape;
 	struct dual *level;      /* per depth of the search: its state */
 	int64_t *pending;        /* per depth: what its next branch costs at least */
@@ -223,7 +229,7 @@ static bool route_placed(struct exact *x, double *ret_least)
 	return false;
 }
 
-/* Links that are routed and cost something: what a program has to bound. */
+/* Fixed links that cost something: what a program has to bound. */
 static size_t list_active(struct exact *x)
 {
 	size_t n = 0;
@@ -234,13 +240,43 @@ static size_t list_active(struct exact *x)
 	return n;
 }
 
+/* Under prices: whether all fixed links find their cheapest ways side by side. *ret_least: what those cost. */
+static bool route_priced(struct exact *x, double *ret_least)
+{
+	size_t n = list_active(x);
+	bool all = true;
+
+	*ret_least = 0;
+	for (size_t i = 0; i < n; i++) {
+		const struct vlink *link = &x->p->r->links[x->order[i]];
+		*ret_least += pairs_cost(&x->priced, x->order[i], x->at.host[link->a], x->at.host[link->b]);
+		layout_unroute(&x->at, x->order[i]);
+	}
+	for (size_t i = 0; i < n && isfinite(*ret_least); i++) {
+		uint32_t k = x->order[i];
+		const struct vlink *link = &x->p->r->links[k];
+		all = all && (x->at.host[link->a] == x->at.host[link->b] ||
+		              (pairs_walks(&x->priced, k) && pairs_walk(&x->priced, &x->at, k)));
+	}
+	return all;
+}
+
+/* Whether so much effort does for some rounds of searches, one per link. */
+static bool worth_it(const struct exact *x, size_t links, int64_t effort)
+{
+	return (double)links * (double)x->p->s->n_links * 2 * ROUNDS <= (double)effort;
+}
+
 /* Bounds by program what is fixed. True: done with this node. *ret_more: what it costs above d's bound, in parts. */
 static bool bound_routes(struct exact *x, const struct dual *d, double least, int64_t *ret_more)
 {
 	struct routing_ask ask = { .links = x->order, .n = list_active(x), .host = x->at.host, .effort = EFFORT_RELAX,
-	                           .cutoff = least + x->cutoff - (double)d->bound / x->parts * x->unit };
+	                           .cutoff = least + x->cutoff - (double)d->bound / x->parts * x->unit,
+	                           .prices = x->is_priced ? &x->prices : NULL };
 	double bound;
 
+	if (!worth_it(x, ask.n, ask.effort))
+		return false;
 	enum routing_verdict verdict = routing_solve(x->pool, &ask, NULL, &bound);
 	if (verdict == ROUTING_EXCLUDED)
 		return true;
@@ -257,6 +293,10 @@ static bool decide_leaf(struct exact *x, const struct dual *d)
 
 	if (past_cutoff(x, d->bound))
 		return true;
+	if (!worth_it(x, x->p->r->n_links, x->effort)) {
+		x->postponed = fmin(proven(x, d->bound), x->postponed);
+		return true;
+	}
 	enum leaf_verdict verdict = leaf_route(&x->leaf, x->pool, &x->at, x->least, x->cutoff, x->effort, &bound);
 	set_limit(x);
 	bound = fmax(bound, proven(x, d->bound));
@@ -275,6 +315,10 @@ static bool route_fixed(struct exact *x, const struct dual *d, int64_t *ret_more
 
 	if (!place_fixed(x, d, &all))
 		return true;
+	if (x->is_priced && !all) {
+		bool easy = route_priced(x, &least);
+		return !isfinite(least) || (!easy && bound_routes(x, d, least, ret_more));
+	}
 	if (route_placed(x, &least))
 		return all;
 	if (!isfinite(least))
@@ -394,7 +438,7 @@ static void descend(struct exact *x, int64_t more)
 	if (u == NO_NODE)
 		return;
 	mem_auto uint32_t *order = order_hosts(d, u, &n);
-	for (uint32_t i = 0; i < n && !x->s->stopped; i++) {
+	for (uint32_t i = 0; i < n && !x->s->stopped && x->s->work < x->patience; i++) {
 		int64_t bound = d->bound + more + d->unary[d->at[u] + order[i]];
 		struct dual *child = &x->level[x->depth + 1];
 		/* All before are searched, all behind cost no less. */
@@ -411,6 +455,39 @@ static void descend(struct exact *x, int64_t more)
 		}
 	}
 	x->pending[x->depth] = INT64_MAX;
+}
+
+/* The most that a placement can cost before routing gets in its way, in the problem's units. */
+static double dearest(const struct exact *x)
+{
+	const struct request *r = x->p->r;
+	double sum = 0;
+
+	for (size_t u = 0; u < r->n_nodes; u++) {
+		int64_t most = 0;
+		for (size_t i = 0; i < x->p->cand[u].n; i++)
+			most = x->p->node_weight[x->p->cand[u].v[i]] > most ? x->p->node_weight[x->p->cand[u].v[i]] : most;
+		sum += (double)most * (double)r->nodes[u].demand[RES_CPU_MILLI];
+	}
+	for (uint32_t k = 0; k < r->n_links; k++)
+		sum += pairs_dearest(x->is_priced ? &x->priced : &x->pairs, k);
+	return sum;
+}
+
+/* Parts as fine as 32 bits allow. */
+static void set_scale(struct exact *x)
+{
+	double most, sum = dearest(x);
+
+	x->unit = problem_unit(x->p, &most);
+	x->parts = DUAL_PARTS;
+	while (x->parts > 1 && sum / x->unit * x->parts >= DUAL_MOST)
+		x->parts /= 2;
+	x->integral = x->parts >= DUAL_PARTS_LEAST;
+	if (!x->integral) {
+		x->unit = sum / (DUAL_MOST / 2);
+		x->parts = 1;
+	}
 }
 
 static bool any_blunt(const struct exact *x)
@@ -436,33 +513,110 @@ static bool climb(struct exact *x, struct dual *root)
 	return true;
 }
 
-/* False: the limit came. */
-static bool ascend_root(struct exact *x, struct dual *root)
+/* The same, and once more where a closer look at pairs may help. False: nothing is left. */
+static bool climb_high(struct exact *x, struct dual *root)
 {
 	if (!climb(x, root))
+		return false;
+	if (search_over(x->s) || !any_blunt(x))
 		return true;
-	if (search_over(x->s))
-		return false;
-	if (any_blunt(x)) {
-		dual_sharpen(root, &x->pairs, x->limit, spend, x->s);
-		if (!climb(x, root))
+	dual_sharpen(root, x->is_priced ? &x->priced : &x->pairs, x->limit, spend, x->s);
+	return climb(x, root);
+}
+
+/* A root under prices, where it bounds better than the one at hand. False: nothing is left. */
+static bool begin_priced(struct exact *x, struct dual *root)
+{
+	double before = proven(x, root->bound), unit = x->unit, parts = x->parts;
+	bool integral = x->integral, left = true;
+	struct dual priced = { 0 };
+
+	x->is_priced = true;
+	if (pairs_init(&x->priced, x->p, &x->prices, spend, x->s)) {
+		set_scale(x);
+		set_limit(x);
+		dual_init(&priced, &x->shape, &x->priced, x->unit, x->parts);
+		priced.bound = -(int64_t)ceil(x->prices.constant / x->unit * x->parts * (1 + 1e-12));
+		left = dual_restrict(&priced, root) && climb_high(x, &priced);
+		if (left && proven(x, priced.bound) > before) {
+			dual_done(root);
+			*root = priced;
 			return true;
-		if (search_over(x->s))
-			return false;
+		}
 	}
-	look_around(x, root, TABU_STARTS);
-	if (search_over(x->s))
+	dual_done(&priced);
+	pairs_done(&x->priced);
+	x->is_priced = false;
+	x->unit = unit;
+	x->parts = parts;
+	x->integral = integral;
+	set_limit(x);
+	return left;
+}
+
+/* Asks for prices of links and begins anew with them. False: nothing is left. */
+static bool reprice(struct exact *x, struct dual *root)
+{
+	const struct dual_shape *shape = &x->shape;
+	mem_auto uint32_t **host = mem_array(shape->n_nodes + 1, sizeof(*host)), *n = mem_array(shape->n_nodes + 1, sizeof(*n));
+
+	if (!dual_compact(root))
 		return false;
-	/* Leaves whose routing is hard come last: by then there is a better limit to cut them off with. */
-	for (x->effort = EFFORT_FIRST; !x->s->stopped; x->effort *= x->effort < INT64_MAX / EFFORT_STEP ? EFFORT_STEP : 1) {
+	for (uint32_t u = 0; u < shape->n_nodes; u++) {
+		host[u] = root->n[u] > 0 ? root->host + root->at[u] : &root->fixed[u];
+		n[u] = root->n[u] > 0 ? root->n[u] : 1;
+	}
+	struct routing_domains domains = { .host = host, .n = n };
+	if (!routing_global_prices(x->pool, &domains, x->cutoff, EFFORT_PRICES, &x->prices))
+		return true;
+	return begin_priced(x, root);
+}
+
+/* About how much work the linear program of placement and routing together is: it grows as its rows squared. */
+static uint64_t price_of_prices(const struct dual *root)
+{
+	const struct dual_shape *shape = root->shape;
+	uint64_t rows = 0;
+
+	for (uint32_t e = 0; e < shape->n_edges; e++)
+		rows += root->n[shape->edges[e].end[0]] + root->n[shape->edges[e].end[1]];
+	return 4 * rows * rows;
+}
+
+/* Goes through the whole tree, leaves whose routing is hard last: by then there is a better limit to cut them off with.
+ * Where links get in each other's way a lot, it begins again with prices on them. False: the limit came. */
+static bool search(struct exact *x, struct dual *root)
+{
+	x->patience = x->s->work + price_of_prices(root);
+	for (x->effort = EFFORT_FIRST; !x->s->stopped;) {
 		x->postponed = x->open = INFINITY;
 		x->depth = 0;
 		descend(x, 0);
+		if (x->s->work >= x->patience) {
+			x->patience = UINT64_MAX;
+			if (!x->s->stopped && !reprice(x, root))
+				return true;
+			continue;
+		}
 		if (!isfinite(x->postponed) || x->postponed >= x->s->objective)
 			break;
+		x->effort *= x->effort < INT64_MAX / EFFORT_STEP ? EFFORT_STEP : 1;
 		dual_ascend(root, ROOT_CHUNK, 1, x->limit, spend, x->s);
 	}
 	return !x->s->stopped;
+}
+
+/* False: the limit came. */
+static bool ascend_root(struct exact *x, struct dual *root)
+{
+	if (!climb_high(x, root))
+		return true;
+	if (search_over(x->s))
+		return false;
+	look_around(x, root, TABU_STARTS);
+	if (search_over(x->s))
+		return false;
+	return search(x, root);
 }
 
 static void conclude(struct exact *x)
@@ -479,39 +633,6 @@ static void conclude(struct exact *x)
 		search_exclude(s, "exact", &why);
 	} else {
 		search_exclude_whole(s, "exact");
-	}
-}
-
-/* The most that a placement can cost before routing gets in its way, in the problem's units. */
-static double dearest(const struct exact *x)
-{
-	const struct request *r = x->p->r;
-	double sum = 0;
-
-	for (size_t u = 0; u < r->n_nodes; u++) {
-		int64_t most = 0;
-		for (size_t i = 0; i < x->p->cand[u].n; i++)
-			most = x->p->node_weight[x->p->cand[u].v[i]] > most ? x->p->node_weight[x->p->cand[u].v[i]] : most;
-		sum += (double)most * (double)r->nodes[u].demand[RES_CPU_MILLI];
-	}
-	for (uint32_t k = 0; k < r->n_links; k++)
-		sum += pairs_dearest(&x->pairs, k);
-	return sum;
-}
-
-/* Parts as fine as 32 bits allow. */
-static void set_scale(struct exact *x)
-{
-	double most, sum = dearest(x);
-
-	x->unit = problem_unit(x->p, &most);
-	x->parts = DUAL_PARTS;
-	while (x->parts > 1 && sum / x->unit * x->parts >= DUAL_MOST)
-		x->parts /= 2;
-	x->integral = x->parts >= DUAL_PARTS_LEAST;
-	if (!x->integral) {
-		x->unit = sum / (DUAL_MOST / 2);
-		x->parts = 1;
 	}
 }
 
@@ -546,6 +667,9 @@ static void exact_done(struct exact *x)
 	path_space_done(&x->space);
 	dual_shape_done(&x->shape);
 	pairs_done(&x->pairs);
+	if (x->is_priced)
+		pairs_done(&x->priced);
+	routing_prices_done(&x->prices);
 }
 
 /* Takes out what has no price; false: nothing is left. */
