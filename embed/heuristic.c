@@ -26,9 +26,9 @@ enum {
 };
 
 struct spot {
-	uint32_t node, index;  /* index: in a row */
+	uint32_t node;
 	int64_t price;         /* when nothing is in the way */
-	int64_t cost, tie;     /* to choose by: the price with noise */
+	int64_t cost;          /* to choose by: the price with noise, or more where something was */
 };
 
 struct heur {
@@ -39,8 +39,10 @@ struct heur {
 	struct layout at, best, current;
 	bool unsaid;           /* best was not offered yet */
 	uint64_t said_at;      /* the work when one was offered last */
-	struct spot *spots;
-	int64_t *crowding;     /* per substrate node: falls with the bandwidth around it */
+	uint32_t *spots;       /* where a virtual node may go, and … */
+	int64_t *price, *cost; /* … what that costs, as in struct spot */
+	double *node_price;    /* per substrate node and unit of demand, in units of the above */
+	int64_t *crowding;     /* per spot: falls with the bandwidth around it */
 	int64_t *bw;           /* per virtual link, in units that cannot overflow a sum of costs */
 	double per_bw;         /* objective units in one of those, times a row's */
 	uint32_t *failed;      /* per virtual node: how often it found no place */
@@ -71,27 +73,19 @@ static size_t price_link(struct heur *h, uint32_t k, uint32_t other, size_t n)
 {
 	const uint32_t *row = rows_get(&h->rows, k, h->at.host[other]);
 	bool best_effort = vlink_best_effort(&h->p->r->links[k]);
-	int64_t bw = h->bw[k];
+	int64_t bw = best_effort ? 1 : h->bw[k]; /* near is better where it costs nothing, too */
+	uint32_t *spots = h->spots;
+	int64_t *price = h->price;
 	size_t kept = 0;
 
 	h->priced += n;
 	for (size_t i = 0; i < n; i++) {
-		struct spot spot = h->spots[i];
-		uint32_t dist = row[spot.index];
-		if (dist == ROW_NONE)
-			continue;
-		spot.price += bw * dist;
-		spot.tie += best_effort ? dist : 0;
-		h->spots[kept++] = spot;
+		uint32_t spot = spots[i], dist = row[spot];
+		spots[kept] = spot;
+		price[kept] = price[i] + bw * dist;
+		kept += dist != ROW_NONE;
 	}
 	return kept;
-}
-
-static int64_t price_node(const struct heur *h, uint32_t u, uint32_t a)
-{
-	double cost = (double)h->p->r->nodes[u].demand[RES_CPU_MILLI] * (double)h->p->node_weight[a] / h->per_bw;
-
-	return cost < 0x1p61 ? (int64_t)cost : INT64_C(1) << 61;
 }
 
 /* A little more, by up to noise / 1024 of it. */
@@ -106,19 +100,23 @@ static int64_t vary(struct heur *h, int64_t cost)
 static size_t price_spots(struct heur *h, uint32_t u)
 {
 	const struct problem *p = h->p;
+	double demand = (double)p->r->nodes[u].demand[RES_CPU_MILLI];
 	size_t n = 0;
 
 	for (size_t i = 0; i < p->cand[u].n; i++) {
 		uint32_t a = p->cand[u].v[i];
-		if (layout_room(&h->at, u, a))
-			h->spots[n++] = (struct spot){ a, h->rows.spot_of[a], price_node(h, u, a), 0, h->crowding[a] };
+		if (!layout_room(&h->at, u, a))
+			continue;
+		double cost = demand * h->node_price[a];
+		h->price[n] = cost < 0x1p60 ? (int64_t)cost : INT64_C(1) << 60;
+		h->spots[n++] = h->rows.spot_of[a];
 	}
 	h->priced += n;
 	for (uint32_t i = p->vfirst[u]; i < p->vfirst[u + 1] && n > 0; i++)
 		if (h->at.host[p->varcs[i].to] != NO_NODE)
 			n = price_link(h, p->varcs[i].link, p->varcs[i].to, n);
 	for (size_t i = 0; i < n; i++)
-		h->spots[i].cost = h->noise > 0 ? vary(h, h->spots[i].price) : h->spots[i].price;
+		h->cost[i] = h->noise > 0 ? vary(h, h->price[i]) : h->price[i];
 	return n;
 }
 
@@ -150,26 +148,21 @@ static bool route_around(struct heur *h, uint32_t u)
 	return true;
 }
 
-static bool spot_before(const struct spot *x, const struct spot *y)
+/* The cheapest of those that are left, among equals the one with most bandwidth around it; it leaves the list. */
+static struct spot pull_best(struct heur *h, size_t *n)
 {
-	if (x->cost != y->cost)
-		return x->cost < y->cost;
-	if (x->tie != y->tie)
-		return x->tie < y->tie;
-	return x->node < y->node;
-}
+	size_t best = 0;
 
-/* The best of spots[from] …, brought to its head. */
-static struct spot pull_best(struct heur *h, size_t from, size_t n)
-{
-	size_t best = from;
-
-	for (size_t i = from + 1; i < n; i++)
-		if (spot_before(&h->spots[i], &h->spots[best]))
+	for (size_t i = 1; i < *n; i++)
+		if (h->cost[i] < h->cost[best] ||
+		    (h->cost[i] == h->cost[best] && h->crowding[h->spots[i]] < h->crowding[h->spots[best]]))
 			best = i;
-	struct spot spot = h->spots[best];
-	h->spots[best] = h->spots[from];
-	return h->spots[from] = spot;
+	struct spot spot = { h->rows.node_of[h->spots[best]], h->price[best], h->cost[best] };
+	--*n;
+	h->spots[best] = h->spots[*n];
+	h->price[best] = h->price[*n];
+	h->cost[best] = h->cost[*n];
+	return spot;
 }
 
 /* Places u and routes its links to what is placed; false: not there, nothing changed. *ret_cost: what its spot really costs. */
@@ -194,8 +187,8 @@ static bool place_best(struct heur *h, uint32_t u)
 	size_t n = price_spots(h, u);
 	struct spot best = { .node = NO_NODE };
 
-	for (size_t tried = 0; tried < n && tried < TRIED; tried++) {
-		struct spot spot = pull_best(h, tried, n);
+	for (int tried = 0; n > 0 && tried < TRIED; tried++) {
+		struct spot spot = pull_best(h, &n);
 		int64_t cost;
 		if (best.node != NO_NODE && spot.cost >= best.cost)
 			break;
@@ -390,10 +383,10 @@ static void improve(struct heur *h, uint32_t rounds)
 	layout_restore(&h->at, &h->best);
 	layout_save(&h->at, &h->current);
 	for (uint32_t i = 0; i < rounds && !search_over(h->search); i++) {
-		double heat = 0.03 * (1 - (double)(i + 1) / rounds);
-		h->noise = rng_below(&h->search->rng, 2) ? 0 : rng_below(&h->search->rng, 205);
+		double heat = 0.06 * (1 - (double)(i + 1) / rounds);
+		h->noise = rng_below(&h->search->rng, 3) == 0 ? 0 : rng_below(&h->search->rng, 400);
 		ruin(h, rng_below(&h->search->rng, (uint32_t)p->r->n_nodes),
-		     1 + rng_below(&h->search->rng, p->r->n_nodes < 4 ? (uint32_t)p->r->n_nodes : 4));
+		     2 + rng_below(&h->search->rng, p->r->n_nodes < 4 ? (uint32_t)p->r->n_nodes : 4));
 		if (recreate(h, true, h->current.cost + heat * h->best.cost)) {
 			layout_save(&h->at, &h->current);
 			if (h->at.cost < best_cost(h))
@@ -441,17 +434,19 @@ static void scale_bandwidths(struct heur *h)
 	h->per_bw = h->rows.unit * (double)(UINT64_C(1) << shift);
 }
 
-static void find_crowding(struct heur *h)
+static void weigh_spots(struct heur *h)
 {
 	const struct problem *p = h->p;
 
-	h->crowding = mem_array(p->s->n_nodes + 1, sizeof(*h->crowding));
+	h->crowding = mem_array(h->rows.n_spots + 1, sizeof(*h->crowding));
+	h->node_price = mem_array(p->s->n_nodes + 1, sizeof(*h->node_price));
 	for (uint32_t i = 0; i < h->rows.n_spots; i++) {
 		uint32_t a = h->rows.node_of[i];
 		int64_t left = 0;
+		h->node_price[a] = (double)p->node_weight[a] / h->per_bw;
 		for (uint32_t j = p->graph.first[a]; j < p->graph.first[a + 1]; j++)
 			left += p->left->link_kbps[p->graph.arcs[j].link];
-		h->crowding[a] = INT64_C(1000000000) / (left / 1000 + 1);
+		h->crowding[i] = INT64_C(1000000000) / (left / 1000 + 1);
 	}
 }
 
@@ -466,8 +461,10 @@ static void heur_init(struct heur *h, struct search *s)
 	layout_init_snapshot(&h->best, p);
 	layout_init_snapshot(&h->current, p);
 	scale_bandwidths(h);
-	find_crowding(h);
+	weigh_spots(h);
 	h->spots = mem_array(h->rows.n_spots + 1, sizeof(*h->spots));
+	h->price = mem_array(h->rows.n_spots + 1, sizeof(*h->price));
+	h->cost = mem_array(h->rows.n_spots + 1, sizeof(*h->cost));
 	h->failed = mem_array(p->r->n_nodes + 1, sizeof(*h->failed));
 	h->skipped = mem_array(p->r->n_nodes + 1, sizeof(*h->skipped));
 }
@@ -482,6 +479,9 @@ static void heur_done(struct heur *h)
 	layout_done(&h->current);
 	path_space_done(&h->space);
 	free(h->spots);
+	free(h->price);
+	free(h->cost);
+	free(h->node_price);
 	free(h->failed);
 	free(h->skipped);
 }

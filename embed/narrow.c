@@ -45,7 +45,7 @@ static int narrow_side(struct narrow *n, uint32_t k, const struct path_query *q,
                        int64_t *ret_least, struct err *why)
 {
 	struct problem *p = n->p;
-	bool distinct = request_apart(p->r, from, to);
+	bool distinct = p->r->placement == PLACEMENT_DISTINCT;
 	int64_t least = DIST_NONE;
 	size_t gone = 0;
 
@@ -82,6 +82,7 @@ static int narrow_link(struct narrow *n, uint32_t k, int64_t *ret_least, struct 
 	if (ret == 0 && link->max_delay_us >= 0)
 		ret = narrow_side(n, k, &q, link->max_delay_us, link->b, link->a, &unused, why);
 	q.weight = p->link_weight;
+	q.unit = p->link_unit;
 	if (ret == 0)
 		ret = narrow_side(n, k, &q, INT64_MAX, link->a, link->b, ret_least, why);
 	if (ret == 0)

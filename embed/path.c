@@ -204,14 +204,21 @@ static bool search_plain(struct path_space *ps, const struct path_query *q, uint
 	return to == NO_NODE;
 }
 
-static void label_push(struct path_space *ps, struct path_label label)
+static void label_make(struct path_space *ps, struct path_label label, bool queued)
 {
 	if (ps->n_labels == ps->cap_labels) {
 		ps->cap_labels = ps->cap_labels ? 2 * ps->cap_labels : 256;
 		ps->labels = mem_grow(ps->labels, ps->cap_labels, sizeof(*ps->labels));
 	}
 	ps->labels[ps->n_labels] = label;
-	heap_push(&ps->heap, label.dist, label.tie, (uint32_t)ps->n_labels++);
+	if (queued)
+		heap_push(&ps->heap, label.dist, label.tie, (uint32_t)ps->n_labels);
+	ps->n_labels++;
+}
+
+static void label_push(struct path_space *ps, struct path_label label)
+{
+	label_make(ps, label, true);
 }
 
 /* Labels leave the heap by (weight, tie): one is dominated exactly when an earlier one of its
@@ -378,6 +385,23 @@ static size_t half_trace(const struct graph *g, const struct path_half *half, ui
 	return n;
 }
 
+/* The best link that joins both directly, as most pairs that are asked for are; NO_LINK: none. */
+static uint32_t direct_link(struct path_space *ps, const struct path_query *q, uint32_t from, uint32_t to)
+{
+	const struct graph *g = ps->graph;
+	bool turned = g->first[to + 1] - g->first[to] < g->first[from + 1] - g->first[from];
+	uint32_t at = turned ? to : from, other = turned ? from : to, best = NO_LINK;
+
+	ps->work += (g->first[at + 1] - g->first[at]) / 2 + 1;
+	for (uint32_t i = g->first[at]; i < g->first[at + 1]; i++) {
+		uint32_t l = g->arcs[i].link;
+		if (g->arcs[i].to == other && link_usable(q, l) && !link_shut(q, g, l, to) &&
+		    (best == NO_LINK || (q->tie && q->tie[l] < q->tie[best])))
+			best = l;
+	}
+	return best;
+}
+
 /* The halves meet first in whole levels: every path of fewest links has a node in the level just reached that is
  * in the last level of the other half, and the ties of both are final. */
 static bool between_levels(struct path_space *ps, const struct path_query *q, uint32_t from, uint32_t to,
@@ -389,6 +413,10 @@ static bool between_levels(struct path_space *ps, const struct path_query *q, ui
 	int64_t least = 0;
 	int side;
 
+	links[0] = direct_link(ps, q, from, to);
+	*ret_n = 1;
+	if (links[0] != NO_LINK)
+		return true;
 	halves_begin(ps);
 	frontier_begin(ps, &f[0], &ps->half[0], from);
 	frontier_begin(ps, &f[1], &ps->half[1], to);
@@ -433,11 +461,13 @@ void path_nearest(struct path_space *ps, const struct path_query *q, const uint3
 
 	for (size_t v = 0; v < g->n_nodes; v++)
 		ret[v] = (struct path_near){ { DIST_NONE, DIST_NONE }, { NO_NODE, NO_NODE } };
+	/* Where all links weigh the same, labels come in the order in which they were made. */
+	bool levels = unit_of(q) > 0;
 	path_begin(ps, true);
 	for (size_t i = 0; i < n; i++)
-		label_push(ps, (struct path_label){ .node = sources[i], .link = NO_LINK, .parent = sources[i] });
-	while (ps->heap.n > 0) {
-		struct path_label at = ps->labels[heap_pop(&ps->heap).id]; /* parent: the source */
+		label_make(ps, (struct path_label){ .node = sources[i], .link = NO_LINK, .parent = sources[i] }, !levels);
+	for (size_t next = 0; levels ? next < ps->n_labels : ps->heap.n > 0; next++) {
+		struct path_label at = ps->labels[levels ? next : heap_pop(&ps->heap).id]; /* parent: the source */
 		struct path_near *near = &ret[at.node];
 		if (near->source[0] == at.parent || near->source[1] != NO_NODE)
 			continue;
@@ -449,8 +479,8 @@ void path_nearest(struct path_space *ps, const struct path_query *q, const uint3
 			uint32_t l = g->arcs[i].link, w = g->arcs[i].to;
 			if (!link_usable(q, l) || ret[w].source[1] != NO_NODE || ret[w].source[0] == at.parent)
 				continue;
-			label_push(ps, (struct path_label){ .dist = at.dist + weight_of(q, l),
-			                                    .node = w, .link = l, .parent = at.parent });
+			label_make(ps, (struct path_label){ .dist = at.dist + weight_of(q, l),
+			                                    .node = w, .link = l, .parent = at.parent }, !levels);
 		}
 	}
 	ps->n_labels = 0;
