@@ -94,6 +94,7 @@ $(foreach t,$(TOOLS),$(eval $(call program_rule,$t,$(wildcard tools/$t/*.c))))
 $B/tests/%: $B/obj/tests/%.o $(call library,$(NEEDS_tests))
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) $^ $(call flags,$(NEEDS_tests)) $(LIBS_tests) -o $@
+$B/tests/property/test_igraph: LIBS_tests += -ligraph
 
 MANUALS := $(patsubst docs/man/%.scd,$B/man/%,$(wildcard docs/man/*.scd))
 man: $(MANUALS)
