@@ -124,6 +124,7 @@ static bool embed_pinned(struct reopt *o, size_t i, const bool *free_to, struct 
 
 struct chooser {
 	size_t n, most;      /* of n routers at most so many */
+	bool unlimited;
 	bool *free_to;
 	size_t step;
 	uint32_t mask;       /* of the last subset, where all are walked */
@@ -171,12 +172,12 @@ static bool choose(struct reopt *o, const struct request *r, struct chooser *c)
 		c->all = few_subsets(c->n, c->most);
 		return true;
 	}
-	if (c->most == 0)
+	if (c->most == 0 || (c->unlimited && step > 1))
 		return false;
-	if (c->most >= c->n) {
+	if (step == 1 && c->most >= c->n) {
 		for (size_t u = 0; u < c->n; u++)
 			c->free_to[u] = true;
-		return step == 1;
+		return true;
 	}
 	if (c->all) {
 		do
@@ -191,7 +192,7 @@ static bool choose(struct reopt *o, const struct request *r, struct chooser *c)
 	if (step <= c->n)
 		c->free_to[step - 1] = true;
 	else
-		grow_region(o, r, rng_below(&o->rng, (uint32_t)c->n), 1 + rng_below(&o->rng, (uint32_t)c->most), c->free_to);
+		grow_region(o, r, rng_below(&o->rng, (uint32_t)c->n), 1 + rng_below(&o->rng, (uint32_t)(c->most < c->n ? c->most : c->n)), c->free_to);
 	return true;
 }
 
@@ -202,9 +203,10 @@ static bool best_of(struct reopt *o, size_t i, size_t most, bool per_move, struc
 	const struct net *net = &o->net[i];
 	size_t n = net->r->n_nodes;
 	mem_auto bool *free_to = mem_array(n + 1, sizeof(*free_to));
-	struct chooser c = { .n = n, .most = net->now ? most : n, .free_to = free_to };
+	struct chooser c = { .n = n, .most = net->now ? most : n, .unlimited = o->moves_max == SIZE_MAX, .free_to = free_to };
 	bool found = false;
 	double best = 0;
+	size_t fewest = 0;
 
 	while (go_on(o) && choose(o, net->r, &c)) {
 		struct solution answer;
@@ -212,12 +214,13 @@ static bool best_of(struct reopt *o, size_t i, size_t most, bool per_move, struc
 			size_t moves = moves_of(net, &answer.embedding);
 			int64_t cost = embedding_cost_nano(o->s, net->r, &answer.embedding);
 			double score = per_move ? (double)(net->cost - cost) / (double)(moves > net->used ? moves - net->used + 1 : 1) : -(double)cost;
-			if ((!net->now || moves <= most) && (!found || score > best)) {
+			if ((!net->now || moves <= most) && (!found || score > best || (score == best && moves < fewest))) {
 				if (found)
 					embedding_done(ret);
 				embedding_copy(&answer.embedding, ret);
 				found = true;
 				best = score;
+				fewest = moves;
 			}
 		}
 		solution_done(&answer);
@@ -245,7 +248,8 @@ static bool improve_one(struct reopt *o, size_t i)
 	give(o, i);
 	size_t most = moves_for(o);
 	if (best_of(o, i, most, o->moves_max != SIZE_MAX, &better)) {
-		if (embedding_cost_nano(o->s, net->r, &better) < net->cost) {
+		int64_t cost = embedding_cost_nano(o->s, net->r, &better);
+		if (cost < net->cost || (cost == net->cost && moves_of(net, &better) < net->used)) {
 			put(o, i, &better);
 			improved = true;
 		}
@@ -442,7 +446,7 @@ static void answer_for(const struct reopt *o, size_t i, struct reoptimised *ret)
 		snprintf(answer->reason, sizeof(answer->reason), "%s", net->now
 		         ? "it does not fit any more, and no embedding was found within the moves allowed"
 		         : "no embedding was found beside the others within the moves allowed");
-		ret->lost++;
+		ret->lost += net->now != NULL;
 		return;
 	}
 	answer->status = SOLVE_FEASIBLE;

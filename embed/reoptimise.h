@@ -17,7 +17,7 @@ struct embed_network {
 struct reoptimised {
 	struct solution *answer;     /* per network: its embedding from now on, or none and why; reoptimised_done frees */
 	size_t *moved;               /* per network: routers on another host than now, those that had to go left out */
-	size_t n, moves, lost;       /* moves: sum of moved; lost: networks that have no embedding any more */
+	size_t n, moves, lost;       /* moves: sum of moved; lost: networks that had an embedding and have none any more */
 	double cost_before;          /* of those with an embedding before and after */
 	double cost_after;
 };

@@ -47,8 +47,7 @@ static const struct yaml_key entry_keys[] = {
 	{ "objective", yaml_read_ignore, 0, false, NULL, NULL }, { "bound", yaml_read_ignore, 0, false, NULL, NULL },
 	{ "gap", yaml_read_ignore, 0, false, NULL, NULL },       { "revenue", yaml_read_ignore, 0, false, NULL, NULL },
 	{ "seconds", yaml_read_ignore, 0, false, NULL, NULL },   { "solver", yaml_read_ignore, 0, false, NULL, NULL },
-	{ "relax", yaml_read_ignore, 0, false, NULL, NULL },     { "moved", yaml_read_ignore, 0, false, NULL, NULL },
-	{ "saved", yaml_read_ignore, 0, false, NULL, NULL },     { 0 },
+	{ "relax", yaml_read_ignore, 0, false, NULL, NULL },     { 0 },
 };
 static const struct yaml_key link_keys[] = {
 	{ "name", yaml_read_string, offsetof(struct entry_link, name), true, NULL, "the name of a virtual link" },

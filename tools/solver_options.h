@@ -14,7 +14,7 @@
 
 struct solver_options {
 	struct embed_options embed;
-	bool time_limit_given;
+	bool time_limit_given, solver_given;
 	bool json;
 };
 
@@ -57,6 +57,7 @@ static inline int solver_option_set(struct solver_options *o, int key, const cha
 
 	switch (key) {
 	case OPTION_SOLVER:
+		o->solver_given = true;
 		return solver_option_solver(o, value, err);
 	case OPTION_OBJECTIVE:
 		ret = option_choice(value, objectives, "objective", &choice, err);
@@ -102,7 +103,7 @@ static inline char *solver_help(void)
 
 	buf_str(&text, "Solvers:\n");
 	for (size_t i = 0; embed_solvers[i]; i++)
-		buf_printf(&text, "  %-10s %s%s\n", embed_solvers[i]->name, embed_solvers[i]->about,
+		buf_printf(&text, "  %-13s %s%s\n", embed_solvers[i]->name, embed_solvers[i]->about,
 		           embed_solvers[i]->proves ? "" : " (proves nothing)");
 	return buf_take(&text);
 }

@@ -139,3 +139,161 @@ def test_program_is_missing(folder):
     assert "cannot run /nowhere/program" in result["reason"]
     done = run("vnembed", "-s", folder / "s.yaml", "--solver", "exec:", stdin=request())
     assert done.returncode == 2 and "expected exec:PROGRAM" in done.stderr
+
+
+# ---- batches, networks that run, reports -------------------------------------------------------
+
+CITIES = """\
+kind: substrate
+name: cities
+nodes: [{name: a, cpu: 4}, {name: b, cpu: 4}, {name: c, cpu: 4}, {name: d, cpu: 4}]
+links:
+  - {endpoints: [a, b], bandwidth: 100mbit, delay: 1ms}
+  - {endpoints: [b, c], bandwidth: 100mbit, delay: 1ms}
+  - {endpoints: [c, d], bandwidth: 100mbit, delay: 1ms}
+  - {endpoints: [d, a], bandwidth: 100mbit, delay: 1ms}
+"""
+
+
+@pytest.fixture
+def cities(tmp_path):
+    (tmp_path / "s.yaml").write_text(CITIES)
+    return tmp_path
+
+
+def pair(name, mbit, more="", hosts=("a", "b")):
+    places = [f", place: {{on: [{h}]}}" if h else "" for h in hosts]
+    return request(name, f"{{name: r1, cpu: 1{places[0]}}}, {{name: r2, cpu: 1{places[1]}}}",
+                   f"{{endpoints: [r1, r2], bandwidth: {mbit}mbit}}", more)
+
+
+def valid(data):
+    jsonschema.validate(data, json.loads((ROOT / "docs/schema/vnembed.json").read_text()))
+    return data
+
+
+def replays(folder, text, results):
+    (folder / "r.yaml").write_text(text)
+    left = replay.Substrate(folder / "s.yaml")
+    return [left.take(r, a) for r, a in zip(replay.requests(folder / "r.yaml"), results) if "nodes" in a]
+
+
+def test_batch_chooses(cities):
+    """In order the first two block the links for the third, which is worth more."""
+    text = "---\n".join([pair("small", 60), pair("other", 60, hosts=("a", "d")), pair("big", 90, "priority: 3\n", hosts=("a", "c"))])
+    in_order = embed(cities, text, code=1)
+    assert [r["status"] for r in in_order["results"]] == ["optimal", "optimal", "infeasible"]
+    data = valid(embed(cities, text, "--batch", code=1))
+    statuses = [r["status"] for r in data["results"]]
+    assert statuses[2] in ("optimal", "feasible") and statuses.count("refused") == 1
+    assert data["batch"] == {"status": "optimal", "value": 92 * 3 + 62, "bound": 92 * 3 + 62, "cost": 2 + 180 + 62, "cost_bound": 244}
+    assert sum(replays(cities, text, data["results"])) == 244
+
+
+def test_batch_of_what_fits_is_proven(cities):
+    text = "---\n".join(pair(f"n{i}", 10 + i, hosts=(None, None)) for i in range(4))
+    data = valid(embed(cities, text, "--batch"))
+    assert data["batch"]["status"] == "optimal" and data["batch"]["cost"] == sum(12 + i for i in range(4))
+
+
+def test_running_is_improved_within_its_moves(cities):
+    """Two networks that took each other's ways."""
+    text = pair("one", 50, hosts=(None, None)) + "---\n" + pair("two", 50, hosts=("a", None))
+    far = {"results": [
+        {"request": "one", "status": "feasible", "nodes": {"r1": "a", "r2": "c"},
+         "links": [{"name": "r1-r2", "paths": [{"via": ["a", "b", "c"]}]}]},
+        {"request": "two", "status": "feasible", "nodes": {"r1": "a", "r2": "b"},
+         "links": [{"name": "r1-r2", "paths": [{"via": ["a", "d", "c", "b"]}]}]}]}
+    (cities / "running.json").write_text(json.dumps(far))
+    for moves, cost, moved in [(0, 2 + 100 + 2 + 50, 0), (1, 2 + 50 + 2 + 50, 1), (4, 104, 1)]:
+        data = valid(embed(cities, text, "--running", cities / "running.json", "--moves", moves))
+        again = data["reoptimised"]
+        assert (again["cost_before"], again["cost_after"], again["moves"], again["lost"]) == (102 + 152, cost, moved, 0)
+        assert sum(replays(cities, text, data["results"])) == cost
+        hosts = [r["nodes"] for r in data["results"]]
+        for before, after, told in zip(far["results"], hosts, again["networks"]):
+            assert told["moved"] == [r for r in after if after[r] != before["nodes"][r]]
+    # what it wrote is read again, and there is nothing more to gain
+    (cities / "again.json").write_text(json.dumps(data))
+    assert embed(cities, text, "--running", cities / "again.json")["reoptimised"]["cost_after"] == 104
+
+
+def test_running_is_repaired(cities):
+    text = pair("one", 50, hosts=("a", "b"))
+    (cities / "running.json").write_text(json.dumps(embed(cities, text)))
+    (cities / "s.yaml").write_text(CITIES.replace("[a, b], bandwidth: 100mbit", "[a, b], bandwidth: 10mbit"))
+    data = valid(embed(cities, text, "--running", cities / "running.json", "--moves", "0"))
+    assert data["results"][0]["links"][0]["paths"][0]["via"] == ["a", "d", "c", "b"]
+    (cities / "s.yaml").write_text(CITIES.replace("[a, b], bandwidth: 100mbit", "[a, b], bandwidth: 10mbit")
+                                   .replace("[d, a], bandwidth: 100mbit", "[d, a], bandwidth: 10mbit"))
+    data = valid(embed(cities, text, "--running", cities / "running.json", code=1))
+    assert data["reoptimised"]["lost"] == 1 and "does not fit any more" in data["results"][0]["reason"]
+
+
+@pytest.mark.parametrize("content, fault", [
+    ("{}", 'no "results"'),
+    ('{"results": [{"status": "feasible"}]}', 'names no "request"'),
+    ('{"results": [{"request": "two", "status": "feasible"}]}', '"two" is none of the requests'),
+    ('{"results": [{"request": "one", "status": "feasible", "nodes": {"r1": "a", "r2": "x"}}]}', '"x" is no node of cities'),
+    ('{"results": [{"request": "one", "status": "feasible", "nodes": {"r1": "a"}}]}', 'router "r2" is on no node'),
+    ('{"results": [{"request": "one", "status": "fesible"}]}', "fesible"),
+    ('{"results": [', ""),
+])
+def test_running_file_is_wrong(cities, content, fault):
+    (cities / "running.json").write_text(content)
+    done = run("vnembed", "-s", cities / "s.yaml", "--running", cities / "running.json", stdin=pair("one", 5))
+    assert done.returncode == 2 and "running.json:" in done.stderr and fault in done.stderr
+
+
+def test_options_that_exclude_each_other(cities):
+    for args, fault in [(["--batch", "--running", "x"], "exclude each other"), (["--moves", "1"], "--moves is of --running"),
+                        (["--report", "-o", "json"], "--report is for people"), (["--batch", "--solver", "mip"], "choose their own")]:
+        done = run("vnembed", "-s", cities / "s.yaml", *args, stdin=pair("one", 5))
+        assert done.returncode == 2 and fault in done.stderr
+    assert run("vnembed", "-s", cities / "s.yaml", "--batch", stdin=pair("one", 5), env={"VNE_SOLVER": "mip"}).returncode == 0
+
+
+def test_report(cities):
+    text = pair("one", 50, hosts=("a", "c")) + "---\n" + pair("big", 500)
+    done = run("vnembed", "-s", cities / "s.yaml", "--report", stdin=text)
+    assert done.returncode == 1
+    assert re.sub(r"\([a-z]+, [0-9.e-]+ s\)", "(solver, time)", done.stdout) == """\
+one: optimal (solver, time)
+  cost 102: routers 2, links 100; at least 102 is needed, gap 0 %; revenue 52, 0.51 of the cost
+  r1  on a, netns, cpu 1
+  r2  on c, netns, cpu 1
+  r1-r2: r1 – r2
+    by a → b → c, 50mbit, 2ms
+
+big: infeasible, never (solver, time)
+  why: r1 asks for 500mbit around it; the best of its 1 candidates has 150mbit left on its links
+  it would fit with r1-r2: 500mbit → 50mbit
+
+cpu of nodes: 12.5 % used, 2 of 4 at all
+  a  █████···············   25.0 %  1 of 4
+  c  █████···············   25.0 %  1 of 4
+bandwidth of links: 25 % used, 2 of 4 at all
+  a-b  ██████████··········   50.0 %  50mbit of 100mbit
+  b-c  ██████████··········   50.0 %  50mbit of 100mbit
+""".replace("   25", "  25").replace("   50", "  50")
+
+
+def test_status_line_on_a_terminal():
+    """Slow enough an instance shows how far the search is; the line is wiped in the end."""
+    import pty
+    parent, child = pty.openpty()
+    files = [ROOT / f"tests/data/instances/{name}" for name in sorted(os.listdir(ROOT / "tests/data/instances")) if name.endswith(".yaml")]
+    substrate = [f for f in files if "substrate" in f.name][0]
+    process = subprocess.Popen([BUILD / "vnembed", "-s", substrate, "-r", str(substrate).replace("substrate.yaml", "request.yaml"),
+                                "--solver", "mip", "--time-limit", "3s"], stdout=subprocess.DEVNULL, stderr=child)
+    os.close(child)
+    seen = b""
+    try:
+        while chunk := os.read(parent, 4096):
+            seen += chunk
+    except OSError:
+        pass
+    os.close(parent)
+    assert process.wait() in (0, 4)
+    if b"at least" in seen:
+        assert seen.rstrip(b"\n").endswith(b"\r\x1b[K") or b"\r\x1b[K" in seen

@@ -9,38 +9,31 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/loop.h"
 #include "base/mem.h"
-#include "base/vec.h"
-#include "embed/embed.h"
-#include "model/writer.h"
-#include "tools/solver_options.h"
 #include "tools/vnembed/vnembed.h"
 
 const char *argp_program_version = "vnembed " VNE_VERSION;
 
-enum { OPTION_WORKER = 0x2000 };
+enum { OPTION_WORKER = 0x2000, OPTION_BATCH, OPTION_RUNNING, OPTION_MOVES, OPTION_REPORT };
 
 static const struct argp_option options[] = {
 	{ "substrate", 's', "FILE", 0, "The substrate (YAML; - for standard input)", 0 },
 	{ "request", 'r', "FILE", 0, "Requests (YAML, several documents are several requests); may be given several "
 	  "times; standard input without it", 0 },
 	SOLVER_OPTIONS,
+	{ "batch", OPTION_BATCH, NULL, 0, "All requests together: the most revenue × priority, then the least cost; the limits are "
+	  "of the whole", 1 },
+	{ "running", OPTION_RUNNING, "FILE", 0, "Where the requests run already, as -o json wrote it: finds cheaper embeddings for them", 1 },
+	{ "moves", OPTION_MOVES, "N", 0, "With --running: at most so many routers change their node (default: no limit)", 1 },
+	{ "report", OPTION_REPORT, NULL, 0, "Tell a person: who is where, what it costs, how full the substrate is", 2 },
 	{ "worker", OPTION_WORKER, NULL, 0, "Serve as vned's solver process; not for people", 3 },
 	{ 0 },
-};
-
-struct settings {
-	struct solver_options solver;
-	const char *substrate;
-	VEC(const char *) requests;
-	const char *request_env;
-	bool worker;
 };
 
 static int set(void *arg, int key, const char *value, struct err *err)
 {
 	struct settings *s = arg;
+	int ret;
 
 	switch (key) {
 	case 's':
@@ -51,12 +44,25 @@ static int set(void *arg, int key, const char *value, struct err *err)
 		return 0;
 	case OPTION_WORKER:
 		return 0; /* a mode, not a setting */
+	case OPTION_BATCH:
+		s->batch = strcmp(value, "0") != 0;
+		return 0;
+	case OPTION_REPORT:
+		s->report = strcmp(value, "0") != 0;
+		return 0;
+	case OPTION_RUNNING:
+		s->running = value;
+		return 0;
+	case OPTION_MOVES:
+		ret = units_integer(value, 0, INT32_MAX, &s->moves, err);
+		return ret ? err_add(err, ret, "moves") : 0;
 	}
 	return solver_option_set(&s->solver, key, value, err);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
+	static char yes[] = "1";
 	struct settings *s = state->input;
 	struct err err = { 0 };
 
@@ -68,6 +74,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		s->worker = true;
 		return 0;
 	}
+	if (key == OPTION_BATCH || key == OPTION_REPORT)
+		arg = yes;
 	if (key == ARGP_KEY_ARG)
 		argp_error(state, "'%s' is not an option; requests are given with -r", arg);
 	if (!arg || key < 0 || key == ARGP_KEY_ARGS)
@@ -86,12 +94,6 @@ static char *help_filter(int key, const char *text, void *input)
 }
 
 /* ---- input --------------------------------------------------------------------------------- */
-
-struct work {
-	struct substrate substrate;
-	VEC(struct request) requests;
-	int exit;
-};
 
 /* Says what is wrong with a file: each error in it, or why it could not be had. */
 static void tell_errors(struct work *w, const char *file, struct yaml_errors *errors, int ret, const struct err *err)
@@ -139,53 +141,24 @@ static void read_all(struct work *w, const struct settings *s)
 		read_requests(w, s->requests.v[i]);
 }
 
-/* ---- output -------------------------------------------------------------------------------- */
-
-static void tell_refusal(const struct request *r, const struct solution *answer)
+/* What does not go together, said before anything is read. */
+static int check_settings(const struct settings *s)
 {
-	fprintf(stderr, "vnembed: %s: %s: %s%s%s\n", r->name, solve_status_names[answer->status], answer->reason,
-	        answer->relax[0] ? "; it would fit with " : "", answer->relax);
-}
+	const char *why = NULL;
 
-static void solve_all(struct work *w, const struct settings *s)
-{
-	bool colour = !s->solver.json && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
-	struct writer *out = s->solver.json ? writer_json() : writer_text(colour);
-	buf_auto struct buf text = BUF_INIT;
-	struct residual left;
-	int64_t started = clock_us();
-
-	residual_init(&left, &w->substrate);
-	write_object(out, NULL, "");
-	write_string(out, "substrate", NULL, w->substrate.name);
-	write_list(out, "results", "");
-	for (size_t i = 0; i < w->requests.n; i++) {
-		const struct request *r = &w->requests.v[i];
-		struct solution answer = { 0 };
-		struct err err = { 0 };
-		int ret = embed_solve(&w->substrate, &left, r, &s->solver.embed, &answer, &err);
-		if (ret != 0) {
-			fprintf(stderr, "vnembed: %s: %s\n", r->name, err.text);
-			w->exit = worse_exit(w->exit, EXIT_MACHINE);
-			continue;
-		}
-		write_solution(out, &w->substrate, r, &answer);
-		if (answer.has_embedding)
-			residual_take(&left, r, &answer.embedding);
-		else
-			tell_refusal(r, &answer);
-		w->exit = worse_exit(w->exit, exit_of_status(answer.status));
-		solution_done(&answer);
-	}
-	write_end(out);
-	write_number(out, "seconds", NULL, (double)(clock_us() - started) / 1e6, 4);
-	write_end(out);
-	writer_finish(out, &text);
-	if (fwrite(buf_cstr(&text), 1, text.len, stdout) != text.len || fflush(stdout) != 0) {
-		fprintf(stderr, "vnembed: cannot write: %s\n", strerror(errno));
-		w->exit = EXIT_MACHINE;
-	}
-	residual_done(&left);
+	if (!s->substrate)
+		why = "which substrate? -s FILE; --help tells more";
+	else if (s->batch && s->running)
+		why = "--batch and --running exclude each other";
+	else if (s->moves >= 0 && !s->running)
+		why = "--moves is of --running";
+	else if (s->report && s->solver.json)
+		why = "--report is for people; leave it out, or -o json";
+	else if ((s->batch || s->running) && s->solver.solver_given)
+		why = "--solver is of single requests; --batch and --running choose their own";
+	if (why)
+		fprintf(stderr, "vnembed: %s\n", why);
+	return why ? EXIT_INPUT : EXIT_DONE;
 }
 
 int main(int argc, char **argv)
@@ -194,27 +167,26 @@ int main(int argc, char **argv)
 		.options = options, .parser = parse, .help_filter = help_filter,
 		.doc = "Embeds virtual networks onto a substrate, in order, each onto what the earlier ones left.\v ",
 	};
-	struct settings s = { 0 };
+	struct settings s = { .moves = -1 };
 	struct work w = { 0 };
 
 	argp_err_exit_status = EXIT_INPUT;
 	solver_options_init(&s.solver);
 	options_from_environment(options, &s, set);
+	s.solver.solver_given = false; /* one for all programs is no contradiction */
 	argp_parse(&argp, argc, argv, 0, NULL, &s);
 	if (s.worker)
 		return worker_run();
 	solver_options_settle(&s.solver);
 	s.solver.embed.explain = true;
-	if (!s.substrate) {
-		fprintf(stderr, "vnembed: which substrate? -s FILE; --help tells more\n");
+	if (check_settings(&s) != EXIT_DONE)
 		return EXIT_INPUT;
-	}
 	if (s.requests.n == 0)
 		*vec_add(&s.requests) = s.request_env ? s.request_env : "-";
 
 	read_all(&w, &s);
 	if (w.exit == EXIT_DONE)
-		solve_all(&w, &s);
+		(s.batch ? run_batch : s.running ? run_again : run_in_order)(&w, &s);
 	for (size_t i = 0; i < w.requests.n; i++)
 		request_done(&w.requests.v[i]);
 	vec_done(&w.requests);
