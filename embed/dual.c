@@ -78,7 +78,10 @@ void dual_shape_init(struct dual_shape *shape, const struct problem *p)
 	shape->delta = mem_array(shape->row + 4, sizeof(*shape->delta));
 	shape->cut = mem_array(shape->row + 4, sizeof(*shape->cut));
 	shape->kept = mem_array(total + 1, sizeof(*shape->kept));
+	shape->value = mem_array(total + 1, sizeof(*shape->value));
+	shape->node = mem_array(total + 1, sizeof(*shape->node));
 	shape->n_kept = mem_array(r->n_nodes + 1, sizeof(*shape->n_kept));
+	shape->weighed = mem_array(r->n_nodes + 1, sizeof(*shape->weighed));
 	shape->queue = mem_array(r->n_nodes + 1, sizeof(*shape->queue));
 	shape->joined = mem_array(shape->most_around + 1, sizeof(*shape->joined));
 	shape->rows = mem_array(shape->most_around + r->n_nodes + 1, sizeof(*shape->rows));
@@ -97,7 +100,10 @@ void dual_shape_done(struct dual_shape *shape)
 	free(shape->cut);
 	free(shape->start);
 	free(shape->kept);
+	free(shape->value);
+	free(shape->node);
 	free(shape->n_kept);
+	free(shape->weighed);
 	free(shape->queue);
 	free(shape->joined);
 	free(shape->rows);
@@ -298,38 +304,145 @@ void dual_sharpen(struct dual *d, struct pairs *pairs, int64_t limit, bool (*go_
 
 /* ---- who is left --------------------------------------------------------------------------- */
 
-/* Lists who is left of from, u on its i-th only, and leaves out what others must take; false: nobody for somebody. */
-static bool list_kept(const struct dual *from, uint32_t u, uint32_t chosen)
+/* Lists who is left of from, u on its i-th only. False: nobody for somebody. */
+static bool keep(const struct dual *from, uint32_t u, uint32_t chosen)
 {
 	struct dual_shape *shape = from->shape;
-	uint32_t *n_kept = shape->n_kept, fixed = 0;
 
 	for (uint32_t v = 0; v < shape->n_nodes; v++) {
-		uint32_t *kept = shape->kept + shape->start[v];
-		n_kept[v] = 0;
+		uint32_t *kept = shape->kept + shape->start[v], n = 0;
 		for (uint32_t i = 0; i < from->n[v]; i++)
 			if (from->unary[from->at[v] + i] < DUAL_NONE && (v != u || i == chosen))
-				kept[n_kept[v]++] = i;
-		if (from->n[v] > 0 && n_kept[v] == 0)
+				kept[n++] = i;
+		if (from->n[v] > 0 && n == 0)
 			return false;
-		if (n_kept[v] == 1)
-			shape->queue[fixed++] = v;
+		shape->n_kept[v] = n;
 	}
-	for (uint32_t done = 0; shape->distinct && done < fixed; done++) {
+	return true;
+}
+
+/* Leaves out hosts that others must take. */
+static bool leave_taken(const struct dual *from)
+{
+	struct dual_shape *shape = from->shape;
+	uint32_t fixed = 0;
+
+	for (uint32_t v = 0; v < shape->n_nodes; v++)
+		if (shape->n_kept[v] == 1)
+			shape->queue[fixed++] = v;
+	for (uint32_t done = 0; done < fixed; done++) {
 		uint32_t w = shape->queue[done], taken = from->host[from->at[w] + shape->kept[shape->start[w]]];
 		for (uint32_t v = 0; v < shape->n_nodes; v++) {
 			uint32_t *kept = shape->kept + shape->start[v], n = 0;
-			for (uint32_t i = 0; v != w && i < n_kept[v]; i++)
+			for (uint32_t i = 0; v != w && i < shape->n_kept[v]; i++)
 				if (from->host[from->at[v] + kept[i]] != taken)
 					kept[n++] = kept[i];
-			if (v == w || n == n_kept[v])
+			if (v == w || n == shape->n_kept[v])
 				continue;
 			if (n == 0)
 				return false;
 			if (n == 1)
 				shape->queue[fixed++] = v;
-			n_kept[v] = n;
+			shape->n_kept[v] = n;
 		}
+	}
+	return true;
+}
+
+/* What edges to those fixed now cost v on its i-th. */
+static int64_t folded(const struct dual *from, uint32_t v, uint32_t i)
+{
+	const struct dual_shape *shape = from->shape;
+	int64_t sum = from->unary[from->at[v] + i];
+
+	for (uint32_t k = shape->first[v]; k < shape->first[v + 1] && sum < DUAL_MOST; k++) {
+		uint32_t e = shape->around[k], w = other_end(shape, e, v);
+		if (shape->n_kept[w] == 1)
+			sum += pair_cost(from, e, v, i, shape->kept[shape->start[w]]);
+	}
+	return sum;
+}
+
+/* Costs of all kept with what is fixed now, into shape->value and the bound of the part that is fixed; who has no price
+ * is left out. */
+static bool weigh(const struct dual *from, int64_t *ret_bound)
+{
+	struct dual_shape *shape = from->shape;
+
+	*ret_bound = from->bound;
+	for (uint32_t v = 0; v < shape->n_nodes; v++) {
+		uint32_t at = shape->start[v], n = 0;
+		if (shape->n_kept[v] == 1) { /* of an edge between two such, the later pays */
+			*ret_bound += from->unary[from->at[v] + shape->kept[at]];
+			for (uint32_t k = shape->first[v]; k < shape->first[v + 1]; k++) {
+				uint32_t e = shape->around[k], w = other_end(shape, e, v);
+				int32_t cost = w < v && shape->n_kept[w] == 1 ? pair_cost(from, e, v, shape->kept[at], shape->kept[shape->start[w]]) : 0;
+				if (cost >= DUAL_NONE)
+					return false;
+				*ret_bound += cost;
+			}
+			continue;
+		}
+		for (uint32_t i = 0; i < shape->n_kept[v]; i++) {
+			int64_t value = folded(from, v, shape->kept[at + i]);
+			if (value >= DUAL_MOST)
+				continue;
+			shape->value[at + n] = (int32_t)value;
+			shape->node[at + n] = from->host[from->at[v] + shape->kept[at + i]];
+			shape->kept[at + n++] = shape->kept[at + i];
+		}
+		if (shape->n_kept[v] > 0 && n == 0)
+			return false;
+		shape->n_kept[v] = n;
+	}
+	return true;
+}
+
+/* Leaves out who costs too much by these costs alone. *ret_fixed: somebody has one host left now. */
+static bool leave_dear(const struct dual *from, int64_t bound, int64_t limit, bool *ret_fixed)
+{
+	struct dual_shape *shape = from->shape;
+	struct assign *as = &shape->as;
+	uint32_t rows = 0;
+
+	*ret_fixed = false;
+	for (uint32_t v = 0; v < shape->n_nodes; v++) {
+		*ret_fixed = *ret_fixed || (shape->n_kept[v] == 1 && shape->weighed[v] != 1);
+		if (shape->n_kept[v] < 2)
+			continue;
+		struct assign_row *row = &shape->rows[rows++];
+		*row = (struct assign_row){ .cost = shape->value + shape->start[v], .step = 1, .node = shape->node + shape->start[v],
+		                            .n = shape->n_kept[v] };
+		assign_least(row);
+		row->dual = row->least;
+		if (!shape->distinct)
+			bound += row->least;
+	}
+	if (shape->distinct) {
+		if (!assign_solve(as, shape->rows, rows))
+			return false;
+		bound += as->value;
+	}
+	if (bound > limit)
+		return false;
+	rows = 0;
+	for (uint32_t v = 0; v < shape->n_nodes; v++) {
+		uint32_t at = shape->start[v], n = 0;
+		if (shape->n_kept[v] < 2)
+			continue;
+		for (uint32_t i = 0; i < shape->n_kept[v]; i++) {
+			int64_t more = shape->value[at + i] - shape->rows[rows].dual;
+			if (shape->distinct)
+				more -= assign_col_dual(as, shape->node[at + i]);
+			if (bound + more > limit)
+				continue;
+			shape->value[at + n] = shape->value[at + i];
+			shape->node[at + n] = shape->node[at + i];
+			shape->kept[at + n++] = shape->kept[at + i];
+		}
+		rows++;
+		*ret_fixed = *ret_fixed || n == 1;
+		shape->n_kept[v] = n;
 	}
 	return true;
 }
@@ -354,17 +467,8 @@ static void copy_matrix(const struct dual *from, struct dual *ret, uint32_t e, c
 	ret->work += (uint64_t)n * m / 4;
 }
 
-/* Adds to the unary cost of v what edge e to w, fixed on its j-th, costs. */
-static void fold(const struct dual *from, struct dual *ret, uint32_t e, uint32_t v, const uint32_t *rows, uint32_t j)
-{
-	for (uint32_t i = 0; i < ret->n[v]; i++) {
-		int32_t *unary = &ret->unary[ret->at[v] + i], more = pair_cost(from, e, v, rows[i], j);
-		*unary = *unary >= DUAL_NONE || more >= DUAL_NONE || *unary + more >= DUAL_MOST ? DUAL_NONE : *unary + more;
-	}
-}
-
-/* Copies what list_kept() kept. */
-static bool copy_kept(const struct dual *from, struct dual *ret)
+/* Copies what was kept and weighed. */
+static void copy_kept(const struct dual *from, int64_t bound, struct dual *ret)
 {
 	struct dual_shape *shape = from->shape;
 	const uint32_t *kept = shape->kept, *start = shape->start;
@@ -373,45 +477,35 @@ static bool copy_kept(const struct dual *from, struct dual *ret)
 		if (shape->n_kept[v] == 1)
 			shape->n_kept[v] = 0;
 	lay_out(ret, shape, shape->n_kept);
-	ret->bound = from->bound;
+	ret->bound = bound;
 	for (uint32_t v = 0; v < shape->n_nodes; v++) {
-		ret->fixed[v] = from->fixed[v];
-		if (from->n[v] > 0 && ret->n[v] == 0) {
-			ret->fixed[v] = from->host[from->at[v] + kept[start[v]]];
-			ret->bound += from->unary[from->at[v] + kept[start[v]]];
-		}
-		for (uint32_t i = 0; i < ret->n[v]; i++) {
-			ret->host[ret->at[v] + i] = from->host[from->at[v] + kept[start[v] + i]];
-			ret->unary[ret->at[v] + i] = from->unary[from->at[v] + kept[start[v] + i]];
-		}
+		ret->fixed[v] = from->n[v] > 0 && ret->n[v] == 0 ? from->host[from->at[v] + kept[start[v]]] : from->fixed[v];
+		memcpy(ret->host + ret->at[v], shape->node + start[v], ret->n[v] * sizeof(*ret->host));
+		memcpy(ret->unary + ret->at[v], shape->value + start[v], ret->n[v] * sizeof(*ret->unary));
 	}
 	for (uint32_t e = 0; e < shape->n_edges; e++) {
 		uint32_t a = shape->edges[e].end[0], b = shape->edges[e].end[1];
-		if (from->n[a] == 0 || from->n[b] == 0)
-			continue;
-		if (ret->n[a] > 0 && ret->n[b] > 0) {
+		if (ret->n[a] > 0 && ret->n[b] > 0)
 			copy_matrix(from, ret, e, kept + start[a], kept + start[b]);
-		} else if (ret->n[a] > 0) {
-			fold(from, ret, e, a, kept + start[a], kept[start[b]]);
-		} else if (ret->n[b] > 0) {
-			fold(from, ret, e, b, kept + start[b], kept[start[a]]);
-		} else {
-			int32_t cost = pair_cost(from, e, a, kept[start[a]], kept[start[b]]);
-			if (cost >= DUAL_NONE)
-				return false;
-			ret->bound += cost;
-		}
 	}
-	return true;
 }
 
-/* What folding has left without a price is dead. */
-static bool bury(struct dual *d)
+bool dual_fix(const struct dual *from, uint32_t u, uint32_t i, int64_t limit, struct dual *ret)
 {
-	for (uint32_t v = 0; v < d->shape->n_nodes; v++)
-		for (uint32_t i = 0; i < d->n[v]; i++)
-			if (d->unary[d->at[v] + i] >= DUAL_NONE && !dual_kill(d, v, i))
-				return false;
+	struct dual_shape *shape = from->shape;
+	int64_t bound;
+	bool fixed;
+
+	if (!keep(from, u, i))
+		return false;
+	do {
+		if (shape->distinct && !leave_taken(from))
+			return false;
+		memcpy(shape->weighed, shape->n_kept, shape->n_nodes * sizeof(*shape->weighed));
+		if (!weigh(from, &bound) || !leave_dear(from, bound, limit, &fixed))
+			return false;
+	} while (fixed);
+	copy_kept(from, bound, ret);
 	return true;
 }
 
@@ -453,15 +547,10 @@ bool dual_restrict(struct dual *d, const struct dual *old)
 				if (cols[j] != NO_NODE && row_at(old, e, rows[i])[cols[j]] >= DUAL_NONE)
 					row_at(d, e, i)[j] = DUAL_NONE;
 	}
-	return dual_compact(d);
+	return dual_compact(d, DUAL_MOST);
 }
 
-bool dual_fix(const struct dual *from, uint32_t u, uint32_t i, struct dual *ret)
-{
-	return list_kept(from, u, i) && copy_kept(from, ret) && bury(ret);
-}
-
-bool dual_compact(struct dual *d)
+bool dual_compact(struct dual *d, int64_t limit)
 {
 	struct dual_shape *shape = d->shape;
 	uint64_t work = d->work;
@@ -471,7 +560,7 @@ bool dual_compact(struct dual *d)
 		all = all && d->alive[u] == d->n[u] && d->n[u] != 1;
 	if (all)
 		return true;
-	if (!dual_fix(d, NO_NODE, 0, &shape->spare))
+	if (!dual_fix(d, NO_NODE, 0, limit, &shape->spare))
 		return false;
 	struct dual swap = *d;
 	*d = shape->spare;
@@ -767,5 +856,5 @@ bool dual_ascend(struct dual *d, int sweeps, int64_t gain, int64_t limit, bool (
 		if (d->bound - before < gain)
 			break;
 	}
-	return assign_all(d, limit) && dual_compact(d);
+	return assign_all(d, limit) && dual_compact(d, limit);
 }

@@ -67,7 +67,8 @@ struct dual_shape {
 	size_t row;                /* room for the largest domain */
 	double parts_per_unit;
 	uint32_t *start;           /* per virtual node: where the root's hosts of it begin in kept */
-	uint32_t *kept, *n_kept, *queue;
+	uint32_t *kept, *node, *n_kept, *weighed, *queue;
+	int32_t *value;
 	struct dual spare;
 };
 
@@ -89,9 +90,10 @@ void dual_sharpen(struct dual *d, struct pairs *pairs, int64_t limit, bool (*go_
 /* Takes from d, a root as dual_init() left it, the hosts and pairs that `old`, another of the same shape, has lost. False: nothing
  * is left. */
 bool dual_restrict(struct dual *d, const struct dual *old);
-/* A copy without what is dead, where u must be on its i-th host (alive) if u != NO_NODE. ret: zeroed, or a state of
- * the same shape whose memory is used again. False: nothing is left. */
-bool dual_fix(const struct dual *from, uint32_t u, uint32_t i, struct dual *ret);
+/* A copy without what is dead, where u must be on its i-th host (alive) if u != NO_NODE, and without what is above the limit by
+ * unary costs alone. ret: zeroed, or a state of the same shape whose memory is used again. False: nothing is left; *ret
+ * is as it was. */
+bool dual_fix(const struct dual *from, uint32_t u, uint32_t i, int64_t limit, struct dual *ret);
 void dual_copy(const struct dual *from, struct dual *ret);
 void dual_done(struct dual *d);
 /* Takes host i from u, whose matrix entries an ascent forgets as it comes by; false: it was the last. */
@@ -102,4 +104,4 @@ bool dual_kill(struct dual *d, uint32_t u, uint32_t i);
  * it is done; where it says no, the ascent ends where it is, with true. */
 bool dual_ascend(struct dual *d, int sweeps, int64_t gain, int64_t limit, bool (*go_on)(void *arg, uint64_t arcs), void *arg);
 /* Leaves out what is dead and fixes whom one host is left; false: nothing is left. */
-bool dual_compact(struct dual *d);
+bool dual_compact(struct dual *d, int64_t limit);

@@ -24,7 +24,7 @@
 enum {
 	ENTRIES_MAX = 20000000, /* of the pair matrices: 80 MB */
 	ROOT_SWEEPS = 60, ROOT_CHUNK = 4, SWEEPS = 3,
-	ORDERS = 4,             /* orders in which links are routed quickly */
+	ORDERS = 2,             /* orders in which links are routed quickly */
 	TABU_STARTS = 8, TABU_STEPS = 60,
 	SEEN = 1024,            /* placements remembered */
 	/* arcs for the routing program: of a leaf at first, and how much more each time; of a node */
@@ -448,7 +448,7 @@ static void descend(struct exact *x, int64_t more)
 			break;
 		x->pending[x->depth] = i + 1 < n ? d->bound + more + d->unary[d->at[u] + order[i + 1]] : INT64_MAX;
 		x->pending[x->depth + 1] = bound;
-		if (dual_fix(d, u, order[i], child) && dual_ascend(child, SWEEPS, 1, x->limit - more, spend, x->s)) {
+		if (dual_fix(d, u, order[i], x->limit - more, child) && dual_ascend(child, SWEEPS, 1, x->limit - more, spend, x->s)) {
 			x->depth++;
 			descend(x, more);
 			x->depth--;
@@ -560,7 +560,7 @@ static bool reprice(struct exact *x, struct dual *root)
 	const struct dual_shape *shape = &x->shape;
 	mem_auto uint32_t **host = mem_array(shape->n_nodes + 1, sizeof(*host)), *n = mem_array(shape->n_nodes + 1, sizeof(*n));
 
-	if (!dual_compact(root))
+	if (!dual_compact(root, x->limit))
 		return false;
 	for (uint32_t u = 0; u < shape->n_nodes; u++) {
 		host[u] = root->n[u] > 0 ? root->host + root->at[u] : &root->fixed[u];
@@ -580,7 +580,7 @@ static uint64_t price_of_prices(const struct dual *root)
 
 	for (uint32_t e = 0; e < shape->n_edges; e++)
 		rows += root->n[shape->edges[e].end[0]] + root->n[shape->edges[e].end[1]];
-	return 4 * rows * rows;
+	return 10 * rows * rows;
 }
 
 /* Goes through the whole tree, leaves whose routing is hard last: by then there is a better limit to cut them off with.
@@ -676,7 +676,7 @@ static void exact_done(struct exact *x)
 static bool settle(struct exact *x)
 {
 	look_around(x, &x->level[0], 1);
-	return dual_compact(&x->level[0]);
+	return dual_compact(&x->level[0], x->limit);
 }
 
 void exact_run(struct search *s)
