@@ -259,8 +259,8 @@ int solution_parse(const char *text, size_t len, const struct substrate *s, cons
 		for (size_t i = 0; i + 1 < errors.text.len; i++)
 			if (errors.text.data[i] == '\n')
 				errors.text.data[i] = ';';
-		code = err_set(err, -EINVAL, "%.*s", (int)strcspn(buf_cstr(&errors.text), "\n"),
-		               errors.n ? errors.text.data : "no JSON object");
+		const char *why = errors.n ? buf_cstr(&errors.text) : "no JSON object";
+		code = err_set(err, -EINVAL, "%.*s", (int)strcspn(why, "\n"), why);
 	}
 	yaml_errors_done(&errors);
 	return code;

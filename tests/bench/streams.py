@@ -97,24 +97,22 @@ def refused(folder):
     row = table("refused", "stream", "requests", "refused", "exact: feasible", "impossible", "open after %g s" % REFUSED_SECONDS,
                 "of all that were refused, so many fit")
     for name in ("virne-wx100-hi-s1", "overload"):
-        count = {"refused": 0, "feasible": 0, "infeasible": 0, "unknown": 0}
+        count = {"refused": 0, "asked": 0, "feasible": 0, "infeasible": 0, "unknown": 0}
 
         def each(substrate, request, result):
-            if result["status"] != "refused":
-                count["infeasible"] += "nodes" not in result  # it was proven at a glance
-                count["refused"] += "nodes" not in result
+            if "nodes" in result:
                 return
             count["refused"] += 1
-            if count["feasible"] + count["unknown"] + count.get("asked", 0) >= REFUSED_MOST:
-                count["left"] = count.get("left", 0) + 1
-                return
-            count["asked"] = count.get("asked", 0) + 1
-            status = ask_exact(folder, substrate, request)
-            count["infeasible" if status == "infeasible" else "unknown" if status == "unknown" else "feasible"] += 1
+            if result["status"] == "infeasible":  # proven at a glance
+                count["infeasible"] += 1
+            elif count["asked"] < REFUSED_MOST:
+                count["asked"] += 1
+                status = ask_exact(folder, substrate, request)
+                count[{"infeasible": "infeasible", "unknown": "unknown"}.get(status, "feasible")] += 1
 
         _, lines = simulate(folder, name, "heuristic", [])
         replay.Stream(*files(folder, name), lines, each)
-        tried = count["refused"] - count.get("left", 0)
+        tried = count["feasible"] + count["infeasible"] + count["unknown"]
         row(name, len(lines), count["refused"], count["feasible"], count["infeasible"], count["unknown"],
             f"{count['feasible'] / tried:.1%} of {tried} looked at" if tried else "none was refused")
 
