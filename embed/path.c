@@ -463,6 +463,7 @@ void path_nearest(struct path_space *ps, const struct path_query *q, const uint3
 		ret[v] = (struct path_near){ { DIST_NONE, DIST_NONE }, { NO_NODE, NO_NODE } };
 	/* Where all links weigh the same, labels come in the order in which they were made. */
 	bool levels = unit_of(q) > 0;
+	size_t lacking = g->n_nodes;
 	path_begin(ps, true);
 	for (size_t i = 0; i < n; i++)
 		label_make(ps, (struct path_label){ .node = sources[i], .link = NO_LINK, .parent = sources[i] }, !levels);
@@ -474,6 +475,8 @@ void path_nearest(struct path_space *ps, const struct path_query *q, const uint3
 		int place = near->source[0] == NO_NODE ? 0 : 1;
 		near->source[place] = at.parent;
 		near->dist[place] = at.dist;
+		if (place == 1 && --lacking == 0)
+			break;
 		ps->work += g->first[at.node + 1] - g->first[at.node] + 1;
 		for (uint32_t i = g->first[at.node]; i < g->first[at.node + 1]; i++) {
 			uint32_t l = g->arcs[i].link, w = g->arcs[i].to;

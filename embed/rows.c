@@ -7,7 +7,8 @@
 
 #include "base/mem.h"
 
-enum { ROWS_BYTES = 16 << 20, ROWS_LEAST = 32, ROWS_MOST = 1 << 16, FINE = 20 /* bits that a weight keeps */ };
+enum { ROWS_BYTES = 16 << 20, ROWS_LEAST = 32, ROWS_MOST = 1 << 16, FINE = 20, /* bits that a weight keeps */
+       SETS_MOST = 2048 /* nodes, for searches on sets of them */ };
 
 /* The least bandwidth that a link must have left for k to use it at all. */
 static int64_t need_of(const struct vlink *link)
@@ -56,7 +57,8 @@ static void make_classes(struct rows *rows)
 		size_t i = carried(needs, n, need_of(link));
 		while (i < n && !apart[i])
 			i++;
-		struct row_class c = { needs[i - 1], link->max_delay_us, vlink_best_effort(link) };
+		struct row_class c = { .need = needs[i - 1], .max_delay = link->max_delay_us,
+		                       .best_effort = vlink_best_effort(link) };
 		uint32_t at = 0;
 		while (at < rows->n_classes && (rows->classes[at].need != c.need || rows->classes[at].max_delay != c.max_delay ||
 		                                rows->classes[at].best_effort != c.best_effort))
@@ -133,6 +135,10 @@ void rows_init(struct rows *rows, const struct problem *p, struct path_space *sp
 		fit = ROWS_MOST;
 	rows->max_rows = (uint32_t)(most < fit ? most : fit);
 	rows->row = mem_array(rows->max_rows + 1, sizeof(*rows->row));
+	rows->words = p->link_unit > 0 && p->s->n_nodes <= SETS_MOST ? (uint32_t)(p->s->n_nodes + 63) / 64 : 0;
+	rows->seen = mem_array(3 * rows->words + 1, sizeof(*rows->seen));
+	rows->at = rows->seen + rows->words;
+	rows->next = rows->at + rows->words;
 	for (rows->n_slots = 16; rows->n_slots < 2 * rows->max_rows;)
 		rows->n_slots *= 2;
 	rows->slots = mem_array(rows->n_slots, sizeof(*rows->slots));
@@ -142,6 +148,9 @@ void rows_done(struct rows *rows)
 {
 	for (uint32_t i = 0; i < rows->n_made; i++)
 		free(rows->row[i]);
+	for (size_t c = 0; c < rows->n_classes; c++)
+		free(rows->classes[c].beside);
+	free(rows->seen);
 	free(rows->row);
 	free(rows->slots);
 	free(rows->classes);
@@ -179,6 +188,66 @@ static void search_row(struct rows *rows, const struct row_class *c, uint32_t no
 	}
 }
 
+static void set_beside(struct rows *rows, struct row_class *c)
+{
+	const struct graph *g = &rows->p->graph;
+	size_t words = rows->words;
+
+	c->beside = mem_array(g->n_nodes * words + 1, sizeof(*c->beside));
+	for (size_t l = 0; l < g->n_links; l++) {
+		uint32_t a = g->ends[l][0], b = g->ends[l][1];
+		if (rows->p->left->link_kbps[l] < c->need)
+			continue;
+		c->beside[a * words + b / 64] |= UINT64_C(1) << b % 64;
+		c->beside[b * words + a / 64] |= UINT64_C(1) << a % 64;
+	}
+	rows->space->work += g->n_links;
+}
+
+/* The neighbours, as a set, of all in the set `at`. */
+static void spread(const struct rows *rows, const struct row_class *c, uint64_t *next)
+{
+	uint32_t words = rows->words;
+
+	memset(next, 0, words * sizeof(*next));
+	for (uint32_t w = 0; w < words; w++)
+		for (uint64_t rest = rows->at[w]; rest != 0; rest &= rest - 1) {
+			const uint64_t *beside = &c->beside[(size_t)(w * 64 + (uint32_t)__builtin_ctzll(rest)) * words];
+			for (uint32_t i = 0; i < words; i++)
+				next[i] |= beside[i];
+		}
+}
+
+/* Breadth first, 64 nodes at a time. */
+static void search_sets(struct rows *rows, struct row_class *c, uint32_t node, uint32_t *row)
+{
+	uint32_t words = rows->words, met = 1;
+	bool more = true;
+
+	if (!c->beside)
+		set_beside(rows, c);
+	memset(row, 0xff, rows->n_spots * sizeof(*row));
+	memset(rows->seen, 0, 2 * words * sizeof(*rows->seen));
+	rows->seen[node / 64] = rows->at[node / 64] = UINT64_C(1) << node % 64;
+	row[rows->spot_of[node]] = 0;
+	for (uint32_t level = 1; more && met < rows->p->graph.n_nodes; level++) {
+		spread(rows, c, rows->next);
+		more = false;
+		for (uint32_t w = 0; w < words; w++) {
+			uint64_t fresh = rows->next[w] & ~rows->seen[w];
+			rows->at[w] = fresh;
+			rows->seen[w] |= fresh;
+			more = more || fresh != 0;
+			for (; fresh != 0; fresh &= fresh - 1, met++) {
+				uint32_t spot = rows->spot_of[w * 64 + (uint32_t)__builtin_ctzll(fresh)];
+				if (spot != NO_NODE)
+					row[spot] = level;
+			}
+		}
+	}
+	rows->space->work += met * (words + 4) / 8;
+}
+
 const uint32_t *rows_get(struct rows *rows, uint32_t k, uint32_t node)
 {
 	uint32_t class = rows->class_of[k], spot = rows->spot_of[node];
@@ -198,7 +267,11 @@ const uint32_t *rows_get(struct rows *rows, uint32_t k, uint32_t node)
 	if (rows->n_rows == rows->n_made)
 		rows->row[rows->n_made++] = mem_array(rows->n_spots + 1, sizeof(**rows->row));
 	uint32_t *row = rows->row[rows->n_rows++];
-	search_row(rows, &rows->classes[class], node, row);
+	struct row_class *c = &rows->classes[class];
+	if (rows->words > 0 && c->max_delay < 0 && !c->best_effort)
+		search_sets(rows, c, node, row);
+	else
+		search_row(rows, c, node, row);
 	while (rows->slots[i & (rows->n_slots - 1)].row != 0)
 		i++;
 	rows->slots[i & (rows->n_slots - 1)] = (struct row_slot){ class, spot, rows->n_rows };

@@ -21,6 +21,7 @@
 struct row_class { /* virtual links that may use the same substrate links */
 	int64_t need, max_delay;
 	bool best_effort;
+	uint64_t *beside;  /* where all links weigh the same and nodes are few: per node a set of its neighbours */
 };
 
 struct row_slot {
@@ -37,6 +38,8 @@ struct rows {
 	struct row_class *classes;
 	size_t n_classes;
 	uint32_t *class_of;            /* per virtual link */
+	uint32_t words;                /* of a set of nodes; 0: too many for sets */
+	uint64_t *seen, *at, *next;    /* such sets */
 	uint32_t **row;                /* each n_spots */
 	uint32_t n_rows, n_made, max_rows;
 	struct row_slot *slots;
