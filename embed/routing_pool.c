@@ -157,7 +157,8 @@ uint32_t pool_column_put(struct routing_pool *pool, uint32_t link, uint32_t from
 	}
 	uint32_t id = (uint32_t)pool->n_columns++;
 	pool->columns[id] = (struct column){ link, (uint32_t)pool->n_links, (uint32_t)found->n, (uint32_t)found->primary, NO_COLUMN, 0 };
-	memcpy(pool->links + pool->n_links, pool->trace, found->n * sizeof(*pool->trace));
+	if (found->n > 0)
+		memcpy(pool->links + pool->n_links, pool->trace, found->n * sizeof(*pool->trace));
 	pool->n_links += found->n;
 	/* The first found, the cheapest without prices, stays the first. */
 	if (last == NO_COLUMN)
