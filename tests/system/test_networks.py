@@ -128,6 +128,7 @@ def test_exec_passes_streams_and_code(abilene, networks):
 def test_too_big_is_refused_with_the_reason(abilene, networks):
     done = abilene.vnctl("submit", REQUESTS / "toobig.yaml", code=1)
     assert "r3" in done.err and "64" in done.err
+    assert "; it would fit with r3: cpu 64 → " in done.err
     assert {n["name"] for n in abilene.ask("list") if n["state"] == "active"} == {"ring", "chain"}
 
 
