@@ -17,7 +17,7 @@
 #include "embed/lp.h"
 #include "embed/routing_pool.h"
 
-enum { MEMORY_MIB = 1024, ROWS_MAX = 4000, ROUNDS_MAX = 400, NEAREST = 4, COLUMNS_EACH = 16, PATIENCE = 40 };
+enum { MEMORY_MIB = 1024, ROWS_MAX = 4000, ROUNDS_MAX = 400, NEAREST = 4, COLUMNS_EACH = 16, PATIENCE = 40, INSIST = 4 };
 #define PRESENT 1e-7
 #define GAP 1e-3         /* of the program's value to its bound: prices are as good as they get */
 #define NO_ROW (-1)
@@ -32,13 +32,15 @@ struct global {
 	const struct problem *p;
 	struct lp lp;
 	struct lp_point at;
-	double unit, big;
+	double unit, cutoff;
+	double big;            /* what it costs to stand nowhere, in the program's units */
+	int insisted;
 	uint64_t work, work_limit;
 	bool dual;
 
 	uint32_t **host;       /* per virtual node: what is alive of its domain … */
 	uint32_t *n_hosts;
-	int *x;                /* … and the first of its columns */
+	int *x, *nowhere;      /* … and the first of their columns, and the one for none of them */
 	uint32_t **place;      /* per virtual node, per substrate node: where it is in host, or UINT32_MAX */
 	int *tie[2];           /* per virtual link and end: the first of its rows, one per host; NO_ROW: best effort */
 
@@ -103,7 +105,8 @@ static void add_places(struct global *g)
 
 	for (uint32_t u = 0; u < r->n_nodes; u++) {
 		int row = lp_add_row(&g->lp, 1, 1);
-		lp_put(&g->lp, row, lp_add_col(&g->lp, 0, LP_INF, g->big, false), 1);
+		g->nowhere[u] = lp_add_col(&g->lp, 0, LP_INF, g->big, false);
+		lp_put(&g->lp, row, g->nowhere[u], 1);
 		for (uint32_t i = 0; i < g->n_hosts[u]; i++) {
 			double cost = (double)r->nodes[u].demand[RES_CPU_MILLI] * (double)g->p->node_weight[g->host[u][i]];
 			int col = lp_add_col(&g->lp, 0, LP_INF, cost / g->unit, false);
@@ -519,6 +522,21 @@ static size_t price_all(struct global *g)
 	return added;
 }
 
+/* Where not even the program fits and its value does not say so yet, what a node costs that stands nowhere grows. */
+static bool insist(struct global *g)
+{
+	bool used = false;
+
+	for (uint32_t u = 0; u < g->p->r->n_nodes; u++)
+		used = used || g->at.x[g->nowhere[u]] > 1e-6;
+	if (!used || g->best_bound * g->unit > g->cutoff || g->insisted++ == INSIST)
+		return false;
+	g->big *= 10;
+	for (uint32_t u = 0; u < g->p->r->n_nodes; u++)
+		g->lp.cols[g->nowhere[u]].cost = g->big;
+	return true;
+}
+
 static void run(struct global *g)
 {
 	double value = 0;
@@ -538,7 +556,7 @@ static void run(struct global *g)
 		if (g->at.value < value + 1e-4 * fabs(value) && value > 0 && added == 0)
 			stall += PATIENCE / 4;
 		value = fmax(value, g->at.value);
-		if (add_covers(g) == 0 && added == 0)
+		if (add_covers(g) == 0 && added == 0 && !insist(g))
 			return;
 	}
 }
@@ -595,7 +613,7 @@ static void global_init(struct global *g, struct routing_pool *pool, const struc
 	const struct request *r = p->r;
 	size_t n = p->s->n_nodes, m = p->s->n_links;
 
-	*g = (struct global){ .pool = pool, .p = p, .work_limit = effort > 0 ? (uint64_t)effort : UINT64_MAX, .best_bound = -INFINITY };
+	*g = (struct global){ .pool = pool, .p = p, .work_limit = effort > 0 ? (uint64_t)effort : UINT64_MAX, .best_bound = -INFINITY, .cutoff = cutoff };
 	pool->call++;
 	/* In this program costs are of the size of one virtual link's. */
 	g->unit = fmax(1, p->bound / (double)(r->n_links + 1));
@@ -604,6 +622,7 @@ static void global_init(struct global *g, struct routing_pool *pool, const struc
 	g->n_hosts = mem_array(r->n_nodes + 1, sizeof(*g->n_hosts));
 	g->place = mem_array(r->n_nodes + 1, sizeof(*g->place));
 	g->x = mem_array(r->n_nodes + 1, sizeof(*g->x));
+	g->nowhere = mem_array(r->n_nodes + 1, sizeof(*g->nowhere));
 	for (int end = 0; end < 2; end++)
 		g->tie[end] = mem_array(r->n_links + 1, sizeof(**g->tie));
 	g->row_head = mem_array(m + 1, sizeof(*g->row_head));
@@ -626,6 +645,7 @@ static void global_done(struct global *g)
 	free(g->n_hosts);
 	free(g->place);
 	free(g->x);
+	free(g->nowhere);
 	free(g->tie[0]);
 	free(g->tie[1]);
 	free(g->column);
