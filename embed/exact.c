@@ -53,6 +53,7 @@ struct exact {
 	double unit, parts;      /* parts: of a unit, what the dual counts in */
 	int64_t limit;           /* what a better embedding costs at most, in parts; or just below DUAL_MOST */
 	double cutoff;           /* the same in the problem's units; INFINITY: anything is better */
+	double ceiling;          /* no embedding costs more */
 	double *least;           /* per virtual link with both ends fixed: what it costs at least */
 	uint32_t *order;
 	uint64_t spent;
@@ -72,8 +73,25 @@ static void set_limit(struct exact *x)
 		x->cutoff = (round(units) - 1) * x->unit;
 	else
 		x->cutoff = x->s->objective * (1 - NO_BETTER);
+	x->cutoff = fmin(x->cutoff, x->ceiling);
 	limit = floor(x->cutoff / x->unit * x->parts);
 	x->limit = limit < DUAL_MOST - 1 ? (int64_t)limit : DUAL_MOST - 1;
+}
+
+/* The dearest host for each router, and every link full: a bound above that excludes all. */
+static double ceiling_of(const struct problem *p)
+{
+	double sum = 0;
+
+	for (size_t u = 0; u < p->r->n_nodes; u++) {
+		double most = 0;
+		for (size_t i = 0; i < p->cand[u].n; i++)
+			most = fmax(most, (double)p->node_weight[p->cand[u].v[i]]);
+		sum += most * (double)p->r->nodes[u].demand[RES_CPU_MILLI];
+	}
+	for (size_t l = 0; l < p->s->n_links; l++)
+		sum += (double)p->link_weight[l] * (double)p->left->link_kbps[l];
+	return sum * (1 + 1e-9);
 }
 
 /* In the problem's units, what a bound in parts proves. */
@@ -572,7 +590,8 @@ static bool reprice(struct exact *x, struct dual *root)
 	return begin_priced(x, root);
 }
 
-/* About how much work the linear program of placement and routing together is: it grows as its rows squared. */
+/* About how much work the linear program of placement and routing together is: searches for every link, round by round, and
+ * rows squared. */
 static uint64_t price_of_prices(const struct dual *root)
 {
 	const struct dual_shape *shape = root->shape;
@@ -580,7 +599,7 @@ static uint64_t price_of_prices(const struct dual *root)
 
 	for (uint32_t e = 0; e < shape->n_edges; e++)
 		rows += root->n[shape->edges[e].end[0]] + root->n[shape->edges[e].end[1]];
-	return 10 * rows * rows;
+	return 10 * rows * rows + 30 * shape->p->r->n_links * 2 * shape->p->s->n_links;
 }
 
 /* Goes through the whole tree, leaves whose routing is hard last: by then there is a better limit to cut them off with.
@@ -641,7 +660,7 @@ static void exact_init(struct exact *x, struct search *s)
 	const struct problem *p = &s->problem;
 	const struct request *r = p->r;
 
-	*x = (struct exact){ .s = s, .p = p, .open = INFINITY, .postponed = INFINITY };
+	*x = (struct exact){ .s = s, .p = p, .open = INFINITY, .postponed = INFINITY, .ceiling = ceiling_of(p) };
 	dual_shape_init(&x->shape, p);
 	path_space_init(&x->space, &p->graph);
 	layout_init(&x->at, p, &x->space);
@@ -690,6 +709,7 @@ void exact_run(struct search *s)
 	if (dual_entries(&x.shape) > ENTRIES_MAX) {
 		err_set(&s->fault, -E2BIG, "too large for the exact search: %zu pairs of hosts", dual_entries(&x.shape));
 	} else if (pairs_init(&x.pairs, x.p, NULL, spend, s)) {
+		x.spent = x.pairs.work;
 		set_scale(&x);
 		set_limit(&x);
 		dual_init(&x.level[0], &x.shape, &x.pairs, x.unit, x.parts);
