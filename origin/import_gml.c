@@ -103,8 +103,7 @@ static int item_value(struct scan *s, const char *key, struct gml_item *item, st
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
 		if (strcmp(key, numbers[i].key) == 0) {
 			double *into = (double *)((char *)item + numbers[i].offset);
-			int ret = scan_number(s, into, err);
-			return ret ? err_add(err, ret, "%s", key) : 0;
+			return scan_number(s, into, NULL) == 0 ? 0 : scan_fault(s, err, "%s: '%.40s' is no number", key, buf_cstr(&s->word));
 		}
 	if (strcmp(key, "id") == 0)
 		return take_text(s, &item->id);

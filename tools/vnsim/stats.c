@@ -21,10 +21,11 @@ static double between(double t, size_t df)
 
 double student_t(size_t df)
 {
+	const double z = NORMAL_975, n = (double)df;
 	double low = 0, high = 20;
 
 	if (df > 2000)
-		return NORMAL_975 + (NORMAL_975 * NORMAL_975 * NORMAL_975 + NORMAL_975) / (4 * (double)df);
+		return z + (z * z * z + z) / (4 * n) + (5 * pow(z, 5) + 16 * z * z * z + 3 * z) / (96 * n * n);
 	while (high - low > 1e-11) {
 		double middle = (low + high) / 2;
 		if (between(middle, df) < 0.95)

@@ -13,5 +13,5 @@ struct interval {
 struct interval interval_of(const double *x, size_t n);
 
 /* The 0.975-quantile of Student's t for df >= 1, to 1e-9; for df > 2000 that of the normal distribution with its
- * first correction (Abramowitz and Stegun 26.7.5). O(df). */
+ * first two corrections (Abramowitz and Stegun 26.7.5). O(df). */
 double student_t(size_t df);
