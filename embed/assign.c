@@ -73,8 +73,11 @@ static void scan(struct assign *as, const struct assign_row *rows, uint32_t r, i
 		if (cost >= ASSIGN_NONE)
 			continue;
 		if (col >= as->n_cols) {
-			if (cost + add < sink->dist)
-				*sink = (struct sink){ cost + add, r, row->node[j] };
+			if (cost + add >= sink->dist)
+				continue;
+			*sink = (struct sink){ cost + add, r, row->node[j] };
+			if (sink->dist == far) /* nothing is nearer */
+				return;
 		} else if (!as->cols[col].done && cost + add - as->cols[col].dual < as->cols[col].dist) {
 			as->cols[col].dist = cost + add - as->cols[col].dual;
 			as->cols[col].from = r;
