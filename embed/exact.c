@@ -25,6 +25,7 @@ enum {
 	ENTRIES_MAX = 20000000, /* of the pair matrices: 80 MB */
 	ROOT_SWEEPS = 60, ROOT_CHUNK = 4, SWEEPS = 3,
 	ORDERS = 2,             /* orders in which links are routed quickly */
+	HEURISTIC_MORE = 300000, /* arcs for the heuristic, once the root has not settled it */
 	TABU_STARTS = 8, TABU_STEPS = 60,
 	SEEN = 1024,            /* placements remembered */
 	/* arcs for the routing program: of a leaf at first, and how much more each time; of a node */
@@ -633,6 +634,10 @@ static bool ascend_root(struct exact *x, struct dual *root)
 	if (search_over(x->s))
 		return false;
 	look_around(x, root, TABU_STARTS);
+	if (!search_over(x->s) && x->s->best.has_embedding) {
+		heuristic_run(x->s, HEURISTIC_MORE); /* it routes as it places: where links are in each other's way that pays */
+		set_limit(x);
+	}
 	if (search_over(x->s))
 		return false;
 	return search(x, root);
