@@ -77,6 +77,31 @@ def test_substrates_are_the_same_everywhere_and_taken(words, tmp_path):
     embeds(tmp_path / "s.yaml")
 
 
+FILES_MADE = {
+    ("virne", "--load", "4", "--requests", "100"):
+        "b8f53edf6248798041475cf4ef7ccacf1f545221d04f2c5d6c50fef577005dd6",
+    ("vineyard", "--requests", "100", "--seed", "3"):
+        "df87baa0145e7d862a9be2c943451a1a778e95d62d358187a58036c5a76663ad",
+    ("wx1000-big", "--requests", "3"):
+        "cfed05a1a9de3bcd978ad2f28eb43b57b835116315666da76cfa0317c3804d69",
+    ("instance", "W100D", "--count", "3"):
+        "120817979e8de79f2afaa895921e3ad5871d1f379050daced3cbadd83d9aafd2",
+    ("instance", "I60S", "--count", "3"):
+        "f3825771ad93e3e2e0dc5ba9441054617f3d79971ebfe4ba57ac8c1c8b0f73cd",
+    ("scale", "--nodes", "500"):
+        "14cabab297a83b6925ef8081fa6930c86e84659fcf57125584413e4d45f6a7e6",
+}
+
+
+@pytest.mark.parametrize("words", FILES_MADE, ids="-".join)
+def test_files_are_the_same_everywhere(words, tmp_path):
+    run("vngen", *words, "-d", tmp_path)
+    made = hashlib.sha256()
+    for path in sorted(tmp_path.iterdir()):
+        made.update(without_head(path.read_text()).encode())
+    assert made.hexdigest() == FILES_MADE[words]
+
+
 def test_fat_tree_switches_host_nothing():
     made = load(run("vngen", "fat-tree", "--arity", "4").stdout)
     switches = [n for n in made["nodes"] if n["name"].startswith("switch")]

@@ -12,6 +12,7 @@ import time
 import xml.etree.ElementTree as xml
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +42,10 @@ def run(program, *args, cwd=None, code=0):
     return done
 
 
+def validate(instance, schema):
+    jsonschema.Draft7Validator(json.loads((ROOT / f"docs/schema/{schema}.json").read_text())).validate(instance)
+
+
 def table(path):
     return list(csv.DictReader(path.open()))
 
@@ -67,6 +72,7 @@ def test_a_run_is_vnsims_on_vngens_files(swept, tmp_path):
     run("vngen", "virne", "--load", 6, "--seed", 9, "--requests", 60, "--name", "same", "-d", tmp_path)
     alone = json.loads(run("vnsim", "-s", tmp_path / "same.substrate.yaml", "-t", tmp_path / "same.trace.yaml", "--solver",
                            "heuristic", "--effort", 300, "-o", "json").stdout)
+    validate(alone, "vnsim")
     row = by_run(table(swept[1] / "runs.csv"), FIXED)["virne", "6", "9", "long"]
     alone.update(peak_cpu=alone["peak_utilisation"]["cpu"], peak_bandwidth=alone["peak_utilisation"]["bandwidth"])
     assert [float(x) for x in row] == pytest.approx([alone[m] for m in FIXED], rel=1e-12)
@@ -107,6 +113,9 @@ def test_paired_differences(swept):
 
 
 def test_printed(swept):
+    validate(swept[2], "sweep")
+    with pytest.raises(jsonschema.ValidationError):  # one that takes anything would prove nothing
+        validate({**swept[2], "results": [{}]}, "sweep")
     results = swept[2]["results"]
     assert [(r["workload"], r["load"], r["solver"]) for r in results][:3] == [("virne", 1, "one"), ("virne", 1, "long"), ("virne", 6, "one")]
     rows = {(r["workload"], float(r["load"]), r["solver"], r["metric"]): r for r in table(swept[1] / "summary.csv")}
