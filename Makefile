@@ -13,7 +13,7 @@ comma := ,
 CFLAGS ?= -O2 -g
 SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 WARN := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wvla -Wno-unused-parameter
-ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) $(SANFLAGS) -I. -I$B/gen -D_GNU_SOURCE -DVNE_VERSION='"$(VERSION)"' -MMD -MP
+ALL_CFLAGS = -std=gnu11 -ffp-contract=off $(CFLAGS) $(WARN) $(SANFLAGS) -I. -I$B/gen -D_GNU_SOURCE -DVNE_VERSION='"$(VERSION)"' -MMD -MP
 ALL_LDFLAGS = $(LDFLAGS) $(SANFLAGS)
 
 # What each library needs from outside, and what each program is linked with, from the top of

@@ -385,8 +385,9 @@ static void improve(struct heur *h, uint32_t rounds)
 	for (uint32_t i = 0; i < rounds && !search_over(h->search); i++) {
 		double heat = 0.06 * (1 - (double)(i + 1) / rounds);
 		h->noise = rng_below(&h->search->rng, 3) == 0 ? 0 : rng_below(&h->search->rng, 400);
-		ruin(h, rng_below(&h->search->rng, (uint32_t)p->r->n_nodes),
-		     2 + rng_below(&h->search->rng, p->r->n_nodes < 4 ? (uint32_t)p->r->n_nodes : 4));
+		/* drawn one after the other: of arguments, each compiler draws another one first */
+		uint32_t u = rng_below(&h->search->rng, (uint32_t)p->r->n_nodes);
+		ruin(h, u, 2 + rng_below(&h->search->rng, p->r->n_nodes < 4 ? (uint32_t)p->r->n_nodes : 4));
 		if (recreate(h, true, h->current.cost + heat * h->best.cost)) {
 			layout_save(&h->at, &h->current);
 			if (h->at.cost < best_cost(h))

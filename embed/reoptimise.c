@@ -191,8 +191,11 @@ static bool choose(struct reopt *o, const struct request *r, struct chooser *c)
 		return false;
 	if (step <= c->n)
 		c->free_to[step - 1] = true;
-	else
-		grow_region(o, r, rng_below(&o->rng, (uint32_t)c->n), 1 + rng_below(&o->rng, (uint32_t)(c->most < c->n ? c->most : c->n)), c->free_to);
+	else {
+		/* drawn one after the other: of arguments, each compiler draws another one first */
+		uint32_t from = rng_below(&o->rng, (uint32_t)c->n);
+		grow_region(o, r, from, 1 + rng_below(&o->rng, (uint32_t)(c->most < c->n ? c->most : c->n)), c->free_to);
+	}
 	return true;
 }
 
