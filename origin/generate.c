@@ -170,7 +170,8 @@ static int by_key(const void *x, const void *y)
 static void make_candidates(const struct request_spec *spec, struct places *p, struct random *r, struct place *ret)
 {
 	size_t n = p->s->n_nodes, k = (size_t)random_in(r, spec->candidates);
-	struct point centre = { random_in(r, p->x), random_in(r, p->y) };
+	int64_t x = random_in(r, p->x), y = random_in(r, p->y); /* in this order, with any compiler */
+	struct point centre = { x, y };
 
 	for (size_t i = 0; i < n; i++)
 		p->keys[i] = spec->scattered ? (random_next(r) & ~(uint64_t)0xfffff) | i
@@ -192,7 +193,8 @@ static void make_vnode(const struct request_spec *spec, struct places *p, uint32
 	if (spec->candidates.high > 0)
 		make_candidates(spec, p, r, &ret->place);
 	if (spec->within > 0) {
-		struct point near = { random_in(r, p->x), random_in(r, p->y) };
+		int64_t x = random_in(r, p->x), y = random_in(r, p->y);
+		struct point near = { x, y };
 		ret->place.has_near = true;
 		ret->place.near = point_coords(near);
 		ret->place.within = (double)spec->within / POINTS_PER_UNIT;
