@@ -31,6 +31,14 @@ static inline int option_choice(const char *value, const char *const *choices, c
 	return err_set(err, -EINVAL, "%s: '%s' is unknown; expected one of %s", what, value, buf_cstr(&all));
 }
 
+/* The long name of an option of the table. */
+static inline const char *option_name(const struct argp_option *options, int key)
+{
+	while (options->key != key)
+		options++;
+	return options->name;
+}
+
 /* Hands each option of the table that stands in the environment to set(). */
 static inline void options_from_environment(const struct argp_option *options, void *settings,
                                             int (*set)(void *settings, int key, const char *value, struct err *err))

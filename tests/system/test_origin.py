@@ -207,7 +207,7 @@ def test_standard_input_and_format():
 @pytest.mark.parametrize("args, stdin, why", [
     (["-"], "nonsense", "<stdin>:1:1: not recognised"), (["/no/such/file"], "", "/no/such/file"),
     (["--from", "what", "-"], "", "'what' is unknown"), (["--as", "what", "-"], "", "'what' is unknown"), ([], "", "which file"),
-    (["--bandwidth", "7", "-"], "", "--bandwidth"), (["-", "-"], "", "a substrate is made of one"),
+    (["--bandwidth", "7", "-"], "", "--bandwidth"), (["--scale", "0", "-"], "", "--scale"), (["-", "-"], "", "a substrate is made of one"),
 ])
 def test_wrong_words_of_vnimport(args, stdin, why):
     assert why in run("vnimport", *args, stdin=stdin, code=2).stderr

@@ -84,7 +84,7 @@ static int set(void *arg, int key, const char *value, struct err *err)
 	default:
 		return -ENOENT;
 	}
-	return ret ? err_add(err, ret, "--%s", options[key - OPTION_AS + (key > OPTION_NAME)].name) : 0;
+	return ret ? err_add(err, ret, "--%s", option_name(options, key)) : 0;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -200,10 +200,8 @@ int main(int argc, char **argv)
 	options_from_environment(options, &s, set);
 	argp_parse(&argp, argc, argv, 0, NULL, &s);
 	settle(&s);
-	if (s.as == AS_SUBSTRATE && s.files.n > 1) {
-		fprintf(stderr, "vnimport: %zu files; a substrate is made of one\n", s.files.n);
-		return EXIT_INPUT;
-	}
+	if (s.as == AS_SUBSTRATE && s.files.n > 1)
+		ret = err_set(&err, -EINVAL, "%zu files; a substrate is made of one", s.files.n);
 	for (size_t i = 0; ret == 0 && i < s.files.n; i++) {
 		if (i > 0)
 			buf_str(&out, "---\n");
