@@ -249,6 +249,26 @@ static void note(struct relaxer *x, const struct relaxation *t)
 	x->found = true;
 }
 
+/* The most of a quantity that any one node or link has left, where that is less than asked: no smaller change can help.
+ * t->from: nothing is known. */
+static int64_t ceiling(const struct relaxer *x, const struct relaxation *t)
+{
+	int64_t most = 0;
+
+	if (t->what == RELAX_BANDWIDTH && !x->r->links[t->index].split) {
+		for (size_t l = 0; l < x->s->n_links; l++)
+			most = x->left->link_kbps[l] > most ? x->left->link_kbps[l] : most;
+	} else if (t->what == RELAX_CPU || t->what == RELAX_MEMORY) {
+		enum resource res = t->what == RELAX_CPU ? RES_CPU_MILLI : RES_MEM_KIB;
+		for (size_t a = 0; a < x->s->n_nodes; a++)
+			if (x->left->node[a][res] > most && place_fits(&x->r->nodes[t->index], x->s, a, NULL))
+				most = x->left->node[a][res];
+	} else {
+		return t->from;
+	}
+	return most < t->from ? most : t->from;
+}
+
 /* ---- the smallest -------------------------------------------------------------------------- */
 
 /* The value of t's quantity that changes it by `change`. */
@@ -321,6 +341,45 @@ static void list_tries(const struct request *r, struct tries *all)
 		add(all, RELAX_PACK, 0, 0, 0, 0.8);
 }
 
+/* Whether the text has the name as a word. */
+static bool names(const char *text, const char *name)
+{
+	static const char inside[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+	size_t len = strlen(name);
+
+	for (const char *at = strstr(text, name); at; at = strstr(at + 1, name))
+		if ((at == text || !strchr(inside, at[-1])) && (!at[len] || !strchr(inside, at[len])))
+			return true;
+	return false;
+}
+
+/* 0: named; 1: joined to what is named; 2: neither. */
+static int distance(const struct request *r, const char *about, const struct relaxation *t)
+{
+	bool of_node = t->what == RELAX_CPU || t->what == RELAX_MEMORY || t->what == RELAX_PLACE || t->what == RELAX_KIND;
+
+	if (t->what >= RELAX_PACK)
+		return 2;
+	if (of_node)
+		return names(about, r->nodes[t->index].name) ? 0 : 2;
+	const struct vlink *link = &r->links[t->index];
+	if (names(about, link->name))
+		return 0;
+	return names(about, r->nodes[link->a].name) || names(about, r->nodes[link->b].name) ? 1 : 2;
+}
+
+static void order_tries(const struct request *r, const char *about, struct tries *all)
+{
+	mem_auto struct relaxation *ordered = mem_array(all->n + 1, sizeof(*ordered));
+	size_t n = 0;
+
+	for (int far = 0; far <= 2; far++)
+		for (size_t i = 0; i < all->n; i++)
+			if (distance(r, about, &all->v[i]) == far)
+				ordered[n++] = all->v[i];
+	memcpy(all->v, ordered, n * sizeof(*ordered));
+}
+
 static int by_change(const void *a, const void *b)
 {
 	const struct relaxation *x = a, *y = b;
@@ -335,9 +394,14 @@ static void try_all(struct relaxer *x, struct tries *all)
 {
 	size_t helped = 0;
 
-	for (size_t i = 0; i < all->n && go_on(x); i++)
-		if (try_one(x, &all->v[i]))
+	for (size_t i = 0; i < all->n && go_on(x); i++) {
+		struct relaxation highest = all->v[i];
+		highest.to = ceiling(x, &highest);
+		if (highest.to < highest.from && highest.to > all->v[i].to && try_one(x, &highest))
+			note(x, &highest); /* no less would do */
+		else if (try_one(x, &all->v[i]))
 			all->v[helped++] = all->v[i];
+	}
 	qsort(all->v, helped, sizeof(*all->v), by_change);
 	for (size_t i = 0; i < helped; i++) {
 		if (of_quantity(all->v[i].what))
@@ -345,7 +409,7 @@ static void try_all(struct relaxer *x, struct tries *all)
 		else
 			note(x, &all->v[i]);
 	}
-	if (helped == 0) {
+	if (!x->found) {
 		struct relaxation t = { RELAX_ALL_BANDWIDTHS, 0, PER_MILLE, 1, 1 };
 		if (try_one(x, &t))
 			halve(x, t);
@@ -353,12 +417,14 @@ static void try_all(struct relaxer *x, struct tries *all)
 }
 
 bool relax_find(const struct substrate *s, const struct residual *left, const struct request *r,
-                const struct embed_options *options, int64_t effort, int64_t deadline_us, struct relaxation *ret)
+                const struct embed_options *options, const char *about, int64_t effort, int64_t deadline_us,
+                struct relaxation *ret)
 {
 	struct relaxer x = { .s = s, .left = left, .r = r, .effort = effort, .deadline_us = deadline_us };
 	struct tries all = { NULL, 0 };
 
 	list_tries(r, &all);
+	order_tries(r, about, &all);
 	int64_t each = effort / (10 * ((int64_t)all.n + 1));
 	x.options = (struct embed_options){ .solver = "heuristic", .seed = options->seed, .progress = first_will_do,
 	                                    .effort = each < TRY_MIN ? TRY_MIN : each > TRY_MAX ? TRY_MAX : each };

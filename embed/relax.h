@@ -25,11 +25,13 @@ struct relaxation {
 	double change; /* of quantities |from - to| / max(from, to); of the rest a fixed rank, 0.4 to 1 */
 };
 
-/* The smallest found within `effort` units of work (a tenth of them for one try) and until deadline_us
+/* `about`: what is known of why it does not fit, or ""; routers and links that it names are tried first, as time may be short.
+ * The smallest found within `effort` units of work (a tenth of them for one try) and until deadline_us
  * of clock_us() (INT64_MAX: none). False: none found. Every try is an embedding of the heuristic, checked:
  * request_relax() applied, r fits `left`. */
 bool relax_find(const struct substrate *s, const struct residual *left, const struct request *r,
-                const struct embed_options *options, int64_t effort, int64_t deadline_us, struct relaxation *ret);
+                const struct embed_options *options, const char *about, int64_t effort, int64_t deadline_us,
+                struct relaxation *ret);
 /* Changes the request in place. */
 void request_relax(struct request *r, const struct relaxation *x);
 /* "r3: cpu 64 → 16", "r1-r2: max_delay 5ms → 9ms", "r4: place dropped" … */

@@ -172,7 +172,7 @@ static void test_relaxations(void **state)
 		world_make(&w, seed, false);
 		if (!embeds(&w, "heuristic")) {
 			refused++;
-			if (relax_find(&w.s, &w.left, &w.r, &options, 5000, INT64_MAX, &x)) {
+			if (relax_find(&w.s, &w.left, &w.r, &options, "", 5000, INT64_MAX, &x)) {
 				relaxed++;
 				assert_true(x.change > 0 && x.change <= 1);
 				relax_text(&w.r, &x, text, sizeof(text));
