@@ -54,8 +54,9 @@ int preset_adapt(struct preset *p, int64_t load_micro, uint32_t requests, struct
  * T (tight). S in front: stress; there A and L take the number of virtual nodes (SW100L20). */
 int instance_class(const char *name, struct preset *ret, struct err *err) VNE_MUST;
 
-/* Substrates of this many nodes, 5 links each, and a request of 10 nodes with 15 candidates each. */
-void scale_class(uint32_t nodes, struct preset *ret);
+/* Substrates of this many nodes, 5 links each, and a request of 10 nodes with 15 candidates each, all at random; near:
+ * links and candidates join what is near. */
+void scale_class(uint32_t nodes, bool near, struct preset *ret);
 
 /* Seed n of one preset has nothing in common with seed n of another. */
 uint64_t preset_seed(const struct preset *p, uint64_t seed);

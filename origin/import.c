@@ -78,7 +78,8 @@ const struct import_format import_formats[] = {
 	{ "sndlib-xml", "SNDlib, XML", is_sndlib_xml, import_sndlib_xml },
 	{ "rspec", "GENI RSpec 3, advertisement or request", is_rspec, import_rspec },
 	{ "latencies", "Rocketfuel, latencies in ms", is_rocketfuel, import_latencies },
-	{ "weights", "Rocketfuel, weights; by content taken for latencies unless the file's name says weights", NULL, import_weights },
+	{ "weights", "Rocketfuel, weights: taken for latencies unless the file's name has weights in it", NULL,
+	   import_weights },
 	{ "containerlab", "containerlab topology", is_containerlab, import_containerlab },
 	{ 0 },
 };

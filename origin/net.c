@@ -130,8 +130,8 @@ bool net_to_and_fro(const struct net *net)
 static char plain_letter(unsigned code)
 {
 	static const char latin1[] = "AAAAAAACEEEEIIIIDNOOOOOxOUUUUYTsaaaaaaaceeeeiiiidnooooo-ouuuuyty";
-	static const char extended[] = "AaAaAaCcCcCcCcDdDdEeEeEeEeEeGgGgGgGgHhHhIiIiIiIiIiIiJjKkkLlLlLlLlLlNnNnNnnNnOoOoOoOoRrRrRrSsSsSsSsTtTtTtUuUu"
-	                               "UuUuUuUuWwYyYZzZzZzs";
+	static const char extended[] = "AaAaAaCcCcCcCcDdDdEeEeEeEeEeGgGgGgGgHhHhIiIiIiIiIiIiJjKkkLlLlLlLlLlNnNnNnnNnOoOoOoOoRrRrRrSsSsSs"
+	                               "SsTtTtTtUuUuUuUuUuUuWwYyYZzZzZzs";
 
 	if (code >= 0xc0 && code <= 0xff)
 		return latin1[code - 0xc0];

@@ -156,14 +156,15 @@ unknown:
 	               "or a stress case such as SI60T, SW100L20, SR50A15", name);
 }
 
-void scale_class(uint32_t nodes, struct preset *ret)
+void scale_class(uint32_t nodes, bool near, struct preset *ret)
 {
 	*ret = (struct preset){
-		.name = "scale", .about = "large substrates",
-		.substrate = { .graph = { .model = GRAPH_REGULAR, .nodes = nodes, .degree = 5, .side = 100 * UNIT, .step = UNIT / 100 },
+		.name = near ? "scale-near" : "scale", .about = "large substrates",
+		.substrate = { .graph = { .model = near ? GRAPH_NEAR : GRAPH_REGULAR, .nodes = nodes, .degree = 5,
+		                          .side = 100 * UNIT, .step = UNIT / 100 },
 		               .cpu = { 50, 100 }, .bandwidth = { 50, 100 }, .left_milli = { 400, 1000 },
-		               .delay = { 1000, 10000 }, .node_cost = { 1, 1 } },
+		               .delay = { 1000, 10000 }, .node_cost = { 1, 1 }, .positions = near },
 		.request = { .nodes = { 10, 10 }, .probability_micro = 300000, .cpu = { 1, 20 }, .bandwidth = { 1, 30 },
-		             .candidates = { 15, 15 }, .scattered = true },
+		             .candidates = { 15, 15 }, .scattered = !near },
 	};
 }

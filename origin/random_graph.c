@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
 #include "base/mem.h"
+#include "base/vec.h"
 
 enum { TRIES = 1000, STREAM_POINTS = 1, STREAM_EDGES = 2 };
 
-const char *const graph_models[] = { "waxman", "gnp", "ba", "regular", "grid", "fat-tree", NULL };
+const char *const graph_models[] = { "waxman", "gnp", "ba", "regular", "grid", "fat-tree", "near", NULL };
 
 static uint64_t micro_to_q32(uint64_t micro)
 {
@@ -247,6 +247,87 @@ static void grid_edges(struct random_graph *g)
 	}
 }
 
+/* ---- near: as large providers are ---------------------------------------------------------- */
+
+enum { NEAR_PER_CELL = 2, NEAR_CELLS = 2 }; /* cells to each side: some 25 neighbours in reach */
+
+struct near_pair {
+	uint64_t key; /* distance, or a random number */
+	struct edge edge;
+};
+
+static int by_near(const void *x, const void *y)
+{
+	const struct near_pair *p = x, *q = y;
+
+	return p->key != q->key ? (p->key < q->key ? -1 : 1) : by_ends(&p->edge, &q->edge);
+}
+
+struct cells {
+	uint32_t width;
+	uint32_t *first, *next; /* node + 1 */
+};
+
+static void near_cell(const struct graph_spec *spec, const struct cells *c, struct point p, uint32_t *x, uint32_t *y)
+{
+	uint64_t side = (uint64_t)spec->side + 1;
+
+	*x = (uint32_t)((uint64_t)p.x * c->width / side);
+	*y = (uint32_t)((uint64_t)p.y * c->width / side);
+}
+
+/* All pairs of nodes that are at most NEAR_CELLS cells apart, a < b. Caller frees. */
+static struct near_pair *near_pairs(const struct graph_spec *spec, const struct random_graph *g, size_t *ret_n)
+{
+	struct cells c = { .width = (uint32_t)root_floor(g->n / NEAR_PER_CELL) };
+	VEC(struct near_pair) pairs = { 0 };
+	uint32_t x, y;
+
+	c.width = c.width ? c.width : 1;
+	c.first = mem_array((size_t)c.width * c.width, sizeof(*c.first));
+	c.next = mem_array(g->n, sizeof(*c.next));
+	for (uint32_t a = 0; a < g->n; a++) {
+		near_cell(spec, &c, g->points[a], &x, &y);
+		for (uint32_t v = y > NEAR_CELLS ? y - NEAR_CELLS : 0; v <= y + NEAR_CELLS && v < c.width; v++)
+			for (uint32_t u = x > NEAR_CELLS ? x - NEAR_CELLS : 0; u <= x + NEAR_CELLS && u < c.width; u++)
+				for (uint32_t b = c.first[v * c.width + u]; b; b = c.next[b - 1])
+					*vec_add(&pairs) = (struct near_pair){ point_distance(g->points[a], g->points[b - 1]), { b - 1, a } };
+		c.next[a] = c.first[y * c.width + x];
+		c.first[y * c.width + x] = a + 1;
+	}
+	free(c.first);
+	free(c.next);
+	*ret_n = pairs.n;
+	return pairs.v;
+}
+
+/* The shortest tree of near pairs (Kruskal 1956), then near pairs at random. */
+static void near_edges(const struct graph_spec *spec, struct random *r, struct random_graph *g)
+{
+	size_t n, wanted = (size_t)g->n * spec->degree / 2;
+	struct near_pair *pairs = near_pairs(spec, g, &n);
+	uint32_t *parent = mem_array(g->n, sizeof(*parent));
+
+	for (uint32_t a = 0; a < g->n; a++)
+		parent[a] = a;
+	qsort(pairs, n, sizeof(*pairs), by_near);
+	g->n_edges = 0;
+	for (size_t i = 0; i < n; i++) {
+		uint32_t p = root_of(parent, pairs[i].edge.a), q = root_of(parent, pairs[i].edge.b);
+		pairs[i].key = random_next(r);
+		if (p == q)
+			continue;
+		parent[p] = q;
+		add_edge(g, pairs[i].edge.a, pairs[i].edge.b);
+		pairs[i].key = UINT64_MAX; /* taken: behind all others */
+	}
+	qsort(pairs, n, sizeof(*pairs), by_near);
+	for (size_t i = 0; i < n && g->n_edges < wanted && pairs[i].key != UINT64_MAX; i++)
+		add_edge(g, pairs[i].edge.a, pairs[i].edge.b);
+	free(parent);
+	free(pairs);
+}
+
 uint32_t fat_tree_hosts(uint32_t k)
 {
 	return k * k * k / 4;
@@ -291,7 +372,8 @@ static int spec_check(const struct graph_spec *s, struct err *err)
 	if (s->model == GRAPH_WAXMAN && s->links && (s->links + 1 < s->nodes || s->links > all / 2))
 		return err_set(err, -EINVAL, "%u links; a connected graph of %u nodes, of which no more than half is linked, "
 		               "has %u to %llu", s->links, s->nodes, s->nodes - 1, (unsigned long long)(all / 2));
-	if ((s->model == GRAPH_BA || s->model == GRAPH_REGULAR) && (s->degree < 1 || s->degree > 64 || s->degree >= s->nodes))
+	bool degree = s->model == GRAPH_BA || s->model == GRAPH_REGULAR || s->model == GRAPH_NEAR;
+	if (degree && (s->degree < 1 || s->degree > 64 || s->degree >= s->nodes))
 		return err_set(err, -EINVAL, "degree %u; expected 1 to 64, and below the number of nodes", s->degree);
 	return 0;
 }
@@ -320,6 +402,9 @@ static void graph_draw(const struct graph_spec *spec, struct random *points, str
 		break;
 	case GRAPH_GRID:
 		grid_edges(g);
+		break;
+	case GRAPH_NEAR:
+		near_edges(spec, edges, g);
 		break;
 	case GRAPH_FAT_TREE:
 		fat_tree_edges(spec->arity, g);

@@ -27,7 +27,7 @@ struct random_graph {
 	size_t n_edges;
 };
 
-enum graph_model { GRAPH_WAXMAN, GRAPH_GNP, GRAPH_BA, GRAPH_REGULAR, GRAPH_GRID, GRAPH_FAT_TREE };
+enum graph_model { GRAPH_WAXMAN, GRAPH_GNP, GRAPH_BA, GRAPH_REGULAR, GRAPH_GRID, GRAPH_FAT_TREE, GRAPH_NEAR };
 extern const char *const graph_models[]; /* their names, NULL-ended */
 
 struct graph_spec {
@@ -36,7 +36,8 @@ struct graph_spec {
 	uint64_t alpha_micro;    /* waxman: beta exp(-d / (alpha L)), L the largest distance */
 	uint64_t beta_micro;     /* waxman; gnp: the probability */
 	uint32_t links;          /* waxman: exactly so many, beta is not used; 0: by chance */
-	uint32_t degree;         /* regular: of each node, of an odd n one has one less; ba: links of a new node */
+	uint32_t degree;         /* regular: of each node, of an odd n one has one less; near: on average; ba: links of a new
+	                          * node */
 	uint32_t arity;          /* fat tree: ports of a switch, even */
 	int64_t side, step;      /* points lie on multiples of step in [0, side] × [0, side] */
 };

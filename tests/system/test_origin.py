@@ -60,6 +60,8 @@ BYTES = {
         "74d9d6950799a69b40510ea89f78d8890d86aef94d0b3bb7bff2dd1aa961d326",
     ("grid", "--nodes", "30", "--delay", "100-900"):
         "4200fc315e72ecc4628eb30e6a92ba46b0b42364ff55dc454a15cc1f1fab64b9",
+    ("near", "--nodes", "300", "--degree", "4"):
+        "e7fec1f38a026ec39802e383885f7c2a39d088cafa013702a11d6b98ee3649de",
     ("fat-tree", "--arity", "6", "--memory", "8"):
         "bd2961a12220d3e0ab39242ea1bf93032a45bc70a32a30c0d71133ac53ada126",
 }
@@ -88,6 +90,8 @@ FILES_MADE = {
         "120817979e8de79f2afaa895921e3ad5871d1f379050daced3cbadd83d9aafd2",
     ("instance", "I60S", "--count", "3"):
         "f3825771ad93e3e2e0dc5ba9441054617f3d79971ebfe4ba57ac8c1c8b0f73cd",
+    ("scale-near", "--nodes", "500"):
+        "81136b9fb567a0748e3b239d281039ca37ba49d2daca3e2604d336d7a4246052",
     ("scale", "--nodes", "500"):
         "14cabab297a83b6925ef8081fa6930c86e84659fcf57125584413e4d45f6a7e6",
 }

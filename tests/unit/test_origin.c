@@ -141,6 +141,8 @@ static void test_graphs(void **state)
 			}
 			if (model == GRAPH_REGULAR)
 				assert_int_equal(g.n_edges, 41 * 3 / 2);
+			if (model == GRAPH_NEAR)
+				assert_in_range(g.n_edges, 55, 61);
 			if (model == GRAPH_BA)
 				assert_int_equal(g.n_edges, 6 + (41 - 4) * 3);
 			random_graph_done(&g);
@@ -330,7 +332,13 @@ static void test_scale(void **state)
 	struct request *r;
 	size_t n;
 
-	scale_class(2000, &p);
+	scale_class(2000, true, &p);
+	generate(&p, 1, &s, &r, &n);
+	assert_int_equal(s.n_links, 5000);
+	for (size_t u = 0; u < 10; u++)
+		assert_int_equal(r->nodes[u].place.on.n, 15);
+	discard(&s, r, n);
+	scale_class(2000, false, &p);
 	generate(&p, 1, &s, &r, &n);
 	assert_int_equal(s.n_nodes, 2000);
 	assert_int_equal(s.n_links, 5000);

@@ -58,7 +58,7 @@ _vngen() {
 	local word=${COMP_WORDS[COMP_CWORD]} words
 	case $word in
 	-*) words=$(vngen --help 2>/dev/null | grep -o -- '--[a-z][a-z-]*') ;;
-	*) words='waxman gnp ba regular grid fat-tree virne vineyard wx500 wx1000-big instance scale' ;;
+	*) words='waxman gnp ba regular grid fat-tree near virne vineyard wx500 wx1000-big instance scale scale-near' ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }

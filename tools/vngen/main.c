@@ -32,7 +32,7 @@ static const struct argp_option options[] = {
 	{ "links", OPTION_LINKS, "N", 0, "waxman: exactly so many links", 1 },
 	{ "alpha", OPTION_ALPHA, "X", 0, "waxman: a link of length d has probability beta exp(-d / (alpha L))", 1 },
 	{ "beta", OPTION_BETA, "X", 0, "waxman; gnp: the probability of a link", 1 },
-	{ "degree", OPTION_DEGREE, "N", 0, "regular: links of a node; ba: links of a new node", 1 },
+	{ "degree", OPTION_DEGREE, "N", 0, "regular, near: links of a node; ba: links of a new node", 1 },
 	{ "arity", OPTION_ARITY, "N", 0, "fat-tree: ports of a switch", 1 },
 	{ "side", OPTION_SIDE, "X", 0, "Of the square in which nodes lie", 1 },
 	{ "cpu", OPTION_CPU, "A-B", 0, "Cores of a node, evenly between", 1 },
@@ -174,11 +174,12 @@ static char *help_filter(int key, const char *text, void *input)
 	if (key != ARGP_KEY_HELP_POST_DOC)
 		return (char *)text;
 	buf_str(&b, "WHAT is one of\n"
-	            "  waxman, gnp, ba, regular, grid, fat-tree   a substrate\n");
+	            "  waxman, gnp, ba, regular, grid, fat-tree, near   a substrate\n");
 	for (const struct preset *p = presets; p->name; p++)
 		buf_printf(&b, "  %-14s %s\n", p->name, p->about);
 	buf_str(&b, "  instance CLASS substrate and request: R, W or I, nodes, and A, D, H, L or S (W100H); stress: SI60T, SW100L20 …\n"
-	            "  scale          regular of degree 5 with --nodes, and a request of 10 nodes with 15 candidates each\n");
+	            "  scale          regular of degree 5 with --nodes, and a request of 10 nodes with 15 candidates each\n"
+	            "  scale-near     the same, links and candidates joining what is near\n");
 	return buf_take(&b);
 }
 
@@ -226,8 +227,8 @@ static int settle(const struct settings *s, struct preset *ret, struct err *err)
 
 	if (found)
 		*ret = *found;
-	else if (strcmp(s->what, "scale") == 0)
-		scale_class(s->nodes >= 0 ? (uint32_t)s->nodes : 1000, ret);
+	else if (strcmp(s->what, "scale") == 0 || strcmp(s->what, "scale-near") == 0)
+		scale_class(s->nodes >= 0 ? (uint32_t)s->nodes : 1000, strcmp(s->what, "scale-near") == 0, ret);
 	else if (strcmp(s->what, "instance") == 0) {
 		int code = s->class ? instance_class(s->class, ret, err)
 		                    : err_set(err, -EINVAL, "instance: which class? --help tells them");
@@ -253,8 +254,8 @@ static char *default_name(const struct settings *s, const struct preset *p, int6
 {
 	if (s->class)
 		return mem_printf("%s_%02lld", s->class, (long long)seed);
-	if (strcmp(s->what, "scale") == 0)
-		return mem_printf("scale%u_%lld", p->substrate.graph.nodes, (long long)seed);
+	if (strncmp(s->what, "scale", 5) == 0)
+		return mem_printf("%s%u_%lld", p->name, p->substrate.graph.nodes, (long long)seed);
 	if (s->load_micro > 0 && s->load_micro % MICRO == 0)
 		return mem_printf("%s-x%lld-s%lld", p->name, (long long)(s->load_micro / MICRO), (long long)seed);
 	return mem_printf("%s-s%lld", p->name, (long long)seed);
