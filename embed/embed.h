@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Virtual network embedding as a library: one entry, a table of solvers.
+/* Virtual network embedding as a library: one entry, a table of solvers. Batches are in embed/batch.h, networks that
+ * run already in embed/reoptimise.h.
  *
  * No global state; safe from several threads as long as each call has its own arguments.
  * Every answer with an embedding has passed embedding_check(). */
@@ -31,7 +32,11 @@ struct embed_options {
 	void *arg;
 };
 
-/* Embeds r onto what is left of s. `full`: the empty substrate, to tell "now" from "never".
+/* Embeds r onto what is left of s. Where it proves that nothing fits, it tries the empty substrate, too, to tell "now" from
+ * "never". Memory: O(substrate + request) and, per virtual node, a byte and a word per substrate node; exact and mip have
+ * tables of candidates × candidates per virtual link. Time: laying out is O(virtual nodes × nodes + links); a start of the
+ * heuristic one shortest-path search per virtual link and end, O(links log nodes); exact and mip are exponential at worst (the
+ * problem is NP-hard) and end by the limits. Deterministic for the same seed and effort where no time limit ends it.
  * Returns 0 whenever there is an answer, whatever its status; a negative errno when the machine
  * or the input failed (-ENOENT: no solver of that name; -EINVAL: nothing a checked request
  * and substrate can cause). The time limit is kept to within what the solver promises in

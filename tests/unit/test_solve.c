@@ -30,7 +30,7 @@ struct world {
 	int failed;
 	enum solve_status status;
 	bool has_embedding, timed_out;
-	char reason[1024];
+	char reason[1024], relax[256], solver[32];
 };
 
 static const char substrate_text[] =
@@ -107,6 +107,8 @@ static void answered(void *arg, int failed, struct solution *s)
 	w->status = s->status;
 	w->has_embedding = s->has_embedding;
 	snprintf(w->reason, sizeof(w->reason), "%s", s->reason);
+	snprintf(w->relax, sizeof(w->relax), "%s", s->relax);
+	snprintf(w->solver, sizeof(w->solver), "%s", s->solver);
 	if (++w->answers == w->wanted)
 		loop_stop(w->loop);
 }
@@ -229,6 +231,45 @@ static void test_queue_is_bounded(void **state)
 	submit(w); /* there is room again */
 }
 
+/* What would make it fit comes along with the refusal. */
+static void test_explains(void **state)
+{
+	struct world *w = *state;
+	w->job.time_limit_s = 5;
+	w->job.request.nodes[0].demand[RES_CPU_MILLI] = 64000;
+	pool_of(w, "exec $real --worker", 1, 10);
+	submit(w);
+	wait_answers(w, 1);
+	assert_int_equal(w->status, SOLVE_INFEASIBLE);
+	assert_string_equal(w->reason, "r1 needs cpu 64; the largest of its 2 candidates has 4");
+	assert_string_equal(w->relax, "r1: cpu 64 → 4");
+}
+
+/* A program of the operator's own, behind the worker. */
+static void test_own_program(void **state)
+{
+	struct world *w = *state;
+	mem_auto char *own = mem_printf("%s/once", w->dir);
+	FILE *f = fopen(own, "w");
+	assert_non_null(f);
+	fputs("#!/bin/sh\ncat >/dev/null\necho '{\"status\": \"feasible\", \"nodes\": {\"r1\": \"b\", \"r2\": \"a\"}, \"links\": "
+	      "[{\"name\": \"r1-r2\", \"paths\": [{\"links\": [\"a-b\"]}]}]}'\n", f);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(chmod(own, 0700), 0);
+	w->job.time_limit_s = 5;
+	snprintf(w->job.solver, sizeof(w->job.solver), "exec:%s", own);
+	pool_of(w, "exec $real --worker", 1, 10);
+	submit(w);
+	wait_answers(w, 1);
+	assert_true(w->has_embedding);
+	assert_string_equal(w->solver, "exec");
+	strcpy(w->job.solver, "exec:/nonexistent/own");
+	submit(w);
+	wait_answers(w, 2);
+	assert_int_equal(w->status, SOLVE_UNKNOWN);
+	assert_non_null(strstr(w->reason, "cannot run /nonexistent/own"));
+}
+
 static void test_no_program(void **state)
 {
 	struct world *w = *state;
@@ -244,6 +285,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { TEST(test_answers), TEST(test_hangs), TEST(test_ends), TEST(test_killed),
 		                                TEST(test_nonsense), TEST(test_too_much), TEST(test_recovers),
-		                                TEST(test_queue_is_bounded), TEST(test_no_program) };
+		                                TEST(test_queue_is_bounded), TEST(test_explains), TEST(test_own_program), TEST(test_no_program) };
 	return cmocka_run_group_tests_name("solvers", tests, NULL, NULL);
 }

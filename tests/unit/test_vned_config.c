@@ -89,6 +89,8 @@ static void test_faults(void **state)
 		{ "time_limit: 1ms\n", "expected 10ms to 1d" },
 		{ "prepare_timout: 3s\n", "did you mean \"prepare_timeout\"" },
 		{ "state: twice\n", "state" },
+		{ "solver: \"exec:\"\n", "absolute path of a program" },
+		{ "solver: exec:own\n", ":7:9: solver \"exec:own\"" },
 		{ "---\nkind: vned\n", "expected one" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
