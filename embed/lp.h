@@ -50,7 +50,6 @@ struct lp_options {
 	double time_limit_s;   /* INFINITY: none. GLPK may overrun it within one LP. */
 	int64_t iterations;    /* of the simplex method, in all; INT64_MAX: no bound */
 	int memory_mib;        /* GLPK gives up above */
-	bool relax;            /* only the linear relaxation: LP_OPTIMAL with its value as bound, or LP_INFEASIBLE */
 	bool cuts;             /* let GLPK add cover and mixed-integer rounding cuts */
 	const double *start;   /* a feasible solution, one value per column; NULL: none */
 	/* Called with each better integer solution and now and then with NULL; bound: proven so far.

@@ -232,8 +232,6 @@ static enum lp_status run_all(struct run *run, int *row, int *col, double *value
 		return LP_FAILED;
 	}
 	run->bound = glp_get_obj_val(run->prob);
-	if (run->options->relax)
-		return LP_OPTIMAL;
 	if (run->options->step && !run->options->step(run->options->arg, NULL, run->bound, glp_get_it_cnt(run->prob)))
 		return LP_LIMIT;
 	return run_integer(run, err);

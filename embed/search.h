@@ -64,12 +64,11 @@ void exact_run(struct search *s);
 
 /* Routing with every host fixed (one candidate each), in the node-link formulation. */
 struct mip_fixed {
-	bool relax;          /* only a bound, by the linear relaxation */
 	double slack;        /* paths that cost more than this above `least` do not matter; INFINITY: all do */
 	int64_t effort;      /* bound of iterations × (rows + columns) */
 	const double *least; /* per virtual link: what it costs at least, in the problem's units */
 };
 enum mip_verdict { MIP_OPTIMAL, MIP_EXCLUDED, MIP_UNDECIDED };
-/* *ret_bound: a lower bound of hosts and routes together. Without `relax`, p has all of the search's virtual nodes
- * and links, and better embeddings are offered. MIP_EXCLUDED: nothing within the slack. */
+/* *ret_bound: a lower bound of hosts and routes together. p has all of the search's virtual nodes
+ * and links; better embeddings are offered. MIP_EXCLUDED: nothing within the slack. */
 enum mip_verdict mip_route(struct search *s, const struct problem *p, const struct mip_fixed *fixed, double *ret_bound);
