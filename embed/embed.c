@@ -59,18 +59,23 @@ static int solve_exact(const struct substrate *s, const struct residual *left, c
 /* Beyond so many variables GLPK is not worth its time. */
 enum { MIP_COLS_MAX = 15000 };
 
-/* What the exact search does not decide soon is sometimes little for branch and cut, where links get
- * much in each other's way; so each has its turn, and the exact search what is left. */
+/* The exact search proves by cost: where it finds nothing at all, branch and cut on arcs sometimes excludes
+ * sooner. So that one has its turn, and the exact search what is left; the heuristic what is too large for it. */
 static void run_auto(struct search *s)
 {
-	heuristic_run(s, s->work_limit / 16 < HEURISTIC_ARCS ? s->work_limit / 16 : HEURISTIC_ARCS);
+	heuristic_run(s, s->work_limit / 16 < EXACT_ARCS ? s->work_limit / 16 : EXACT_ARCS);
 	search_undecide(s);
 	if (2 * s->problem.r->n_links * s->problem.s->n_links <= MIP_COLS_MAX) {
 		search_divide(s, 10, exact_run);
-		search_divide(s, 2, mip_run);
+		if (!s->best.has_embedding)
+			search_divide(s, 2, mip_run);
 	}
 	if (!search_over(s))
 		exact_run(s);
+	if (!search_over(s)) {
+		heuristic_run(s, HEURISTIC_ARCS);
+		search_undecide(s);
+	}
 }
 
 static int solve_auto(const struct substrate *s, const struct residual *left, const struct request *r,
@@ -80,7 +85,7 @@ static int solve_auto(const struct substrate *s, const struct residual *left, co
 }
 
 static const struct embed_solver solver_auto = {
-	.name = "auto", .about = "the best that the limits allow: heuristic, then exact and mip in turn", .proves = true, .solve = solve_auto,
+	.name = "auto", .about = "the best that the limits allow: heuristic, then exact (and mip where nothing is found)", .proves = true, .solve = solve_auto,
 };
 static const struct embed_solver solver_heuristic = {
 	.name = "heuristic", .about = "fast joint place-and-route; makes no promise", .solve = solve_heuristic,

@@ -13,60 +13,23 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "embed/dual.h"
-#include "embed/leaf.h"
-#include "embed/search.h"
+#include "embed/exact.h"
 #include "embed/tabu.h"
 
-#define NO_BETTER 1e-9    /* where costs are no multiples of a unit, a saving below that part of it all does not count */
-#define EFFORT_LAST 1e13 /* then a leaf is left open */
+#define NO_BETTER 1e-9 /* where costs are no multiples of a unit, a saving below that part of it all does not count */
 
 enum {
-	ENTRIES_MAX = 20000000, /* of the pair matrices: 80 MB */
+	ENTRIES_MAX = 20000000,  /* of the pair matrices: 80 MB */
 	ROOT_SWEEPS = 60, ROOT_CHUNK = 4, SWEEPS = 3,
-	ORDERS = 2,             /* orders in which links are routed quickly */
 	HEURISTIC_MORE = 300000, /* arcs for the heuristic, once the root has not settled it */
 	TABU_STARTS = 8, TABU_STEPS = 60,
-	SEEN = 1024,            /* placements remembered */
-	/* arcs for the routing program: of a leaf at first, and how much more each time; of a node */
-	EFFORT_FIRST = 2000000, EFFORT_STEP = 10, EFFORT_RELAX = 1000000,
-	ROUNDS = 3,             /* of searches, for which the effort must suffice: else it is not begun */
+	EFFORT_FIRST = 2000000, EFFORT_STEP = 10, /* arcs for the routing program of a leaf at first, and how much more each time */
 	EFFORT_PRICES = 5000000
-};
-
-struct exact {
-	struct search *s;
-	const struct problem *p;
-	struct pairs pairs;
-	struct routing_prices prices; /* zeroed: none */
-	struct pairs priced;     /* with them, what the dual counts in; without, not used */
-	bool is_priced;
-	uint64_t patience;       /* work at which the search begins again with prices; UINT64_MAX: never */
-	struct dual_shape shape;
-	struct dual *level;      /* per depth of the search: its state */
-	int64_t *pending;        /* per depth: what its next branch costs at least */
-	uint32_t depth;
-	struct path_space space;
-	struct layout at;
-	struct routing_pool *pool;
-	struct leaf leaf;
-	bool integral;           /* every cost is a whole number of units */
-	double unit, parts;      /* parts: of a unit, what the dual counts in */
-	int64_t limit;           /* what a better embedding costs at most, in parts; or just below DUAL_MOST */
-	double cutoff;           /* the same in the problem's units; INFINITY: anything is better */
-	double ceiling;          /* no embedding costs more */
-	double *least;           /* per virtual link with both ends fixed: what it costs at least */
-	uint32_t *order;
-	uint64_t spent;
-	uint64_t seen[SEEN];     /* placements that were routed, by hash */
-	double open;             /* least bound among leaves left undecided: no program decides them … */
-	double postponed;        /* … or one with more effort might */
-	int64_t effort;          /* for the routing program of one leaf */
 };
 
 /* ---- limits -------------------------------------------------------------------------------- */
 
-static void set_limit(struct exact *x)
+void exact_set_limit(struct exact *x)
 {
 	double units = x->s->objective / x->unit, limit;
 
@@ -96,7 +59,7 @@ static double ceiling_of(const struct problem *p)
 }
 
 /* In the problem's units, what a bound in parts proves. */
-static double proven(const struct exact *x, int64_t bound)
+double exact_proven(const struct exact *x, int64_t bound)
 {
 	double units = (double)bound / x->parts;
 
@@ -105,7 +68,7 @@ static double proven(const struct exact *x, int64_t bound)
 	return x->unit * (x->integral ? ceil(units) : units);
 }
 
-static bool past_cutoff(const struct exact *x, int64_t bound)
+bool exact_past_cutoff(const struct exact *x, int64_t bound)
 {
 	return (double)bound / x->parts * x->unit > x->cutoff;
 }
@@ -116,270 +79,12 @@ static bool spend(void *arg, uint64_t arcs)
 }
 
 /* Counts what routing has looked at since the last time. */
-static bool go_on(struct exact *x)
+bool exact_go_on(struct exact *x)
 {
 	uint64_t now = x->space.work + x->pairs.work, work = now - x->spent;
 
 	x->spent = now;
 	return search_spend(x->s, work + 1);
-}
-
-/* ---- routing ------------------------------------------------------------------------------- */
-
-/* Places what is fixed; false where it does not fit together. */
-static bool place_fixed(struct exact *x, const struct dual *d, bool *ret_all)
-{
-	size_t n = x->p->r->n_nodes;
-
-	*ret_all = true;
-	for (uint32_t u = 0; u < n; u++) {
-		if (x->at.host[u] != NO_NODE && x->at.host[u] != d->fixed[u])
-			layout_unplace(&x->at, u);
-		*ret_all = *ret_all && d->fixed[u] != NO_NODE;
-	}
-	for (uint32_t u = 0; u < n; u++) {
-		if (d->fixed[u] == NO_NODE || x->at.host[u] == d->fixed[u])
-			continue;
-		if (!layout_room(&x->at, u, d->fixed[u]))
-			return false;
-		layout_place(&x->at, u, d->fixed[u]);
-	}
-	return true;
-}
-
-static bool active(const struct exact *x, uint32_t k)
-{
-	const struct vlink *link = &x->p->r->links[k];
-
-	return x->at.host[link->a] != NO_NODE && x->at.host[link->b] != NO_NODE;
-}
-
-/* Lists the fixed links by falling bandwidth. */
-static size_t order_links(struct exact *x)
-{
-	const struct request *r = x->p->r;
-	size_t n = 0;
-
-	for (uint32_t k = 0; k < r->n_links; k++) {
-		size_t i = n;
-		if (!active(x, k))
-			continue;
-		while (i > 0 && r->links[x->order[i - 1]].bw_kbps < r->links[k].bw_kbps) {
-			x->order[i] = x->order[i - 1];
-			i--;
-		}
-		x->order[i] = k;
-		n++;
-	}
-	return n;
-}
-
-/* A cheapest way alone is enough to see that links do not get in each other's way; any other only where `all` are. */
-static bool route_one(struct exact *x, uint32_t k, bool all)
-{
-	const struct vlink *link = &x->p->r->links[k];
-
-	if (x->at.host[link->a] != x->at.host[link->b] && pairs_walks(&x->pairs, k)) {
-		if (pairs_walk(&x->pairs, &x->at, k))
-			return true;
-		if (!all && !link->split)
-			return false;
-	}
-	return layout_route(&x->at, k);
-}
-
-/* Routes the fixed links one after the other; the cost of all, INFINITY where one finds no way.
- * Those that pay more than they must go first the next time. */
-static double route_quickly(struct exact *x, size_t n, bool all)
-{
-	double cost = 0;
-	size_t missed = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		uint32_t k = x->order[i];
-		bool found = x->at.route[k].routed || route_one(x, k, all);
-		cost += found ? x->at.route[k].cost : INFINITY;
-		if (found && x->at.route[k].cost <= x->least[k])
-			continue;
-		memmove(&x->order[missed + 1], &x->order[missed], (i - missed) * sizeof(*x->order));
-		x->order[missed++] = k;
-	}
-	return cost;
-}
-
-static void offer(struct exact *x)
-{
-	struct embedding e;
-
-	if (!layout_complete(&x->at) || x->at.cost >= x->s->objective)
-		return;
-	layout_embedding(&x->at, &e);
-	search_offer(x->s, &e, "exact");
-	embedding_done(&e);
-	set_limit(x);
-}
-
-/* Routes what is placed, in several orders, and offers it where that is all. True: as cheaply as each link alone. */
-static bool route_placed(struct exact *x, double *ret_least)
-{
-	bool all = x->at.n_placed == x->p->r->n_nodes;
-	size_t n = order_links(x);
-
-	*ret_least = 0;
-	for (size_t i = 0; i < n; i++) {
-		uint32_t k = x->order[i];
-		const struct vlink *link = &x->p->r->links[k];
-		x->least[k] = pairs_cost(&x->pairs, k, x->at.host[link->a], x->at.host[link->b]);
-		*ret_least += x->least[k];
-		/* What a node above routed as well as can be stays. */
-		if (x->at.route[k].routed && x->at.route[k].cost > x->least[k])
-			layout_unroute(&x->at, k);
-	}
-	if (!isfinite(*ret_least))
-		return false;
-	for (int i = 0; i < ORDERS; i++) {
-		double cost = route_quickly(x, n, all);
-		offer(x);
-		if (cost <= *ret_least)
-			return true;
-		for (size_t j = 0; j < n && i + 1 < ORDERS; j++)
-			layout_unroute(&x->at, x->order[j]);
-	}
-	return false;
-}
-
-/* Fixed links that cost something: what a program has to bound. */
-static size_t list_active(struct exact *x)
-{
-	size_t n = 0;
-
-	for (uint32_t k = 0; k < x->p->r->n_links; k++)
-		if (active(x, k) && !vlink_best_effort(&x->p->r->links[k]))
-			x->order[n++] = k;
-	return n;
-}
-
-/* Under prices: whether all fixed links find their cheapest ways side by side. *ret_least: what those cost. */
-static bool route_priced(struct exact *x, double *ret_least)
-{
-	size_t n = list_active(x);
-	bool all = true;
-
-	*ret_least = 0;
-	for (size_t i = 0; i < n; i++) {
-		const struct vlink *link = &x->p->r->links[x->order[i]];
-		*ret_least += pairs_cost(&x->priced, x->order[i], x->at.host[link->a], x->at.host[link->b]);
-		layout_unroute(&x->at, x->order[i]);
-	}
-	for (size_t i = 0; i < n && isfinite(*ret_least); i++) {
-		uint32_t k = x->order[i];
-		const struct vlink *link = &x->p->r->links[k];
-		all = all && (x->at.host[link->a] == x->at.host[link->b] ||
-		              (pairs_walks(&x->priced, k) && pairs_walk(&x->priced, &x->at, k)));
-	}
-	return all;
-}
-
-/* Whether so much effort does for some rounds of searches, one per link. */
-static bool worth_it(const struct exact *x, size_t links, int64_t effort)
-{
-	return (double)links * (double)x->p->s->n_links * 2 * ROUNDS <= (double)effort;
-}
-
-/* Bounds by program what is fixed. True: done with this node. *ret_more: what it costs above d's bound, in parts. */
-static bool bound_routes(struct exact *x, const struct dual *d, double least, int64_t *ret_more)
-{
-	struct routing_ask ask = { .links = x->order, .n = list_active(x), .host = x->at.host, .effort = EFFORT_RELAX,
-	                           .cutoff = least + x->cutoff - (double)d->bound / x->parts * x->unit,
-	                           .prices = x->is_priced ? &x->prices : NULL };
-	double bound;
-
-	if (!worth_it(x, ask.n, ask.effort))
-		return false;
-	enum routing_verdict verdict = routing_solve(x->pool, &ask, NULL, &bound);
-	if (verdict == ROUTING_EXCLUDED)
-		return true;
-	double more = floor((bound - least) / x->unit * x->parts * (1 - 1e-12));
-	/* On top of the dual bound, but never into it: a child's program counts the same again. */
-	if (more > (double)*ret_more && isfinite(x->cutoff))
-		*ret_more = more < DUAL_MOST ? (int64_t)more : DUAL_MOST;
-	return past_cutoff(x, d->bound + *ret_more);
-}
-
-static bool decide_leaf(struct exact *x, const struct dual *d)
-{
-	double bound;
-
-	if (past_cutoff(x, d->bound))
-		return true;
-	if (!worth_it(x, x->p->r->n_links, x->effort)) {
-		x->postponed = fmin(proven(x, d->bound), x->postponed);
-		return true;
-	}
-	enum leaf_verdict verdict = leaf_route(&x->leaf, x->pool, &x->at, x->least, x->cutoff, x->effort, &bound);
-	set_limit(x);
-	bound = fmax(bound, proven(x, d->bound));
-	if (verdict == LEAF_OPEN || (verdict == LEAF_LATER && x->effort > EFFORT_LAST))
-		x->open = fmin(bound, x->open);
-	else if (verdict == LEAF_LATER)
-		x->postponed = fmin(bound, x->postponed);
-	return true;
-}
-
-/* Routes what is fixed. True: done with this node. *ret_more: by how much routing lifts d's bound. */
-static bool route_fixed(struct exact *x, const struct dual *d, int64_t *ret_more)
-{
-	double least;
-	bool all;
-
-	if (!place_fixed(x, d, &all))
-		return true;
-	if (x->is_priced && !all) {
-		bool easy = route_priced(x, &least);
-		return !isfinite(least) || (!easy && bound_routes(x, d, least, ret_more));
-	}
-	if (route_placed(x, &least))
-		return all;
-	if (!isfinite(least))
-		return true;
-	return all ? decide_leaf(x, d) : bound_routes(x, d, least, ret_more);
-}
-
-/* ---- a first answer ------------------------------------------------------------------------ */
-
-static bool is_new(struct exact *x, const uint32_t *host)
-{
-	uint64_t hash = 0x9e3779b97f4a7c15;
-
-	for (uint32_t u = 0; u < x->p->r->n_nodes; u++)
-		hash = (hash ^ host[u]) * UINT64_C(0xbf58476d1ce4e5b9) ^ hash >> 29;
-	uint64_t *slot = &x->seen[hash % SEEN];
-	bool new = *slot != hash;
-	*slot = hash;
-	return new;
-}
-
-/* A cheap placement: routed, it may be a better embedding. */
-static int64_t try_placement(void *arg, const uint32_t *host, int64_t cost)
-{
-	struct exact *x = arg;
-	double least;
-	uint32_t u;
-
-	if (!is_new(x, host))
-		return x->limit;
-	for (u = 0; u < x->p->r->n_nodes; u++)
-		if (x->at.host[u] != NO_NODE && x->at.host[u] != host[u])
-			layout_unplace(&x->at, u);
-	for (u = 0; u < x->p->r->n_nodes; u++) {
-		if (x->at.host[u] == host[u])
-			continue;
-		if (!layout_room(&x->at, u, host[u]))
-			return x->limit;
-		layout_place(&x->at, u, host[u]);
-	}
-	route_placed(x, &least);
-	return search_over(x->s) || !go_on(x) ? -1 : x->limit;
 }
 
 static bool spend_x(void *arg, uint64_t arcs)
@@ -391,7 +96,7 @@ static bool spend_x(void *arg, uint64_t arcs)
 
 static void look_around(struct exact *x, const struct dual *d, uint32_t starts)
 {
-	struct tabu_ask ask = { .starts = starts, .steps = TABU_STEPS, .rng = &x->s->rng, .found = try_placement, .go_on = spend_x, .arg = x };
+	struct tabu_ask ask = { .starts = starts, .steps = TABU_STEPS, .rng = &x->s->rng, .found = exact_try_placement, .go_on = spend_x, .arg = x };
 
 	tabu_search(d, &ask, x->limit);
 }
@@ -442,7 +147,7 @@ static void raise_bound(struct exact *x)
 
 	for (uint32_t i = 0; i <= x->depth; i++)
 		least = x->pending[i] < least ? x->pending[i] : least;
-	search_raise_bound(x->s, fmin(proven(x, least), fmin(x->open, x->postponed)), "exact");
+	search_raise_bound(x->s, fmin(exact_proven(x, least), fmin(x->open, x->postponed)), "exact");
 }
 
 /* d: x->level[x->depth]. `more`: what routing adds to its bound, known so far. */
@@ -451,7 +156,7 @@ static void descend(struct exact *x, int64_t more)
 	struct dual *d = &x->level[x->depth];
 	uint32_t n;
 
-	if (!go_on(x) || route_fixed(x, d, &more))
+	if (!exact_go_on(x) || exact_route(x, d, &more))
 		return;
 	uint32_t u = choose_node(d);
 	if (u == NO_NODE)
@@ -463,7 +168,7 @@ static void descend(struct exact *x, int64_t more)
 		/* All before are searched, all behind cost no less. */
 		x->pending[x->depth] = bound;
 		raise_bound(x);
-		if (past_cutoff(x, bound))
+		if (exact_past_cutoff(x, bound))
 			break;
 		x->pending[x->depth] = i + 1 < n ? d->bound + more + d->unary[d->at[u] + order[i + 1]] : INT64_MAX;
 		x->pending[x->depth + 1] = bound;
@@ -525,7 +230,7 @@ static bool climb(struct exact *x, struct dual *root)
 		int64_t before = root->bound;
 		if (!dual_ascend(root, ROOT_CHUNK, 1, x->limit, spend, x->s))
 			return false;
-		search_raise_bound(x->s, proven(x, root->bound), "exact");
+		search_raise_bound(x->s, exact_proven(x, root->bound), "exact");
 		if ((double)(root->bound - before) < x->parts / 4)
 			break;
 	}
@@ -546,18 +251,18 @@ static bool climb_high(struct exact *x, struct dual *root)
 /* A root under prices, where it bounds better than the one at hand. False: nothing is left. */
 static bool begin_priced(struct exact *x, struct dual *root)
 {
-	double before = proven(x, root->bound), unit = x->unit, parts = x->parts;
+	double before = exact_proven(x, root->bound), unit = x->unit, parts = x->parts;
 	bool integral = x->integral, left = true;
 	struct dual priced = { 0 };
 
 	x->is_priced = true;
 	if (pairs_init(&x->priced, x->p, &x->prices, spend, x->s)) {
 		set_scale(x);
-		set_limit(x);
+		exact_set_limit(x);
 		dual_init(&priced, &x->shape, &x->priced, x->unit, x->parts);
 		priced.bound = -(int64_t)ceil(x->prices.constant / x->unit * x->parts * (1 + 1e-12));
 		left = dual_restrict(&priced, root) && climb_high(x, &priced);
-		if (left && proven(x, priced.bound) > before) {
+		if (left && exact_proven(x, priced.bound) > before) {
 			dual_done(root);
 			*root = priced;
 			return true;
@@ -569,7 +274,7 @@ static bool begin_priced(struct exact *x, struct dual *root)
 	x->unit = unit;
 	x->parts = parts;
 	x->integral = integral;
-	set_limit(x);
+	exact_set_limit(x);
 	return left;
 }
 
@@ -636,7 +341,7 @@ static bool ascend_root(struct exact *x, struct dual *root)
 	look_around(x, root, TABU_STARTS);
 	if (!search_over(x->s) && x->s->best.has_embedding) {
 		heuristic_run(x->s, HEURISTIC_MORE); /* it routes as it places: where links are in each other's way that pays */
-		set_limit(x);
+		exact_set_limit(x);
 	}
 	if (search_over(x->s))
 		return false;
@@ -716,7 +421,7 @@ void exact_run(struct search *s)
 	} else if (pairs_init(&x.pairs, x.p, NULL, spend, s)) {
 		x.spent = x.pairs.work;
 		set_scale(&x);
-		set_limit(&x);
+		exact_set_limit(&x);
 		dual_init(&x.level[0], &x.shape, &x.pairs, x.unit, x.parts);
 		if (!search_over(s) && (!settle(&x) || ascend_root(&x, &x.level[0])) && !s->halted)
 			conclude(&x);
