@@ -38,6 +38,7 @@ struct routing_prices {
 	int64_t **weight;      /* per virtual link, per substrate link: >= scale × link_weight. NULL for best effort; virtual links may share one */
 	double constant;       /* in objective units, >= 0 */
 	double expected;       /* the value of the linear program they come from, hosts included: unproven, about what bound to hope for */
+	uint32_t serial;       /* of the pool that they come from, so that it knows them again; 0: none */
 	int64_t **owned;       /* the arrays behind weight */
 	size_t n_owned;
 };

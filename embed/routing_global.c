@@ -588,6 +588,7 @@ static void fill_prices(struct global *g, struct routing_prices *ret)
 	int64_t *shared = NULL;
 
 	ret->scale = g->pool->scale;
+	ret->serial = ++g->pool->serial;
 	ret->expected = g->best_bound * g->unit;
 	ret->constant = -pool_value(g->pool, -pool_charge(g->pool, &g->best));
 	ret->weight = mem_array(r->n_links + 1, sizeof(*ret->weight));

@@ -112,22 +112,40 @@ size_t master_column(const struct master *m, uint32_t lp_col)
 
 /* ---- layout -------------------------------------------------------------------------------- */
 
-static bool add_link(struct master *m, const struct routing_ask *ask, uint32_t k)
+/* The cheapest column of a link between its hosts, by search, or as an earlier call has found it. */
+static bool find_first(struct master *m, struct master_link *link, uint32_t serial)
 {
 	struct routing_pool *pool = m->pool;
-	const struct vlink *v = &pool->p->r->links[k];
-	struct master_link *link = &m->links[m->n];
 	struct tariff none = { 0 };
 	struct found found;
+	int priced = link->base != pool->base;
 
-	*link = (struct master_link){ .link = k, .from = ask->host[v->a], .to = ask->host[v->b], .base = pool->base };
+	for (uint32_t id = pool_column_head(pool, link->link, link->from, link->to); id != NO_COLUMN; id = pool->columns[id].next)
+		if (serial != 0 && pool->columns[id].serial[priced] == serial) {
+			link->first = id;
+			link->least = pool->columns[id].least[priced];
+			return true;
+		}
+	pool_weigh(pool, link->link, link->base, &none);
+	if (!pool_search(pool, link->link, link->from, link->to, NULL, &found))
+		return false;
+	link->first = pool_column_put(pool, link->link, link->from, link->to, &found);
+	link->least = found.dist;
+	pool->columns[link->first].serial[priced] = serial;
+	pool->columns[link->first].least[priced] = found.dist;
+	return true;
+}
+
+static bool add_link(struct master *m, const struct routing_ask *ask, uint32_t k)
+{
+	const struct vlink *v = &m->pool->p->r->links[k];
+	struct master_link *link = &m->links[m->n];
+
+	*link = (struct master_link){ .link = k, .from = ask->host[v->a], .to = ask->host[v->b], .base = m->pool->base };
 	if (ask->prices)
 		link->base = ask->prices->weight[k];
-	pool_weigh(pool, k, link->base, &none);
-	if (!pool_search(pool, k, link->from, link->to, NULL, &found))
+	if (!find_first(m, link, ask->prices ? ask->prices->serial : 1))
 		return false;
-	link->first = pool_column_put(pool, k, link->from, link->to, &found);
-	link->least = found.dist;
 	m->n++;
 	return true;
 }
@@ -267,6 +285,8 @@ static bool nothing_fits(struct master *m)
 	for (uint32_t i = 0; i < m->n; i++) {
 		const struct master_link *link = &m->links[i];
 		struct found found;
+		if (still_cheapest(m, link)) /* and free */
+			continue;
 		pool_weigh(pool, link->link, NULL, &m->tariff);
 		if (!pool_search(pool, link->link, link->from, link->to, link->shut, &found))
 			return true;

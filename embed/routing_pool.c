@@ -156,11 +156,10 @@ uint32_t pool_column_put(struct routing_pool *pool, uint32_t link, uint32_t from
 		pool->links = mem_grow(pool->links, pool->cap_links, sizeof(*pool->links));
 	}
 	uint32_t id = (uint32_t)pool->n_columns++;
-	pool->columns[id] = (struct column){ link, (uint32_t)pool->n_links, (uint32_t)found->n, (uint32_t)found->primary, NO_COLUMN, 0 };
+	pool->columns[id] = (struct column){ link, (uint32_t)pool->n_links, (uint32_t)found->n, (uint32_t)found->primary, .next = NO_COLUMN };
 	if (found->n > 0)
 		memcpy(pool->links + pool->n_links, pool->trace, found->n * sizeof(*pool->trace));
 	pool->n_links += found->n;
-	/* The first found, the cheapest without prices, stays the first. */
 	if (last == NO_COLUMN)
 		hash_put_u64(pool->heads, column_key(pool, link, from, to), (void *)((uintptr_t)id + 1));
 	else

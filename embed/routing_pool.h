@@ -29,6 +29,8 @@ struct column {
 	uint32_t primary;     /* … of which so many are the first path; == n but for pairs */
 	uint32_t next;        /* of the same virtual link and hosts */
 	uint32_t call;        /* the last call of routing_solve() that has it in its program */
+	uint32_t serial[2];   /* [0] != 0: the cheapest of its hosts without prices; [1]: with the prices of this serial */
+	int64_t least[2];     /* what it then weighs, × scale */
 };
 
 /* Σ_(k a member) whether k crosses `at` <= most. */
@@ -55,7 +57,7 @@ struct routing_pool {
 	struct cover *covers;
 	uint32_t *cover_head; /* per substrate link */
 	size_t n_covers, cap_covers;
-	uint32_t call;
+	uint32_t call, serial; /* the last of each */
 	const struct lp_faults *faults; /* borrowed */
 
 	/* Scratch of searches. */
