@@ -13,7 +13,7 @@
 #include "embed/reoptimise.h"
 #include "embed/rng.h"
 
-enum { EFFORT = 200000, ALONE_MAX = 4000, RUINS = 1000, IDLE = 50, MIP_EFFORT = 20000 };
+enum { EFFORT = 200000, ALONE_MAX = 4000, MIP_EFFORT = 20000, ROUNDS = 100000, IDLE = 50, DROPPED = 3, OTHERS = 6 };
 
 /* A choice: what is admitted, and where. */
 struct choice {
@@ -121,9 +121,11 @@ static void drop(struct batch *b, size_t i)
 	embedding_done(&b->at.e[i]);
 }
 
-static void insert(struct batch *b, size_t i)
+/* thorough: as a single request would be embedded; else a few starts. */
+static void insert(struct batch *b, size_t i, bool thorough)
 {
-	struct embed_options options = { .solver = "heuristic", .seed = b->options->seed, .effort = request_effort(b->s, &b->r[i]) };
+	struct embed_options options = { .solver = "heuristic", .seed = b->options->seed,
+	                                 .effort = thorough ? 0 : request_effort(b->s, &b->r[i]) };
 	struct solution answer = { 0 };
 
 	if (b->deadline_us != INT64_MAX)
@@ -136,24 +138,20 @@ static void insert(struct batch *b, size_t i)
 	solution_done(&answer);
 }
 
-/* Those that are out, one after the other: by falling density, or at random among much the same. */
-static void insert_all(struct batch *b, double noise)
+/* Those that are out, one after the other by falling score; NULL: as they come. */
+static void insert_all(struct batch *b, const double *score)
 {
-	mem_auto double *score = mem_array(b->n + 1, sizeof(*score));
+	mem_auto bool *tried = mem_array(b->n + 1, sizeof(*tried));
 
-	for (size_t i = 0; i < b->n; i++) {
-		double random = (double)(rng_next(&b->rng) >> 11) * 0x1p-53;
-		score[i] = b->dead[i] || b->at.e[i].host ? -1 : b->density[i] * (1 - noise * random);
-	}
 	while (go_on(b)) {
 		size_t next = b->n;
 		for (size_t i = 0; i < b->n; i++)
-			if (score[i] >= 0 && (next == b->n || score[i] > score[next]))
+			if (!tried[i] && !b->dead[i] && !b->at.e[i].host && (next == b->n || (score && score[i] > score[next])))
 				next = i;
 		if (next == b->n)
 			return;
-		score[next] = -1;
-		insert(b, next);
+		tried[next] = true;
+		insert(b, next, true);
 	}
 }
 
@@ -163,13 +161,13 @@ static int embed_alone(struct batch *b, struct err *err)
 {
 	for (size_t i = 0; i < b->n; i++) {
 		struct embed_options options = *b->options;
-		options.solver = "auto";
+		options.solver = b->n <= BATCH_EXACT_MAX ? "auto" : "heuristic";
 		options.objective = OBJECTIVE_COST;
 		options.progress = NULL;
-		options.effort = b->effort / (4 * (int64_t)b->n);
+		options.effort = b->effort / ((b->n <= BATCH_EXACT_MAX ? 4 : 16) * (int64_t)b->n);
 		options.effort = options.effort > ALONE_MAX ? ALONE_MAX : options.effort < 1 ? 1 : options.effort;
 		if (b->deadline_us != INT64_MAX)
-			options.time_limit_s = seconds_for(b, 2 * (int)(b->n - i) + 1);
+			options.time_limit_s = seconds_for(b, (b->n <= BATCH_EXACT_MAX ? 2 : 8) * (int)(b->n - i) + 1);
 		int ret = embed_solve(b->s, b->left, &b->r[i], &options, &b->alone[i], err);
 		if (ret != 0)
 			return ret;
@@ -271,19 +269,6 @@ static void polish(struct batch *b)
 	keep_if_better(b);
 }
 
-static void ruin(struct batch *b)
-{
-	uint32_t n = 1 + rng_below(&b->rng, 3);
-
-	for (uint32_t tries = 0; tries < 20 && n > 0; tries++) {
-		size_t i = rng_below(&b->rng, (uint32_t)b->n);
-		if (!b->at.e[i].host)
-			continue;
-		drop(b, i);
-		n--;
-	}
-}
-
 static bool all_in(const struct batch *b)
 {
 	for (size_t i = 0; i < b->n; i++)
@@ -292,20 +277,70 @@ static bool all_in(const struct batch *b)
 	return true;
 }
 
+/* One that is out, drawn at random; b->n: none is. */
+static size_t draw_missing(struct batch *b)
+{
+	size_t first = rng_below(&b->rng, (uint32_t)b->n);
+
+	for (size_t j = 0; j < b->n; j++) {
+		size_t i = (first + j) % b->n;
+		if (!b->dead[i] && !b->at.e[i].host)
+			return i;
+	}
+	return b->n;
+}
+
+/* Some go, one that is out comes, then who went and a few others try. */
+static void exchange(struct batch *b)
+{
+	size_t gone[DROPPED], n = 0, want = 1 + rng_below(&b->rng, DROPPED), missing = draw_missing(b);
+
+	for (int tries = 0; tries < 20 && n < want; tries++) {
+		size_t i = rng_below(&b->rng, (uint32_t)b->n);
+		if (!b->at.e[i].host)
+			continue;
+		drop(b, i);
+		gone[n++] = i;
+	}
+	if (missing < b->n)
+		insert(b, missing, false);
+	for (size_t j = 0; j < n && go_on(b); j++)
+		insert(b, gone[j], false);
+	for (int j = 0; j < OTHERS && go_on(b); j++) {
+		size_t i = draw_missing(b);
+		if (i < b->n && i != missing)
+			insert(b, i, false);
+	}
+}
+
+/* From nothing, in the order that is given. */
+static void pass(struct batch *b, const double *score)
+{
+	struct choice none = { .e = mem_array(b->n + 1, sizeof(*none.e)) };
+
+	stand_on(b, &none);
+	free(none.e);
+	insert_all(b, score);
+	keep_if_better(b);
+}
+
 static void search(struct batch *b)
 {
-	int64_t effort = b->effort, third = b->spent + (b->effort - b->spent) / 3;
-	int64_t deadline = b->deadline_us;
+	int64_t effort = b->effort, deadline = b->deadline_us;
+	bool few = b->n <= BATCH_EXACT_MAX;
 
-	b->effort = third;
+	/* Where few, most of the limit is for proving. */
+	b->effort = b->spent + (b->effort - b->spent) / 4 * (few ? 1 : 3);
 	if (deadline != INT64_MAX)
-		b->deadline_us = clock_us() + (deadline - clock_us()) / 3;
+		b->deadline_us = clock_us() + (deadline - clock_us()) / 4 * (few ? 1 : 3);
+	pass(b, NULL);
+	if (!all_in(b))
+		pass(b, b->density);
+	if (!all_in(b))
+		pass(b, b->value);
 	stand_on(b, &b->best);
-	insert_all(b, 0);
-	keep_if_better(b);
-	for (int i = 0, idle = 0; i < RUINS && idle < IDLE && go_on(b) && !all_in(b); i++) {
-		ruin(b);
-		insert_all(b, i % 2 ? 1 : 0.3);
+	for (int i = 0, idle = 0; i < ROUNDS && idle < (few ? IDLE : ROUNDS) && go_on(b) && !all_in(b); i++) {
+		exchange(b);
 		idle = keep_if_better(b) ? 0 : idle + 1;
 		stand_on(b, &b->best);
 	}
@@ -313,7 +348,7 @@ static void search(struct batch *b)
 	b->deadline_us = deadline;
 	polish(b);
 	stand_on(b, &b->best);
-	insert_all(b, 0); /* what polishing has made room for */
+	insert_all(b, b->density); /* what polishing has made room for */
 	keep_if_better(b);
 }
 

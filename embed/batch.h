@@ -21,8 +21,9 @@ void batched_done(struct batched *b);
  * where it is excluded alone, with the reason; REFUSED where it had to stand back. effort and time_limit_s are of the whole
  * batch; objective is cost; explain as in embed_solve, of those that do not fit alone. Thread safe as embed_solve.
  *
- * Greedy by value for what each takes, then ruin and recreate over the choice, and the networks admitted embedded anew
- * together (embed_reoptimise). Up to BATCH_EXACT_MAX requests: the choices in falling order of value, each decided by the
+ * Taken as they come, by value for what each takes, and by value; the best of these is improved by exchanging some, and the
+ * networks admitted are embedded anew together (embed_reoptimise): never worse than in order by the heuristic while the
+ * limit lasts. Up to BATCH_EXACT_MAX requests: the choices in falling order of value, each decided by the
  * node-link program over its disjoint union (bundle.h) until one fits, supersets of what is excluded left out; then the
  * same program bounds its cost. Exponential in the number of requests; each step is a MIP with its share of the limit. Beyond,
  * the bound of the value is a fractional knapsack over cpu and over bandwidth. */
