@@ -491,8 +491,10 @@ enum master_verdict master_solve(struct master *m, double cutoff, bool whole, do
 		if (!solve_lp(m))
 			return MASTER_LOST;
 		gather_uses(m);
-		if (add_capacities(m) > 0)
+		if (add_capacities(m) > 0) {
+			add_covers(m);
 			continue;
+		}
 		set_tariff(m, 1);
 		if (!price(m, &bound, &columns)) {
 			*ret_bound = INFINITY;
