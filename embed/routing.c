@@ -141,12 +141,18 @@ static void weigh_columns(struct tree *t)
 	}
 }
 
+/* 2: it must come first this time; 1: all of it takes one path. */
+static int certainty(const struct tree *t, uint32_t k)
+{
+	return t->certain[k] > 1.5 ? 2 : t->certain[k] > 1 - FRACTION;
+}
+
 /* What is certain first, splits last of those with a bandwidth: they take what is left. */
 static bool goes_before(const struct tree *t, uint32_t a, uint32_t b)
 {
 	const struct vlink *x = &t->pool->p->r->links[a], *y = &t->pool->p->r->links[b];
 	bool x_split = t->pool->kind[a] == ROUTE_SPLIT, y_split = t->pool->kind[b] == ROUTE_SPLIT;
-	double x_sure = t->certain[a] > 1.5 ? 2 : t->certain[a] > 1 - FRACTION, y_sure = t->certain[b] > 1.5 ? 2 : t->certain[b] > 1 - FRACTION;
+	int x_sure = certainty(t, a), y_sure = certainty(t, b);
 
 	if (x_split != y_split)
 		return y_split;
@@ -393,7 +399,8 @@ static enum routing_verdict tree_verdict(struct tree *t, double *ret_bound)
 	return may_matter(t, t->open) ? ROUTING_UNDECIDED : ROUTING_EXCLUDED;
 }
 
-static enum routing_verdict solve_whole(struct routing_pool *pool, const struct routing_ask *ask, struct layout *at, double *ret_bound)
+static enum routing_verdict solve_whole(struct routing_pool *pool, const struct routing_ask *ask, struct layout *at,
+                                        double *ret_bound)
 {
 	struct tree t = { .pool = pool, .ask = ask, .at = at, .cutoff = ask->cutoff, .open = INFINITY, .cut = INFINITY };
 	const struct request *r = pool->p->r;

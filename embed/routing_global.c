@@ -15,17 +15,13 @@
 
 #include "base/mem.h"
 #include "embed/lp.h"
+#include "embed/reach.h"
 #include "embed/routing_pool.h"
 
 enum { MEMORY_MIB = 1024, ROWS_MAX = 4000, ROUNDS_MAX = 400, NEAREST = 4, COLUMNS_EACH = 16, PATIENCE = 40, INSIST = 4 };
 #define PRESENT 1e-7
 #define GAP 1e-3         /* of the program's value to its bound: prices are as good as they get */
 #define NO_ROW (-1)
-
-struct mark {
-	int64_t dist;
-	uint32_t node, link, parent, source; /* parent: of labels; source: place in the first end's domain */
-};
 
 struct global {
 	struct routing_pool *pool;
@@ -59,9 +55,7 @@ struct global {
 	struct tariff tariff, best;
 	double best_bound;
 
-	struct mark *labels;  /* of a search */
-	size_t n_labels, cap_labels;
-	uint32_t (*settled)[2];/* per node: its labels, + 1 */
+	struct reach reach;
 	double *share;         /* scratch: per virtual link × substrate link in use */
 };
 
@@ -198,85 +192,6 @@ static void add_host_row(struct global *g, uint32_t a)
 
 /* ---- paths --------------------------------------------------------------------------------- */
 
-static void push(struct global *g, struct mark label)
-{
-	if (g->n_labels == g->cap_labels) {
-		g->cap_labels = 2 * g->cap_labels + 256;
-		g->labels = mem_grow(g->labels, g->cap_labels, sizeof(*g->labels));
-	}
-	g->labels[g->n_labels] = label;
-	heap_push(&g->pool->space.heap, label.dist, 0, (uint32_t)g->n_labels++);
-}
-
-/* Under pool->weight, from all hosts of k's first end, offset[i] ahead each: for every node the two nearest of them,
- * in `settled`. */
-static void search_all(struct global *g, uint32_t k, const int64_t *offset)
-{
-	const struct graph *graph = &g->p->graph;
-	struct path_space *space = &g->pool->space;
-	uint32_t u = g->p->r->links[k].a;
-	int64_t need = g->pool->kind[k] == ROUTE_SPLIT ? 1 : g->p->r->links[k].bw_kbps;
-
-	memset(g->settled, 0, graph->n_nodes * sizeof(*g->settled));
-	space->heap.n = g->n_labels = 0;
-	for (uint32_t i = 0; i < g->n_hosts[u]; i++)
-		push(g, (struct mark){ offset[i], g->host[u][i], NO_LINK, UINT32_MAX, i });
-	while (space->heap.n > 0) {
-		uint32_t id = heap_pop(&space->heap).id;
-		struct mark at = g->labels[id];
-		uint32_t *settled = g->settled[at.node];
-		if (settled[1] || (settled[0] && g->labels[settled[0] - 1].source == at.source))
-			continue;
-		settled[settled[0] ? 1 : 0] = id + 1;
-		space->work += graph->first[at.node + 1] - graph->first[at.node] + 1;
-		for (uint32_t i = graph->first[at.node]; i < graph->first[at.node + 1]; i++) {
-			uint32_t l = graph->arcs[i].link, to = graph->arcs[i].to;
-			if (g->p->left->link_kbps[l] < need || g->settled[to][1] ||
-			    (g->settled[to][0] && g->labels[g->settled[to][0] - 1].source == at.source))
-				continue;
-			push(g, (struct mark){ at.dist + g->pool->weight[l], to, l, id, at.source });
-		}
-	}
-}
-
-/* The label that reaches host b, from another host if they must differ; UINT32_MAX: none. */
-static uint32_t arrival(const struct global *g, uint32_t k, uint32_t b)
-{
-	for (int i = 0; i < 2; i++) {
-		uint32_t id = g->settled[b][i];
-		if (id != 0 && (g->p->r->placement != PLACEMENT_DISTINCT ||
-		                g->host[g->p->r->links[k].a][g->labels[id - 1].source] != b))
-			return id - 1;
-	}
-	return UINT32_MAX;
-}
-
-static void trace(struct global *g, uint32_t id, struct found *ret)
-{
-	uint32_t *links = g->pool->trace;
-	size_t n = 0;
-
-	for (; g->labels[id].link != NO_LINK; id = g->labels[id].parent)
-		links[n++] = g->labels[id].link;
-	for (size_t i = 0; i < n / 2; i++) {
-		uint32_t swap = links[i];
-		links[i] = links[n - 1 - i];
-		links[n - 1 - i] = swap;
-	}
-	*ret = (struct found){ .n = n, .primary = n };
-}
-
-/* A second arrival may come over the host it must not be: still a path, but no simple one. */
-static bool simple(const struct global *g, uint32_t id)
-{
-	uint32_t end = g->labels[id].node;
-
-	for (id = g->labels[id].parent; id != UINT32_MAX; id = g->labels[id].parent)
-		if (g->labels[id].node == end)
-			return false;
-	return true;
-}
-
 struct offer {
 	double reduced;
 	uint32_t to, label;
@@ -299,6 +214,7 @@ static size_t price_link(struct global *g, uint32_t k, double *ret_least)
 	double per_kbps = bandwidth(g, k) / (g->pool->scale * g->unit);
 	mem_auto int64_t *offset = mem_array(n_from + 1, sizeof(*offset));
 	mem_auto struct offer *offers = mem_array(n_to + 1, sizeof(*offers));
+	bool distinct = g->p->r->placement == PLACEMENT_DISTINCT;
 	size_t n = 0, added = 0;
 	double lowest = INFINITY;
 
@@ -308,21 +224,22 @@ static size_t price_link(struct global *g, uint32_t k, double *ret_least)
 	for (uint32_t i = 0; i < n_from; i++)
 		offset[i] = pool_price(g->pool, (-g->at.price[g->tie[0][k] + (int)i] - lowest) / per_kbps);
 	pool_weigh(g->pool, k, g->pool->base, &g->tariff);
-	search_all(g, k, offset);
+	reach_search(&g->reach, g->pool->weight, g->p->left->link_kbps, g->pool->kind[k] == ROUTE_SPLIT ? 1 : link->bw_kbps,
+	             g->host[link->a], offset, n_from);
 	for (uint32_t j = 0; j < n_to; j++) {
-		uint32_t id = arrival(g, k, g->host[link->b][j]);
-		if (id == UINT32_MAX)
+		uint32_t id = reach_arrival(&g->reach, g->host[link->a], g->host[link->b][j], distinct);
+		if (id == NO_LABEL)
 			continue;
-		double reduced = (double)g->labels[id].dist * per_kbps + lowest - g->at.price[g->tie[1][k] + (int)j];
+		double reduced = (double)g->reach.labels[id].dist * per_kbps + lowest - g->at.price[g->tie[1][k] + (int)j];
 		*ret_least = fmin(*ret_least, reduced);
-		if (reduced < -1e-7 && simple(g, id))
+		if (reduced < -1e-7 && reach_simple(&g->reach, id))
 			offers[n++] = (struct offer){ reduced, j, id };
 	}
 	qsort(offers, n, sizeof(*offers), offer_order);
 	for (size_t i = 0; i < n && added < COLUMNS_EACH; i++) {
 		struct found found;
-		trace(g, offers[i].label, &found);
-		added += add_path(g, k, g->labels[offers[i].label].source, offers[i].to, &found);
+		found.n = found.primary = reach_trace(&g->reach, offers[i].label, g->pool->trace);
+		added += add_path(g, k, g->reach.labels[offers[i].label].source, offers[i].to, &found);
 	}
 	return added;
 }
@@ -481,7 +398,8 @@ static void set_tariff(struct global *g)
 		if (row->at == NO_LINK || (size_t)row->row >= g->at.n_rows)
 			continue;
 		double dual = -g->at.price[row->row] * g->unit;
-		int64_t price = pool_price(g->pool, row->cover != NO_COVER ? dual : dual * g->pool->scale / (double)g->p->left->link_kbps[row->at]);
+		double width = row->cover != NO_COVER ? 1 : (double)g->p->left->link_kbps[row->at] / g->pool->scale;
+		int64_t price = pool_price(g->pool, dual / width);
 		if (price == 0)
 			continue;
 		if (row->cover == NO_COVER)
@@ -608,13 +526,15 @@ static void fill_prices(struct global *g, struct routing_prices *ret)
 	}
 }
 
-static void global_init(struct global *g, struct routing_pool *pool, const struct routing_domains *d, double cutoff, int64_t effort)
+static void global_init(struct global *g, struct routing_pool *pool, const struct routing_domains *d, double cutoff,
+                        int64_t effort)
 {
 	const struct problem *p = pool->p;
 	const struct request *r = p->r;
 	size_t n = p->s->n_nodes, m = p->s->n_links;
 
-	*g = (struct global){ .pool = pool, .p = p, .work_limit = effort > 0 ? (uint64_t)effort : UINT64_MAX, .best_bound = -INFINITY, .cutoff = cutoff };
+	*g = (struct global){ .pool = pool, .p = p, .best_bound = -INFINITY, .cutoff = cutoff };
+	g->work_limit = effort > 0 ? (uint64_t)effort : UINT64_MAX;
 	pool->call++;
 	/* In this program costs are of the size of one virtual link's. */
 	g->unit = fmax(1, p->bound / (double)(r->n_links + 1));
@@ -630,7 +550,7 @@ static void global_init(struct global *g, struct routing_pool *pool, const struc
 	g->host_row = mem_array(n + 1, sizeof(*g->host_row));
 	memset(g->row_head, 0xff, m * sizeof(*g->row_head));
 	memset(g->host_row, 0xff, n * sizeof(*g->host_row));
-	g->settled = mem_array(n + 1, sizeof(*g->settled));
+	g->reach.space = &pool->space;
 	g->share = mem_array(r->n_links * m + 1, sizeof(*g->share));
 	for (uint32_t u = 0; u < r->n_nodes; u++)
 		add_domain(g, d, u);
@@ -657,8 +577,7 @@ static void global_done(struct global *g)
 	free(g->tariff.covers);
 	free(g->best.links);
 	free(g->best.covers);
-	free(g->labels);
-	free(g->settled);
+	reach_done(&g->reach);
 	free(g->share);
 	lp_done(&g->lp);
 	lp_point_done(&g->at);

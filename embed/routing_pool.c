@@ -156,7 +156,8 @@ uint32_t pool_column_put(struct routing_pool *pool, uint32_t link, uint32_t from
 		pool->links = mem_grow(pool->links, pool->cap_links, sizeof(*pool->links));
 	}
 	uint32_t id = (uint32_t)pool->n_columns++;
-	pool->columns[id] = (struct column){ link, (uint32_t)pool->n_links, (uint32_t)found->n, (uint32_t)found->primary, .next = NO_COLUMN };
+	pool->columns[id] = (struct column){ .link = link, .first = (uint32_t)pool->n_links, .n = (uint32_t)found->n,
+	                                     .primary = (uint32_t)found->primary, .next = NO_COLUMN };
 	if (found->n > 0)
 		memcpy(pool->links + pool->n_links, pool->trace, found->n * sizeof(*pool->trace));
 	pool->n_links += found->n;
