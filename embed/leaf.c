@@ -85,6 +85,10 @@ enum leaf_verdict leaf_route(struct leaf *leaf, struct routing_pool *pool, struc
 		links[k] = k;
 		sum += least[k];
 	}
+	if (sum > cutoff) { /* the dual bound forgets what hosts in demand cost those who do not take them */
+		*ret_bound = sum;
+		return LEAF_DONE;
+	}
 	struct routing_ask ask = { .links = links, .n = r->n_links, .host = at->host, .cutoff = cutoff - hosts, .whole = true,
 	                           .effort = effort };
 	enum routing_verdict verdict = routing_solve(pool, &ask, at, ret_bound);
