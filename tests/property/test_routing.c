@@ -62,10 +62,10 @@ static void write_substrate(struct scene *c, uint32_t n)
 	buf_printf(&c->substrate, "links:\n");
 	for (uint32_t l = 0; l < links; l++) {
 		uint32_t a = l + 1 < n ? l + 1 : below(c, n), b = l + 1 < n ? below(c, a) : below(c, n);
+		uint32_t bandwidth = 3 + below(c, c->features & F_TIGHT ? 7 : 12), cost = 1 + below(c, 5);
 		if (a == b)
 			b = (a + 1) % n;
-		buf_printf(&c->substrate, "  - {name: l%u, endpoints: [s%u, s%u], bandwidth: %ukbit, cost: %u", l, a, b,
-		           3 + below(c, c->features & F_TIGHT ? 7 : 12), 1 + below(c, 5));
+		buf_printf(&c->substrate, "  - {name: l%u, endpoints: [s%u, s%u], bandwidth: %ukbit, cost: %u", l, a, b, bandwidth, cost);
 		if (c->features & F_DELAY)
 			buf_printf(&c->substrate, ", delay: %ums", below(c, 5));
 		if (c->features & F_RISKS && below(c, 2))
@@ -367,8 +367,10 @@ static void make_prices(struct scene *c, const struct problem *p, double scale)
 	c->prices = (struct routing_prices){ .scale = scale, .weight = mem_array(c->r.n_links + 1, sizeof(int64_t *)) };
 	for (uint32_t k = 0; k < c->r.n_links; k++) {
 		c->prices.weight[k] = mem_array(c->s.n_links + 1, sizeof(int64_t));
-		for (uint32_t l = 0; l < c->s.n_links; l++)
-			c->prices.weight[k][l] = (p->link_weight[l] + (below(c, 2) ? below(c, 1000000) : 0)) * (int64_t)scale + below(c, 2);
+		for (uint32_t l = 0; l < c->s.n_links; l++) {
+			int64_t price = below(c, 2) ? below(c, 1000000) : 0, part = below(c, 2);
+			c->prices.weight[k][l] = (p->link_weight[l] + price) * (int64_t)scale + part;
+		}
 	}
 }
 
