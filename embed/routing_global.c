@@ -129,7 +129,9 @@ static void add_places(struct global *g)
 static bool add_path(struct global *g, uint32_t k, uint32_t from, uint32_t to, const struct found *found)
 {
 	struct routing_pool *pool = g->pool;
-	uint32_t id = pool_column_put(pool, k, g->host[g->p->r->links[k].a][from], g->host[g->p->r->links[k].b][to], found);
+	const struct vlink *link = &g->p->r->links[k];
+	uint32_t id = pool_column_put(pool, k, g->host[link->a][from], g->host[link->b][to], found,
+	                              pool->kind[k] == ROUTE_PAIR || link->max_delay_us >= 0);
 	struct column *c = &pool->columns[id];
 
 	if (c->call == pool->call)

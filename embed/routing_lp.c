@@ -129,7 +129,7 @@ static bool find_first(struct master *m, struct master_link *link, uint32_t seri
 	pool_weigh(pool, link->link, link->base, &none);
 	if (!pool_search(pool, link->link, link->from, link->to, NULL, &found))
 		return false;
-	link->first = pool_column_put(pool, link->link, link->from, link->to, &found);
+	link->first = pool_column_put(pool, link->link, link->from, link->to, &found, false);
 	link->least = found.dist;
 	pool->columns[link->first].serial[priced] = serial;
 	pool->columns[link->first].least[priced] = found.dist;
@@ -255,7 +255,7 @@ static bool price(struct master *m, __int128 *bound, size_t *ret_added)
 				return false;
 			double value = (double)found.dist / pool->scale * (double)amount / m->unit;
 			if (value < m->at.price[i] - REDUCED) {
-				uint32_t id = pool_column_put(pool, link->link, link->from, link->to, &found);
+				uint32_t id = pool_column_put(pool, link->link, link->from, link->to, &found, false);
 				if (pool->columns[id].call != pool->call) {
 					add_column(m, i, id);
 					++*ret_added;
@@ -433,7 +433,7 @@ bool master_init(struct master *m, struct routing_pool *pool, const struct routi
 		first[i] = (int)m->lp.n_cols;
 		add_column(m, i, link->first);
 		for (uint32_t id = pool_column_head(pool, link->link, link->from, link->to); id != NO_COLUMN; id = pool->columns[id].next)
-			if (pool->columns[id].call != pool->call)
+			if (!pool->columns[id].rough && pool->columns[id].call != pool->call)
 				add_column(m, i, id);
 	}
 	/* The first solution is known: the cheapest columns. So are the rows that it violates. */

@@ -136,15 +136,18 @@ uint32_t pool_column_head(const struct routing_pool *pool, uint32_t link, uint32
 	return head == 0 ? NO_COLUMN : (uint32_t)(head - 1);
 }
 
-uint32_t pool_column_put(struct routing_pool *pool, uint32_t link, uint32_t from, uint32_t to, const struct found *found)
+uint32_t pool_column_put(struct routing_pool *pool, uint32_t link, uint32_t from, uint32_t to, const struct found *found,
+                         bool rough)
 {
 	uint32_t head = pool_column_head(pool, link, from, to), last = NO_COLUMN;
 
 	for (uint32_t i = head; i != NO_COLUMN; i = pool->columns[i].next) {
-		const struct column *c = &pool->columns[i];
+		struct column *c = &pool->columns[i];
 		if (c->n == found->n && c->primary == found->primary &&
-		    memcmp(pool->links + c->first, pool->trace, found->n * sizeof(*pool->trace)) == 0)
+		    memcmp(pool->links + c->first, pool->trace, found->n * sizeof(*pool->trace)) == 0) {
+			c->rough = c->rough && rough;
 			return i;
+		}
 		last = i;
 	}
 	if (pool->n_columns == pool->cap_columns) {
@@ -157,7 +160,7 @@ uint32_t pool_column_put(struct routing_pool *pool, uint32_t link, uint32_t from
 	}
 	uint32_t id = (uint32_t)pool->n_columns++;
 	pool->columns[id] = (struct column){ .link = link, .first = (uint32_t)pool->n_links, .n = (uint32_t)found->n,
-	                                     .primary = (uint32_t)found->primary, .next = NO_COLUMN };
+	                                     .primary = (uint32_t)found->primary, .next = NO_COLUMN, .rough = rough };
 	if (found->n > 0)
 		memcpy(pool->links + pool->n_links, pool->trace, found->n * sizeof(*pool->trace));
 	pool->n_links += found->n;

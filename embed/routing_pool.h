@@ -29,6 +29,7 @@ struct column {
 	uint32_t primary;     /* … of which so many are the first path; == n but for pairs */
 	uint32_t next;        /* of the same virtual link and hosts */
 	uint32_t call;        /* the last call of routing_solve() that has it in its program */
+	bool rough;           /* of the global program only, and maybe no route: one path of a pair, or one out of time */
 	uint32_t serial[2];   /* [0] != 0: the cheapest of its hosts without prices; [1]: with the prices of this serial */
 	int64_t least[2];     /* what it then weighs, × scale */
 };
@@ -87,8 +88,10 @@ struct found {
 };
 
 uint32_t pool_column_head(const struct routing_pool *pool, uint32_t link, uint32_t from, uint32_t to); /* NO_COLUMN: none */
-/* The column of pool->trace; an equal one is not doubled. */
-uint32_t pool_column_put(struct routing_pool *pool, uint32_t link, uint32_t from, uint32_t to, const struct found *found);
+/* The column of pool->trace; an equal one is not doubled. rough: it may be no route of the link, and is left out of programs
+ * that decide about routes. */
+uint32_t pool_column_put(struct routing_pool *pool, uint32_t link, uint32_t from, uint32_t to, const struct found *found,
+                         bool rough);
 /* Σ weight over its links. */
 int64_t pool_column_dist(const struct routing_pool *pool, uint32_t column, const int64_t *weight);
 /* member is owned. NO_COVER: known already (member is freed). */
