@@ -324,6 +324,28 @@ static void pass(struct batch *b, const double *score)
 	keep_if_better(b);
 }
 
+/* What is a little worse is gone on from, too, and now and then all goes back to the best. */
+static void exchange_all(struct batch *b, int idle_max)
+{
+	struct choice before = { .e = mem_array(b->n + 1, sizeof(*before.e)) };
+
+	stand_on(b, &b->best);
+	choice_copy(b, &b->at, &before);
+	for (int i = 0, idle = 0; i < ROUNDS && idle < idle_max && go_on(b) && !all_in(b); i++) {
+		double heat = 0.005 * ((double)(rng_next(&b->rng) >> 11) * 0x1p-53);
+		exchange(b);
+		idle = keep_if_better(b) ? 0 : idle + 1;
+		if (idle % IDLE == IDLE - 1)
+			stand_on(b, &b->best);
+		else if (!choice_better(&b->at, &before) && b->at.value < before.value * (1 - heat))
+			stand_on(b, &before);
+		choice_copy(b, &b->at, &before);
+	}
+	for (size_t i = 0; i < b->n; i++)
+		embedding_done(&before.e[i]);
+	free(before.e);
+}
+
 static void search(struct batch *b)
 {
 	int64_t effort = b->effort, deadline = b->deadline_us;
@@ -338,12 +360,7 @@ static void search(struct batch *b)
 		pass(b, b->density);
 	if (!all_in(b))
 		pass(b, b->value);
-	stand_on(b, &b->best);
-	for (int i = 0, idle = 0; i < ROUNDS && idle < (few ? IDLE : ROUNDS) && go_on(b) && !all_in(b); i++) {
-		exchange(b);
-		idle = keep_if_better(b) ? 0 : idle + 1;
-		stand_on(b, &b->best);
-	}
+	exchange_all(b, few ? IDLE : ROUNDS);
 	b->effort = effort;
 	b->deadline_us = deadline;
 	polish(b);
