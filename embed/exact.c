@@ -22,7 +22,7 @@ enum {
 	ENTRIES_MAX = 20000000,  /* of the pair matrices: 80 MB */
 	ROOT_SWEEPS = 60, ROOT_CHUNK = 4, SWEEPS = 3,
 	HEURISTIC_MORE = 300000, /* arcs for the heuristic, once the root has not settled it */
-	TABU_STARTS = 8, TABU_STEPS = 60,
+	TABU_STARTS = 8, TABU_STEPS = 60, TABU_ARCS = 1000000,
 	EFFORT_FIRST = 2000000, EFFORT_STEP = 10, /* arcs for the routing program of a leaf at first, and how much more each time */
 	EFFORT_PRICES = 5000000
 };
@@ -98,6 +98,7 @@ static void look_around(struct exact *x, const struct dual *d, uint32_t starts)
 {
 	struct tabu_ask ask = { .starts = starts, .steps = TABU_STEPS, .rng = &x->s->rng, .found = exact_try_placement, .go_on = spend_x, .arg = x };
 
+	x->try_until = x->s->work + TABU_ARCS;
 	tabu_search(d, &ask, x->limit);
 }
 
@@ -305,7 +306,7 @@ static uint64_t price_of_prices(const struct dual *root)
 
 	for (uint32_t e = 0; e < shape->n_edges; e++)
 		rows += root->n[shape->edges[e].end[0]] + root->n[shape->edges[e].end[1]];
-	return 10 * rows * rows + 30 * shape->p->r->n_links * 2 * shape->p->s->n_links;
+	return 3 * rows * rows + 300 * shape->p->r->n_links * 2 * shape->p->s->n_links;
 }
 
 /* Goes through the whole tree, leaves whose routing is hard last: by then there is a better limit to cut them off with.

@@ -37,6 +37,7 @@ struct exact {
 	double *least;           /* per virtual link with both ends fixed: what it costs at least */
 	uint32_t *order;
 	uint64_t spent;
+	uint64_t try_until;      /* work at which tabu search ends */
 	uint64_t seen[SEEN];     /* placements that were routed, by hash */
 	double open;             /* least bound among leaves left undecided: no program decides them … */
 	double postponed;        /* … or one with more effort might */

@@ -268,5 +268,5 @@ int64_t exact_try_placement(void *arg, const uint32_t *host, int64_t cost)
 		layout_place(&x->at, u, host[u]);
 	}
 	route_placed(x, &least);
-	return search_over(x->s) || !exact_go_on(x) ? -1 : x->limit;
+	return search_over(x->s) || !exact_go_on(x) || x->s->work >= x->try_until ? -1 : x->limit;
 }
