@@ -12,15 +12,17 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "embed/anneal.h"
 #include "embed/rows.h"
 #include "embed/search.h"
 
 enum {
-	STARTS = 16,
+	STARTS = 16,           /* of up to so many virtual nodes; fewer of more */
 	REPAIRS = 1000,
 	NARROW_MAX = 100000,   /* virtual × substrate links: beyond, looking closer takes too long … */
 	REASON_MAX = 1000000,  /* … even for a reason */
 	SAY_EVERY = 100,       /* arcs per node and link of the substrate between two answers told */
+	MOVES_MOST = 300000,   /* of annealing: about 50 ms */
 	ATTEMPTS = 100,        /* rounds to complete a start */
 	TRIED = 8              /* places tried for a virtual node, best first */
 };
@@ -37,7 +39,8 @@ struct heur {
 	struct path_space space;
 	struct rows rows;
 	struct layout at, best, current;
-	bool unsaid;           /* best was not offered yet */
+	bool found;            /* there is a best, of this run */
+	bool unsaid;           /* which was not offered yet */
 	uint64_t said_at;      /* the work when one was offered last */
 	uint32_t *spots;       /* where a virtual node may go, and … */
 	int64_t *price, *cost; /* … what that costs, as in struct spot */
@@ -265,7 +268,7 @@ static bool recreate(struct heur *h, bool whole, double limit)
 
 static double best_cost(const struct heur *h)
 {
-	return h->search->best.has_embedding ? h->best.cost : INFINITY;
+	return h->found ? h->best.cost : INFINITY;
 }
 
 /* Tells of the best so far: the checker looks at the whole substrate, which is not done for every small step. */
@@ -285,10 +288,11 @@ static void say(struct heur *h)
 static void keep(struct heur *h)
 {
 	const struct problem *p = h->p;
+	bool first = !h->found;
 
 	layout_save(&h->at, &h->best);
-	h->unsaid = true;
-	if (!h->search->best.has_embedding || h->best.cost <= h->search->bound ||
+	h->found = h->unsaid = true;
+	if (first || h->best.cost <= h->search->bound ||
 	    h->search->work - h->said_at > SAY_EVERY * (p->s->n_nodes + p->s->n_links))
 		say(h);
 }
@@ -320,6 +324,55 @@ static bool start(struct heur *h, int i)
 	if (complete && h->at.cost < best_cost(h))
 		keep(h);
 	return complete;
+}
+
+static int by_bandwidth(const void *x, const void *y, void *arg)
+{
+	const struct vlink *links = arg;
+	uint32_t j = *(const uint32_t *)x, k = *(const uint32_t *)y;
+
+	if (links[j].bw_kbps != links[k].bw_kbps)
+		return links[j].bw_kbps > links[k].bw_kbps ? -1 : 1;
+	return (j > k) - (j < k);
+}
+
+/* Has all of `host` where it says, and routes links by falling bandwidth; who has one that finds no way is placed anew. */
+static bool take_hosts(struct heur *h, const uint32_t *host)
+{
+	const struct problem *p = h->p;
+	mem_auto uint32_t *order = mem_array(p->r->n_links + 1, sizeof(*order));
+
+	for (uint32_t u = 0; u < p->r->n_nodes; u++)
+		take_out(h, u);
+	for (uint32_t u = 0; u < p->r->n_nodes; u++)
+		layout_place(&h->at, u, host[u]);
+	for (uint32_t k = 0; k < p->r->n_links; k++)
+		order[k] = k;
+	qsort_r(order, p->r->n_links, sizeof(*order), by_bandwidth, p->r->links);
+	for (uint32_t i = 0; i < p->r->n_links; i++) {
+		const struct vlink *link = &p->r->links[order[i]];
+		if (h->at.host[link->a] != NO_NODE && h->at.host[link->b] != NO_NODE && !layout_route(&h->at, order[i]))
+			take_out(h, rng_below(&h->search->rng, 2) ? link->a : link->b);
+	}
+	h->noise = 0;
+	return recreate(h, false, INFINITY);
+}
+
+/* From the best so far, by prices alone. */
+static void settle(struct heur *h, uint64_t moves)
+{
+	const struct problem *p = h->p;
+	mem_auto uint32_t *host = mem_dup(h->best.host, (p->r->n_nodes + 1) * sizeof(*host));
+	struct anneal a = { &h->rows, h->bw, h->node_price, &h->search->rng, host };
+	/* No more than what is left of the budget, nor so many that no clock is looked at for long. */
+	uint64_t left = (h->search->work_limit - h->search->work) / (2 + 2 * p->r->n_links / p->r->n_nodes);
+
+	moves = moves < left ? moves : left;
+	moves = moves < MOVES_MOST ? moves : MOVES_MOST;
+	search_spend(h->search, anneal_run(&a, moves));
+	heur_go_on(h);
+	if (take_hosts(h, host) && h->at.cost < best_cost(h))
+		keep(h);
 }
 
 /* ---- ruin and recreate --------------------------------------------------------------------- */
@@ -379,11 +432,12 @@ static bool complete(struct heur *h, uint32_t rounds)
 static void improve(struct heur *h, uint32_t rounds)
 {
 	const struct problem *p = h->p;
+	double hot = p->r->n_nodes > 6 ? 0.36 / (double)p->r->n_nodes : 0.06; /* what one virtual node changes */
 
 	layout_restore(&h->at, &h->best);
 	layout_save(&h->at, &h->current);
 	for (uint32_t i = 0; i < rounds && !search_over(h->search); i++) {
-		double heat = 0.06 * (1 - (double)(i + 1) / rounds);
+		double heat = hot * (1 - (double)(i + 1) / rounds);
 		h->noise = rng_below(&h->search->rng, 3) == 0 ? 0 : rng_below(&h->search->rng, 400);
 		/* drawn one after the other: of arguments, each compiler draws another one first */
 		uint32_t u = rng_below(&h->search->rng, (uint32_t)p->r->n_nodes);
@@ -508,6 +562,8 @@ void heuristic_run(struct search *s, uint64_t max_arcs)
 	struct err why = { 0 };
 	uint64_t limit = s->work_limit;
 	bool bounded = s->options->effort > 0;
+	uint64_t n = s->problem.r->n_nodes, moves = n < 60 ? 50 * n : 3000;
+	int starts = n <= STARTS ? STARTS : n <= 4 * STARTS ? (int)(STARTS * STARTS / n) : 2;
 
 	if (worth_narrowing(&s->problem)) {
 		if (problem_narrow(&s->problem, &why) != 0) {
@@ -519,20 +575,22 @@ void heuristic_run(struct search *s, uint64_t max_arcs)
 	if (max_arcs < s->work_limit - s->work)
 		s->work_limit = s->work + max_arcs;
 	heur_init(&h, s);
-	for (int i = 0; i == 0 || (i < STARTS && !search_over(s)); i++) {
+	for (int i = 0; i == 0 || (i < starts && !search_over(s)); i++) {
 		bool done = start(&h, i);
 		h.forced = false;
-		if (!done && !s->best.has_embedding)
+		if (!done && !h.found)
 			complete(&h, ATTEMPTS);
 	}
-	do {
-		if (s->best.has_embedding)
-			improve(&h, REPAIRS);
-	} while (bounded && s->best.has_embedding && !search_over(s));
 	/* While there is none, every further start is another chance. */
-	for (int i = STARTS; !s->best.has_embedding && !search_over(s) && (bounded || i < 4 * STARTS); i++)
+	for (int i = starts; !h.found && !search_over(s) && (bounded || i < 4 * STARTS); i++)
 		if (!start(&h, i))
 			complete(&h, ATTEMPTS);
+	if (h.found && anneal_can(&h.rows) && !search_over(s) && s->problem.r->n_links > 0)
+		settle(&h, moves * n);
+	do {
+		if (h.found)
+			improve(&h, REPAIRS);
+	} while (bounded && h.found && !search_over(s));
 	say(&h);
 	if (!s->best.has_embedding)
 		refuse(&h);

@@ -37,6 +37,24 @@ static size_t carried(const int64_t *needs, size_t n, int64_t cap)
 	return low;
 }
 
+/* So many different needs that their rows cannot all be kept: only some steps between them stay, and a link counts as
+ * usable that is so for the least need between two. */
+static void merge_needs(const struct rows *rows, uint8_t *apart, size_t n)
+{
+	size_t most = ROWS_BYTES / sizeof(**rows->row) / rows->n_spots / rows->n_spots, steps = 1, seen = 0;
+
+	for (size_t i = 1; i < n; i++)
+		steps += apart[i];
+	if (most == 0)
+		most = 1;
+	for (size_t i = 1; i < n && steps > most; i++) {
+		if (!apart[i])
+			continue;
+		seen++;
+		apart[i] = seen * most / steps != (seen - 1) * most / steps;
+	}
+}
+
 /* Two needs are the same to a search when no link has less left than one and as much as the other. */
 static void make_classes(struct rows *rows)
 {
@@ -50,14 +68,15 @@ static void make_classes(struct rows *rows)
 	qsort(needs, n, sizeof(*needs), by_need);
 	for (size_t l = 0; l < p->s->n_links; l++)
 		apart[carried(needs, n, p->left->link_kbps[l])] = 1;
+	merge_needs(rows, apart, n);
 	rows->classes = mem_array(n + 1, sizeof(*rows->classes));
 	rows->class_of = mem_array(n + 1, sizeof(*rows->class_of));
 	for (uint32_t k = 0; k < n; k++) {
 		const struct vlink *link = &p->r->links[k];
-		size_t i = carried(needs, n, need_of(link));
-		while (i < n && !apart[i])
-			i++;
-		struct row_class c = { .need = needs[i - 1], .max_delay = link->max_delay_us,
+		size_t i = carried(needs, n, need_of(link)) - 1;
+		while (i > 0 && !apart[i])
+			i--;
+		struct row_class c = { .need = needs[i], .max_delay = link->max_delay_us,
 		                       .best_effort = vlink_best_effort(link) };
 		uint32_t at = 0;
 		while (at < rows->n_classes && (rows->classes[at].need != c.need || rows->classes[at].max_delay != c.max_delay ||

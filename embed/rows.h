@@ -6,7 +6,8 @@
  * Columns are spots: the nodes that are a candidate of any virtual node. Distances are whole numbers of `unit`, rounded where
  * costs are so odd that they have no large common divisor: a guide for a search that routes for real
  * afterwards, exact with ordinary costs. Memory: a hash of at most ROWS_BYTES of rows, or a few rows where one is larger
- * than that; forgotten as a whole when full. */
+ * than that; forgotten as a whole when full. Where rows for all bandwidths would be more than that, those of similar bandwidths
+ * share rows, which then promise too much rather than too little. */
 #pragma once
 
 #include <stdbool.h>
