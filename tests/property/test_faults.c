@@ -115,15 +115,15 @@ static void mip(void **state)
 
 static void exact(void **state)
 {
-	run("exact", F_SPLIT | F_TIGHT, 30);
-	run("exact", F_PROTECT | F_RISKS | F_PACK, 30);
-	run("exact", F_TIGHT | F_FREE, 60);
+	run("exact", F_SPLIT | F_TIGHT, 8);
+	run("exact", F_PROTECT | F_RISKS | F_PACK, 8);
+	run("exact", F_TIGHT | F_FREE, 20);
 }
 
 static void automatic(void **state)
 {
-	run("auto", F_SPLIT | F_TIGHT, 30);
-	run("auto", F_TIGHT | F_DELAY, 60);
+	run("auto", F_SPLIT | F_TIGHT, 8);
+	run("auto", F_TIGHT | F_DELAY, 20);
 }
 
 /* ---- an instance that takes many programs -------------------------------------------------- */

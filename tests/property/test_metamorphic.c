@@ -136,11 +136,11 @@ struct answer {
 	double cost, bound; /* INFINITY, -INFINITY: not known; both INFINITY: infeasible */
 };
 
-static struct answer ask_under(const struct question *q, const char *solver, int64_t effort)
+static struct answer ask_under(const struct question *q, const char *solver, int64_t effort, uint64_t seed)
 {
 	buf_auto struct buf substrate = BUF_INIT, request = BUF_INIT;
 	struct yaml_errors errors = { .file = "question" };
-	struct embed_options options = { .solver = solver, .effort = effort, .seed = 3 };
+	struct embed_options options = { .solver = solver, .effort = effort, .seed = seed };
 	struct solution solution = { 0 };
 	struct residual left;
 	struct yaml_doc **docs;
@@ -175,7 +175,7 @@ static struct answer ask_under(const struct question *q, const char *solver, int
 
 static struct answer ask(const struct question *q)
 {
-	return ask_under(q, "exact", 3000);
+	return ask_under(q, "exact", 3000, 3);
 }
 
 static bool proven(struct answer a)
@@ -190,7 +190,7 @@ static void print_question(const struct question *q)
 	write_substrate(q, &text);
 	buf_str(&text, "---\n");
 	write_request(q, &text);
-	print_message("%s\n", buf_cstr(&text));
+	fprintf(stderr, "%s\n", buf_cstr(&text)); /* whole, which cmocka's messages are not */
 }
 
 static void complain(const char *what, const struct question *p, struct answer easy, const struct question *q, struct answer hard,
@@ -464,8 +464,16 @@ static void solvers_agree(void **state)
 
 	EACH_PAIR(p)
 		for (int i = 0; i < 4; i++)
-			for (int64_t effort = 5; effort <= 500; effort *= 10)
-				same(solvers[i], &p->base, ask_under(&p->base, solvers[i], effort), &p->base, p->at, 1);
+			for (int64_t effort = 5; effort <= (i == 1 ? 50 : 500); effort *= 10)
+				same(solvers[i], &p->base, ask_under(&p->base, solvers[i], effort, 3), &p->base, p->at, 1);
+}
+
+/* Another seed takes another way, by other programs and prices, to the same end. */
+static void seeds_agree(void **state)
+{
+	EACH_PAIR(p)
+		for (uint64_t seed = 4; p->index % 4 < 2 && seed < 8; seed++)
+			same("another seed", &p->base, ask_under(&p->base, "exact", seed % 2 ? 3000 : 400, seed), &p->base, p->at, 1);
 }
 
 int main(void)
@@ -475,7 +483,7 @@ int main(void)
 		cmocka_unit_test(quantities_scale), cmocka_unit_test(delays_scale), cmocka_unit_test(room_never_costs),
 		cmocka_unit_test(want_of_room_never_saves), cmocka_unit_test(a_new_link_never_costs), cmocka_unit_test(a_new_node_never_costs),
 		cmocka_unit_test(a_lost_link_never_saves), cmocka_unit_test(tighter_is_never_cheaper), cmocka_unit_test(laxer_is_never_dearer),
-		cmocka_unit_test(conditions_unite), cmocka_unit_test(solvers_agree),
+		cmocka_unit_test(conditions_unite), cmocka_unit_test(solvers_agree), cmocka_unit_test(seeds_agree),
 	};
 	return cmocka_run_group_tests(tests, solve_bases, NULL);
 }
