@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "embed/proof.h"
 
 typedef int32_t lanes __attribute__((vector_size(16)));
 enum { LANES = 4 };
@@ -107,7 +108,7 @@ void dual_shape_done(struct dual_shape *shape)
 	free(shape->queue);
 	free(shape->joined);
 	free(shape->rows);
-	free(shape->spare.block);
+	dual_done(&shape->spare);
 	assign_done(&shape->as);
 	memset(shape, 0, sizeof(*shape));
 }
@@ -181,6 +182,7 @@ void dual_copy(const struct dual *from, struct dual *ret)
 void dual_done(struct dual *d)
 {
 	free(d->block);
+	ledger_free(d->ledger);
 	memset(d, 0, sizeof(*d));
 }
 
@@ -490,6 +492,33 @@ static void copy_kept(const struct dual *from, int64_t bound, struct dual *ret)
 	}
 }
 
+/* What folding moves, of those newly fixed; and with a proof nobody is left out for a price without a line that says so. */
+static void fold_ledger(const struct dual *from, struct dual *ret)
+{
+	const struct dual_shape *shape = from->shape;
+
+	ledger_copy(from->ledger, &ret->ledger, shape);
+	for (uint32_t e = 0; from->ledger && e < shape->n_edges; e++)
+		for (uint32_t end = 0; end < 2; end++) {
+			uint32_t v = shape->edges[e].end[end], w = shape->edges[e].end[1 - end];
+			if (from->n[v] == 0 || shape->n_kept[w] != 1 || (shape->n_kept[v] == 1 && w > v))
+				continue;
+			for (uint32_t i = 0; i < shape->n_kept[v]; i++) {
+				uint32_t at = shape->kept[shape->start[v] + i];
+				ledger_message(ret->ledger, e, end, from->host[from->at[v] + at],
+				               pair_cost(from, e, v, at, shape->kept[shape->start[w]]));
+			}
+		}
+}
+
+static bool leave_single(const struct dual *from, bool *ret_fixed)
+{
+	*ret_fixed = false;
+	for (uint32_t v = 0; v < from->shape->n_nodes; v++)
+		*ret_fixed = *ret_fixed || (from->shape->n_kept[v] == 1 && from->shape->weighed[v] != 1);
+	return true;
+}
+
 bool dual_fix(const struct dual *from, uint32_t u, uint32_t i, int64_t limit, struct dual *ret)
 {
 	struct dual_shape *shape = from->shape;
@@ -502,9 +531,10 @@ bool dual_fix(const struct dual *from, uint32_t u, uint32_t i, int64_t limit, st
 		if (shape->distinct && !leave_taken(from))
 			return false;
 		memcpy(shape->weighed, shape->n_kept, shape->n_nodes * sizeof(*shape->weighed));
-		if (!weigh(from, &bound) || !leave_dear(from, bound, limit, &fixed))
+		if (!weigh(from, &bound) || !(from->ledger ? leave_single(from, &fixed) : leave_dear(from, bound, limit, &fixed)))
 			return false;
 	} while (fixed);
+	fold_ledger(from, ret);
 	copy_kept(from, bound, ret);
 	return true;
 }
@@ -676,7 +706,8 @@ static bool keep_apart(struct dual *d, uint32_t u, uint32_t i, uint32_t joined)
 		return false;
 	for (uint32_t k = 0; k < joined; k++)
 		shape->least[k * shape->row + i] = shape->rows[k].dual;
-	for (uint32_t m = 0; m < as->n_cols; m++)
+	for (uint32_t m = 0; m < as->n_cols; m++) {
+		ledger_column(d->ledger, u, d->host[d->at[u] + i], as->cols[m].node, as->cols[m].dual);
 		for (uint32_t k = 0; k < joined && as->cols[m].dual < 0; k++) {
 			uint32_t e = shape->joined[k], v = other_end(shape, e, u), j = index_of(d, v, as->cols[m].node);
 			if (j == d->n[v])
@@ -685,6 +716,7 @@ static bool keep_apart(struct dual *d, uint32_t u, uint32_t i, uint32_t joined)
 			if (*cost < DUAL_NONE)
 				*cost -= as->cols[m].dual;
 		}
+	}
 	d->work += (as->work - before) / 4;
 	return true;
 }
@@ -749,6 +781,7 @@ static void hand_on(struct dual *d, uint32_t u, bool forward, uint32_t joined)
 		for (uint32_t i = 0; i < d->n[u]; i++) {
 			delta[i] = cut[i] < 0 ? 0 : (heir ? share[i] : 0) - delta[i];
 			changed = changed || delta[i] != 0 || cut[i] < 0;
+			ledger_message(d->ledger, e, shape->edges[e].end[1] == u, d->host[d->at[u] + i], -delta[i]);
 		}
 		for (uint32_t i = d->n[u]; i < dual_row(d->n[u]); i++)
 			delta[i] = 0;
@@ -818,6 +851,8 @@ static bool assign_all(struct dual *d, int64_t limit)
 		return false;
 	d->bound += as->value;
 	d->work += (as->work - before) / 4;
+	for (uint32_t m = 0; m < as->n_cols; m++)
+		ledger_host(d->ledger, as->cols[m].node, as->cols[m].dual);
 	rows = 0;
 	for (uint32_t u = 0; u < shape->n_nodes; u++) {
 		for (uint32_t i = 0; i < d->n[u]; i++) {
@@ -825,12 +860,12 @@ static bool assign_all(struct dual *d, int64_t limit)
 			if (*unary >= DUAL_NONE)
 				continue;
 			*unary -= shape->rows[rows].dual + assign_col_dual(as, d->host[d->at[u] + i]);
-			if (d->bound + *unary > limit && !dual_kill(d, u, i))
+			if (!d->ledger && d->bound + *unary > limit && !dual_kill(d, u, i))
 				return false;
 		}
 		rows += d->n[u] > 0;
 	}
-	return d->bound <= limit;
+	return d->ledger || d->bound <= limit;
 }
 
 bool dual_ascend(struct dual *d, int sweeps, int64_t gain, int64_t limit, bool (*go_on)(void *arg, uint64_t arcs), void *arg)
@@ -838,7 +873,7 @@ bool dual_ascend(struct dual *d, int sweeps, int64_t gain, int64_t limit, bool (
 	size_t n = d->shape->n_nodes;
 
 	if (d->bound > limit)
-		return false;
+		return d->ledger ? proof_bound(d, 0, false) : false;
 	for (int sweep = 0; sweep < sweeps; sweep++) {
 		int64_t before = d->bound;
 		bool forward = sweep % 2 == 0;
@@ -847,8 +882,8 @@ bool dual_ascend(struct dual *d, int sweeps, int64_t gain, int64_t limit, bool (
 			uint64_t work = d->work;
 			if (d->n[u] == 0)
 				continue;
-			if (!visit(d, u, forward, limit))
-				return false;
+			if (!visit(d, u, forward, d->ledger ? d->bound + DUAL_MOST - 1 : limit))
+				return proof_empty(d);
 			d->work = 0;
 			if (!go_on(arg, work + 1))
 				return true;
@@ -856,5 +891,9 @@ bool dual_ascend(struct dual *d, int sweeps, int64_t gain, int64_t limit, bool (
 		if (d->bound - before < gain)
 			break;
 	}
-	return assign_all(d, limit) && dual_compact(d, limit);
+	if (!d->ledger)
+		return assign_all(d, limit) && dual_compact(d, limit);
+	if (!assign_all(d, limit))
+		return proof_empty(d);
+	return proof_bound(d, 0, false) && (dual_compact(d, limit) || proof_empty(d));
 }

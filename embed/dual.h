@@ -27,6 +27,8 @@ enum {
 	DUAL_PARTS_LEAST = 8  /* below, costs are no longer seen as whole units */
 };
 
+struct ledger;
+
 /* Two joined virtual nodes, end[0] < end[1], and all virtual links between them. */
 struct dual_edge {
 	uint32_t end[2];
@@ -46,6 +48,7 @@ struct dual {
 	int32_t *pair;
 	void *block;
 	size_t room;          /* of the block, in bytes */
+	struct ledger *ledger; /* of a proof: where costs have moved; NULL: not kept */
 	uint64_t work;        /* counted since the caller last took it */
 };
 

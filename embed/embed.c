@@ -10,6 +10,7 @@
 #include "base/loop.h"
 #include "embed/explain.h"
 #include "embed/program.h"
+#include "embed/proof.h"
 #include "embed/search.h"
 
 static void run_heuristic(struct search *s)
@@ -54,6 +55,30 @@ static int solve_exact(const struct substrate *s, const struct residual *left, c
                        const struct embed_options *options, struct solution *ret, struct err *err)
 {
 	return search_run(s, left, r, options, "exact", run_exact, ret, err);
+}
+
+/* The same, with every step of it written down. */
+static void run_proof(struct search *s)
+{
+	struct proof proof;
+
+	proof_init(&proof, &s->problem, s->options->proof);
+	s->proof = &proof;
+	s->bound = 0;
+	run_exact(s);
+	s->proof = NULL;
+	if (s->best.status == SOLVE_INFEASIBLE || s->best.status == SOLVE_OPTIMAL)
+		proof_claim(&proof, s->objective);
+	proof_done(&proof);
+}
+
+static int solve_proof(const struct substrate *s, const struct residual *left, const struct request *r,
+                       const struct embed_options *options, struct solution *ret, struct err *err)
+{
+	if (options->objective != OBJECTIVE_COST || r->placement != PLACEMENT_DISTINCT || s->n_nodes > PROOF_NODES_MAX)
+		return err_set(err, -EINVAL, "a proof can be written for objective cost, distinct placement and at most %d substrate nodes",
+		               PROOF_NODES_MAX);
+	return search_run(s, left, r, options, "exact", run_proof, ret, err);
 }
 
 /* Beyond so many variables GLPK is not worth its time. */
@@ -142,6 +167,7 @@ static enum solve_scope scope_of(const struct substrate *s, const struct request
 	struct err ignored = { 0 };
 
 	quiet.progress = NULL;
+	quiet.proof = NULL;
 	quiet.objective = OBJECTIVE_COST;
 	residual_init(&all, s);
 	int ret = solve_heuristic(s, &all, r, &quiet, &answer, &ignored);
@@ -190,7 +216,9 @@ int embed_once(const struct substrate *s, const struct residual *left, const str
 	if (!solver)
 		return err_set(err, -ENOENT, "no solver is called %s", options->solver);
 	int rc = check_left(s, left, err);
-	return rc != 0 ? rc : solver->solve(s, left, r, options, ret, err);
+	if (rc != 0)
+		return rc;
+	return (options->proof ? solve_proof : solver->solve)(s, left, r, options, ret, err);
 }
 
 /* What of the time limit is kept back for the explanation. */
@@ -204,11 +232,12 @@ static double explain_seconds(const struct embed_options *options)
 int embed_solve(const struct substrate *s, const struct residual *left, const struct request *r,
                 const struct embed_options *options, struct solution *ret, struct err *err)
 {
-	struct embed_options search = *options;
+	struct embed_options search = *options, after = *options;
 	int64_t started = clock_us(), deadline = INT64_MAX;
 	struct solution answer = { 0 };
 
 	search.time_limit_s -= explain_seconds(options);
+	after.proof = NULL;
 	int rc = embed_once(s, left, r, &search, &answer, err);
 	if (rc != 0)
 		return rc;
@@ -216,7 +245,7 @@ int embed_solve(const struct substrate *s, const struct residual *left, const st
 	if (options->time_limit_s > 0 && options->time_limit_s < 1e9)
 		deadline = clock_us() + (int64_t)(1e6 * explain_seconds(options));
 	if (options->explain && !answer.has_embedding)
-		explain(s, left, r, options, deadline, &answer);
+		explain(s, left, r, &after, deadline, &answer);
 	if (answer.status == SOLVE_INFEASIBLE || (options->explain && !answer.has_embedding))
 		set_scope(s, left, r, find_solver(options->solver ? options->solver : "auto"), &search, spent_s, &answer);
 	answer.seconds = (double)(clock_us() - started) / 1e6;

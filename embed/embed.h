@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/err.h"
 #include "model/embedding.h"
@@ -26,6 +27,9 @@ struct embed_options {
 	 * smallest single change of the request that makes it fit. Takes a twentieth of the time limit, at most 100 ms,
 	 * or as much counted work; not worth it in streams. */
 	bool explain;
+	/* Where to write a proof of the bound (embed/proof.h); NULL: none. The exact search alone is run then, and slower; placement
+	 * `distinct` and objective cost only. Borrowed. */
+	FILE *proof;
 	/* An incumbent or a bound got better; may be NULL. Called from the solving thread; returning
 	 * false asks the solver to stop with what it has. */
 	bool (*progress)(void *arg, const struct solution *best);

@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "embed/exact.h"
+#include "embed/proof.h"
 #include "embed/tabu.h"
 
 #define NO_BETTER 1e-9 /* where costs are no multiples of a unit, a saving below that part of it all does not count */
@@ -40,6 +41,8 @@ void exact_set_limit(struct exact *x)
 	x->cutoff = fmin(x->cutoff, x->ceiling);
 	limit = floor(x->cutoff / x->unit * x->parts);
 	x->limit = limit < DUAL_MOST - 1 ? (int64_t)limit : DUAL_MOST - 1;
+	if (x->s->proof)
+		x->s->proof->limit = x->limit;
 }
 
 /* The dearest host for each router, and every link full: a bound above that excludes all. */
@@ -151,6 +154,25 @@ static void raise_bound(struct exact *x)
 	search_raise_bound(x->s, fmin(exact_proven(x, least), fmin(x->open, x->postponed)), "exact");
 }
 
+static void descend(struct exact *x, int64_t more);
+
+/* A branch, with a line for it. What routing adds above is not handed down: it has its line there. */
+static void descend_proven(struct exact *x, struct dual *d, uint32_t u, uint32_t i, struct dual *child)
+{
+	uint32_t node = proof_child(d, u, d->host[d->at[u] + i]);
+
+	if (!dual_fix(d, u, i, x->limit, child)) {
+		proof_barren(d, node);
+		return;
+	}
+	child->ledger->node = node;
+	if (dual_ascend(child, SWEEPS, 1, x->limit, spend, x->s)) {
+		x->depth++;
+		descend(x, 0);
+		x->depth--;
+	}
+}
+
 /* d: x->level[x->depth]. `more`: what routing adds to its bound, known so far. */
 static void descend(struct exact *x, int64_t more)
 {
@@ -164,13 +186,20 @@ static void descend(struct exact *x, int64_t more)
 		return;
 	mem_auto uint32_t *order = order_hosts(d, u, &n);
 	for (uint32_t i = 0; i < n && !x->s->stopped && x->s->work < x->patience; i++) {
-		int64_t bound = d->bound + more + d->unary[d->at[u] + order[i]];
+		int64_t unary = d->unary[d->at[u] + order[i]], bound = d->bound + more + unary;
 		struct dual *child = &x->level[x->depth + 1];
+		if (d->ledger && unary < DUAL_NONE && d->bound + unary <= x->limit) {
+			descend_proven(x, d, u, order[i], child);
+			continue;
+		}
 		/* All before are searched, all behind cost no less. */
 		x->pending[x->depth] = bound;
 		raise_bound(x);
-		if (exact_past_cutoff(x, bound))
+		if (exact_past_cutoff(x, bound)) {
+			if (d->ledger)
+				proof_bound(d, 0, false);
 			break;
+		}
 		x->pending[x->depth] = i + 1 < n ? d->bound + more + d->unary[d->at[u] + order[i + 1]] : INT64_MAX;
 		x->pending[x->depth + 1] = bound;
 		if (dual_fix(d, u, order[i], x->limit - more, child) && dual_ascend(child, SWEEPS, 1, x->limit - more, spend, x->s)) {
@@ -243,10 +272,22 @@ static bool climb_high(struct exact *x, struct dual *root)
 {
 	if (!climb(x, root))
 		return false;
-	if (search_over(x->s) || !any_blunt(x))
+	if (search_over(x->s) || !any_blunt(x) || root->ledger)
 		return true;
 	dual_sharpen(root, x->is_priced ? &x->priced : &x->pairs, x->limit, spend, x->s);
 	return climb(x, root);
+}
+
+/* The proof begins (again); root: NULL, or new, with a ledger to be. */
+static void begin_proof(struct exact *x, struct dual *root, const struct routing_prices *prices)
+{
+	if (!x->s->proof)
+		return;
+	if (!x->integral)
+		x->s->proof->failed = "costs are no multiples of a unit";
+	proof_begin(x->s->proof, x->parts, x->unit, prices);
+	if (root)
+		root->ledger = ledger_new(x->s->proof, &x->shape);
 }
 
 /* A root under prices, where it bounds better than the one at hand. False: nothing is left. */
@@ -262,6 +303,7 @@ static bool begin_priced(struct exact *x, struct dual *root)
 		exact_set_limit(x);
 		dual_init(&priced, &x->shape, &x->priced, x->unit, x->parts);
 		priced.bound = -(int64_t)ceil(x->prices.constant / x->unit * x->parts * (1 + 1e-12));
+		begin_proof(x, &priced, &x->prices);
 		left = dual_restrict(&priced, root) && climb_high(x, &priced);
 		if (left && exact_proven(x, priced.bound) > before) {
 			dual_done(root);
@@ -276,6 +318,8 @@ static bool begin_priced(struct exact *x, struct dual *root)
 	x->parts = parts;
 	x->integral = integral;
 	exact_set_limit(x);
+	if (left)
+		begin_proof(x, NULL, NULL);
 	return left;
 }
 
@@ -317,6 +361,8 @@ static bool search(struct exact *x, struct dual *root)
 	for (x->effort = EFFORT_FIRST; !x->s->stopped;) {
 		x->postponed = x->open = INFINITY;
 		x->depth = 0;
+		if (x->s->proof)
+			begin_proof(x, NULL, x->is_priced ? &x->prices : NULL);
 		descend(x, 0);
 		if (x->s->work >= x->patience) {
 			x->patience = UINT64_MAX;
@@ -354,6 +400,7 @@ static void conclude(struct exact *x)
 	struct search *s = x->s;
 	struct err why = { 0 };
 
+	s->proof = NULL; /* it has come to its end */
 	if (isfinite(x->open)) {
 		s->relaxed = true;
 		search_raise_bound(s, x->open, "exact");
@@ -406,7 +453,7 @@ static void exact_done(struct exact *x)
 static bool settle(struct exact *x)
 {
 	look_around(x, &x->level[0], 1);
-	return dual_compact(&x->level[0], x->limit);
+	return dual_compact(&x->level[0], x->limit) || proof_empty(&x->level[0]);
 }
 
 void exact_run(struct search *s)
@@ -424,6 +471,7 @@ void exact_run(struct search *s)
 		set_scale(&x);
 		exact_set_limit(&x);
 		dual_init(&x.level[0], &x.shape, &x.pairs, x.unit, x.parts);
+		begin_proof(&x, &x.level[0], NULL);
 		if (!search_over(s) && (!settle(&x) || ascend_root(&x, &x.level[0])) && !s->halted)
 			conclude(&x);
 	}

@@ -53,6 +53,6 @@ bool exact_go_on(struct exact *x);
 
 /* exact_route.c: routes what d has fixed. True: this node is done with, as its best is offered or it is too dear. *ret_more: raised
  * to what routing adds to d's bound, in parts. */
-bool exact_route(struct exact *x, const struct dual *d, int64_t *ret_more);
+bool exact_route(struct exact *x, struct dual *d, int64_t *ret_more);
 /* Routes a placement that tabu_search() has found; as struct tabu_ask says of found(). */
 int64_t exact_try_placement(void *arg, const uint32_t *host, int64_t cost);

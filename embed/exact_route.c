@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "embed/exact.h"
+#include "embed/proof.h"
 
 #define EFFORT_LAST 1e13 /* then a leaf is left open */
 
@@ -175,8 +176,23 @@ static bool worth_it(const struct exact *x, size_t links, int64_t effort)
 	return (double)links * (double)x->p->s->n_links * 2 * ROUNDS <= (double)effort;
 }
 
+/* With a proof, what routing excludes is dropped at once, with a line for it; who is fixed by that is routed, too. */
+static bool drop_by_routes(struct exact *x, struct dual *d, int64_t *ret_more)
+{
+	size_t before = x->at.n_placed, after = 0;
+
+	if (!proof_bound(d, *ret_more, true))
+		return true;
+	if (!dual_compact(d, x->limit))
+		return !proof_empty(d);
+	for (uint32_t u = 0; u < x->p->r->n_nodes; u++)
+		after += d->fixed[u] != NO_NODE;
+	*ret_more = 0;
+	return after > before && exact_route(x, d, ret_more);
+}
+
 /* Bounds by program what is fixed. True: done with this node. *ret_more: what it costs above d's bound, in parts. */
-static bool bound_routes(struct exact *x, const struct dual *d, double least, int64_t *ret_more)
+static bool bound_routes(struct exact *x, struct dual *d, double least, int64_t *ret_more)
 {
 	struct routing_ask ask = { .links = x->order, .n = list_active(x), .host = x->at.host, .effort = EFFORT_RELAX,
 	                           .cutoff = least + x->cutoff - (double)d->bound / x->parts * x->unit,
@@ -187,20 +203,33 @@ static bool bound_routes(struct exact *x, const struct dual *d, double least, in
 		return false;
 	enum routing_verdict verdict = routing_solve(x->pool, &ask, NULL, &bound);
 	if (verdict == ROUTING_EXCLUDED)
-		return true;
+		return !d->ledger || !proof_bound(d, DUAL_MOST, true);
 	double more = floor((bound - least) / x->unit * x->parts * (1 - 1e-12));
 	/* On top of the dual bound, but never into it: a child's program counts the same again. */
 	if (more > (double)*ret_more && isfinite(x->cutoff))
 		*ret_more = more < DUAL_MOST ? (int64_t)more : DUAL_MOST;
+	if (d->ledger && *ret_more > 0)
+		return drop_by_routes(x, d, ret_more);
 	return exact_past_cutoff(x, d->bound + *ret_more);
 }
 
-static bool decide_leaf(struct exact *x, const struct dual *d)
+/* All hosts stand, and nothing more is to be found: a line for it, by the last routing program's proof, or (alone) by what each link
+ * costs alone. */
+static bool close_leaf(struct exact *x, struct dual *d, bool alone)
+{
+	if (d->ledger && alone)
+		proof_route_begin(x->s->proof, x->order, list_active(x), true);
+	if (d->ledger)
+		proof_bound(d, DUAL_MOST, true);
+	return true;
+}
+
+static bool decide_leaf(struct exact *x, struct dual *d)
 {
 	double bound;
 
 	if (exact_past_cutoff(x, d->bound))
-		return true;
+		return !d->ledger || !proof_bound(d, 0, false);
 	if (!worth_it(x, x->p->r->n_links, x->effort)) {
 		x->postponed = fmin(exact_proven(x, d->bound), x->postponed);
 		return true;
@@ -212,11 +241,13 @@ static bool decide_leaf(struct exact *x, const struct dual *d)
 		x->open = fmin(bound, x->open);
 	else if (verdict == LEAF_LATER)
 		x->postponed = fmin(bound, x->postponed);
+	else
+		close_leaf(x, d, false);
 	return true;
 }
 
 /* Routes what is fixed. True: done with this node. *ret_more: by how much routing lifts d's bound. */
-bool exact_route(struct exact *x, const struct dual *d, int64_t *ret_more)
+bool exact_route(struct exact *x, struct dual *d, int64_t *ret_more)
 {
 	double least;
 	bool all;
@@ -228,9 +259,9 @@ bool exact_route(struct exact *x, const struct dual *d, int64_t *ret_more)
 		return !isfinite(least) || (!easy && bound_routes(x, d, least, ret_more));
 	}
 	if (route_placed(x, &least))
-		return all;
+		return all && close_leaf(x, d, true);
 	if (!isfinite(least))
-		return true;
+		return close_leaf(x, d, true);
 	return all ? decide_leaf(x, d) : bound_routes(x, d, least, ret_more);
 }
 

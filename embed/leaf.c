@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "embed/proof.h"
 
 /* Iterations × (rows + columns) of the node-link program for each arc that the path program may look at. */
 enum { PROGRAM_SHARE = 50 };
@@ -86,6 +87,8 @@ enum leaf_verdict leaf_route(struct leaf *leaf, struct routing_pool *pool, struc
 		sum += least[k];
 	}
 	if (sum > cutoff) { /* the dual bound forgets what hosts in demand cost those who do not take them */
+		if (leaf->s->proof)
+			proof_route_begin(leaf->s->proof, links, r->n_links, true);
 		*ret_bound = sum;
 		return LEAF_DONE;
 	}
@@ -99,6 +102,8 @@ enum leaf_verdict leaf_route(struct leaf *leaf, struct routing_pool *pool, struc
 	if (leaf->s->stopped || leaf->s->work - before >= (uint64_t)effort / 2)
 		return LEAF_LATER;
 	/* It gave up before its effort was spent: more of that is no use. */
+	if (leaf->s->proof)
+		leaf->s->proof->failed = "a leaf was decided by the node-link program, whose bounds nobody can check";
 	cutoff = fmin(cutoff, leaf->s->objective);
 	enum leaf_verdict of = by_arcs(leaf, at, least, cutoff - sum, effort, &other);
 	*ret_bound = fmax(*ret_bound, other);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "embed/proof.h"
 #include "embed/routing_lp.h"
 
 enum { DEPTH_MAX = 400 };
@@ -302,6 +303,14 @@ static void leave_open(struct tree *t, double bound)
 	t->open = bound < t->open ? bound : t->open;
 }
 
+/* A branch ends with the bound of m's last prices. */
+static void close_branch(struct tree *t, double bound)
+{
+	t->cut = bound < t->cut ? bound : t->cut;
+	if (t->pool->s->proof)
+		proof_route_tariff(t->pool->s->proof, t->pool, &t->m.best, t->m.ray);
+}
+
 /* Arcs that earlier branching has shut must stay so: only those that were open are shut, and opened again. */
 static void branch_without(struct tree *t, const struct parting *part, size_t first, size_t n, double bound, int depth);
 
@@ -313,7 +322,7 @@ static void descend(struct tree *t, double above, int depth)
 
 	bound = bound > above ? bound : above;
 	if (verdict == MASTER_CUT) {
-		t->cut = bound < t->cut ? bound : t->cut;
+		close_branch(t, bound);
 		return;
 	}
 	if (verdict == MASTER_LOST || depth == DEPTH_MAX) {
@@ -322,7 +331,7 @@ static void descend(struct tree *t, double above, int depth)
 	}
 	realise(t, depth == 0 ? 3 : 1);
 	if (!may_matter(t, bound)) {
-		t->cut = bound < t->cut ? bound : t->cut;
+		close_branch(t, bound);
 		return;
 	}
 	weigh_columns(t);
@@ -330,8 +339,15 @@ static void descend(struct tree *t, double above, int depth)
 		leave_open(t, bound); /* it looks decided, and yet is no routing of this cost */
 		return;
 	}
+	struct proof *proof = t->pool->s->proof;
+	if (proof)
+		proof_route_branch(proof, t->m.links[part.i].link, part.node, part.arcs, part.n);
 	branch_without(t, &part, 1, part.n - 1, bound, depth);
+	if (proof)
+		proof_route_next(proof);
 	branch_without(t, &part, 0, 1, bound, depth);
+	if (proof)
+		proof_route_end(proof);
 	free(part.arcs);
 }
 
@@ -342,7 +358,7 @@ static void branch_without(struct tree *t, const struct parting *part, size_t fi
 	mem_auto uint32_t *open = mem_array(n + 1, sizeof(*open));
 	size_t n_open = 0;
 
-	if (!may_matter(t, bound)) {
+	if (!may_matter(t, bound) && !t->pool->s->proof) { /* a proof needs this branch's own prices */
 		t->cut = bound < t->cut ? bound : t->cut;
 		return;
 	}
@@ -369,6 +385,8 @@ static enum routing_verdict solve_bound(struct routing_pool *pool, const struct 
 	bool lost;
 
 	*ret_bound = 0;
+	if (pool->s->proof)
+		proof_route_begin(pool->s->proof, ask->links, ask->n, false);
 	if (!master_init(&m, pool, ask, &lost)) {
 		verdict = lost ? ROUTING_UNDECIDED : ROUTING_EXCLUDED;
 		*ret_bound = lost ? 0 : INFINITY;
@@ -377,6 +395,8 @@ static enum routing_verdict solve_bound(struct routing_pool *pool, const struct 
 	} else {
 		enum master_verdict of = master_solve(&m, ask->cutoff, ask->prices == NULL, ret_bound);
 		verdict = of == MASTER_CUT ? ROUTING_EXCLUDED : of == MASTER_SOLVED ? ROUTING_OPTIMAL : ROUTING_UNDECIDED;
+		if (pool->s->proof)
+			proof_route_tariff(pool->s->proof, pool, &m.best, m.ray);
 	}
 	master_done(&m);
 	return verdict;
@@ -411,6 +431,8 @@ static enum routing_verdict solve_whole(struct routing_pool *pool, const struct 
 	t.order = mem_array(r->n_links + 1, sizeof(*t.order));
 	t.certain = mem_array(r->n_links + 1, sizeof(*t.certain));
 	t.best_column = mem_array(r->n_links + 1, sizeof(*t.best_column));
+	if (pool->s->proof)
+		proof_route_begin(pool->s->proof, ask->links, ask->n, true);
 	if (master_init(&t.m, pool, ask, &lost)) {
 		descend(&t, master_least(&t.m), 0);
 		verdict = tree_verdict(&t, ret_bound);

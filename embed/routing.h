@@ -22,6 +22,7 @@
 /* Paths and cuts found so far, kept between the calls of one search: whatever the hosts, a cut stays
  * valid, and a pair of hosts that comes again finds its paths. One per search and thread. */
 struct routing_pool;
+struct tariff;
 
 /* s outlives the pool; s->problem must not change but for candidates. */
 struct routing_pool *routing_new(struct search *s);
@@ -39,6 +40,8 @@ struct routing_prices {
 	double constant;       /* in objective units, >= 0 */
 	double expected;       /* the value of the linear program they come from, hosts included: unproven, about what bound to hope for */
 	uint32_t serial;       /* of the pool that they come from, so that it knows them again; 0: none */
+	const struct routing_pool *pool; /* whose covers the tariff speaks of */
+	struct tariff *tariff; /* what they are made of; owned */
 	int64_t **owned;       /* the arrays behind weight */
 	size_t n_owned;
 };

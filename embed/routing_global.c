@@ -489,6 +489,11 @@ void routing_prices_done(struct routing_prices *prices)
 		free(prices->owned[i]);
 	free(prices->owned);
 	free(prices->weight);
+	if (prices->tariff) {
+		free(prices->tariff->links);
+		free(prices->tariff->covers);
+		free(prices->tariff);
+	}
 	memset(prices, 0, sizeof(*prices));
 }
 
@@ -508,6 +513,7 @@ static void fill_prices(struct global *g, struct routing_prices *ret)
 	int64_t *shared = NULL;
 
 	ret->scale = g->pool->scale;
+	ret->pool = g->pool;
 	ret->serial = ++g->pool->serial;
 	ret->expected = g->best_bound * g->unit;
 	ret->constant = -pool_value(g->pool, -pool_charge(g->pool, &g->best));
@@ -526,6 +532,9 @@ static void fill_prices(struct global *g, struct routing_prices *ret)
 		if (!own)
 			shared = ret->weight[k];
 	}
+	/* Handed over: nothing of it is needed any more. */
+	ret->tariff = mem_dup(&g->best, sizeof(g->best));
+	g->best = (struct tariff){ 0 };
 }
 
 static void global_init(struct global *g, struct routing_pool *pool, const struct routing_domains *d, double cutoff,

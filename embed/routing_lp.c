@@ -170,6 +170,8 @@ void master_done(struct master *m)
 	free(m->column);
 	free(m->rows);
 	free(m->row_head);
+	free(m->best.links);
+	free(m->best.covers);
 	free(m->tariff.links);
 	free(m->tariff.covers);
 	free(m->charged);
@@ -227,6 +229,20 @@ static void set_tariff(struct master *m, double factor)
 	}
 }
 
+/* For a proof. */
+static void keep_tariff(struct master *m, bool ray)
+{
+	const struct tariff *t = &m->tariff;
+
+	m->ray = ray;
+	m->best.links = mem_grow(m->best.links, t->n_links + 1, sizeof(*t->links));
+	m->best.covers = mem_grow(m->best.covers, t->n_covers + 1, sizeof(*t->covers));
+	memcpy(m->best.links, t->links, t->n_links * sizeof(*t->links));
+	memcpy(m->best.covers, t->covers, t->n_covers * sizeof(*t->covers));
+	m->best.n_links = t->n_links;
+	m->best.n_covers = t->n_covers;
+}
+
 /* The cheapest column of links[i] at base costs no more where nothing of it is charged for, and is it still. */
 static bool still_cheapest(const struct master *m, const struct master_link *link)
 {
@@ -264,6 +280,8 @@ static bool price(struct master *m, __int128 *bound, size_t *ret_added)
 		}
 		sum += (__int128)found.dist * amount * (int)multiplicity(m, link->link);
 	}
+	if (sum > *bound && pool->s->proof)
+		keep_tariff(m, false);
 	*bound = sum > *bound ? sum : *bound;
 	return true;
 }
@@ -486,6 +504,8 @@ enum master_verdict master_solve(struct master *m, double cutoff, bool whole, do
 	int bigger = 0, stall = 0;
 
 	*ret_bound = 0;
+	m->best.n_links = m->best.n_covers = 0;
+	m->ray = false;
 	for (int round = 0; round < ROUNDS_MAX; round++) {
 		size_t columns;
 		if (!solve_lp(m))
@@ -507,6 +527,8 @@ enum master_verdict master_solve(struct master *m, double cutoff, bool whole, do
 			continue;
 		if (artificial(m)) {
 			if (nothing_fits(m)) {
+				if (m->pool->s->proof)
+					keep_tariff(m, true);
 				*ret_bound = INFINITY;
 				return MASTER_CUT;
 			}

@@ -33,6 +33,8 @@ struct master {
 	size_t cap_rows;
 	uint32_t *row_head;   /* per substrate link */
 	struct tariff tariff; /* the last duals, as prices */
+	struct tariff best;   /* those of the bound, while a proof is written … */
+	bool ray;             /* … which is that nothing fits, by prices alone */
 	uint8_t *charged;     /* per substrate link: the tariff says something of it */
 	double unit;          /* objective units per unit of lp's */
 	double big;           /* what an artificial costs, in lp's units */

@@ -69,6 +69,8 @@ void search_offer(struct search *s, const struct embedding *e, const char *name)
 
 void search_raise_bound(struct search *s, double bound, const char *name)
 {
+	if (s->proof)
+		return;
 	if (bound > s->objective)
 		bound = s->objective;
 	if (bound <= s->bound)

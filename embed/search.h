@@ -14,6 +14,8 @@ enum { EFFORT_ARCS = 1000 };
 /* What the heuristic does at most where effort is not bounded: some 100 ms; mostly it ends before. */
 enum { HEURISTIC_ARCS = 20000000 };
 
+struct proof;
+
 struct search {
 	struct problem problem;
 	const struct embed_options *options;
@@ -27,6 +29,7 @@ struct search {
 	double objective;                /* of best, in the problem's units; INFINITY: none yet */
 	double bound;
 	bool relaxed;                    /* a solver came to its end and left open what its model cannot say */
+	struct proof *proof;             /* being written: no bound is believed but the one it ends with; NULL: none */
 	struct solution best;
 	struct err fault;                /* an answer that the checker refused */
 };

@@ -14,7 +14,7 @@
 
 const char *argp_program_version = "vnembed " VNE_VERSION;
 
-enum { OPTION_WORKER = 0x2000, OPTION_BATCH, OPTION_RUNNING, OPTION_MOVES, OPTION_REPORT };
+enum { OPTION_WORKER = 0x2000, OPTION_BATCH, OPTION_RUNNING, OPTION_MOVES, OPTION_REPORT, OPTION_PROOF };
 
 static const struct argp_option options[] = {
 	{ "substrate", 's', "FILE", 0, "The substrate (YAML; - for standard input)", 0 },
@@ -26,6 +26,7 @@ static const struct argp_option options[] = {
 	{ "running", OPTION_RUNNING, "FILE", 0, "Where the requests run already, as -o json wrote it: finds cheaper embeddings for them", 1 },
 	{ "moves", OPTION_MOVES, "N", 0, "With --running: at most so many routers change their node (default: no limit)", 1 },
 	{ "report", OPTION_REPORT, NULL, 0, "Tell a person: who is where, what it costs, how full the substrate is", 2 },
+	{ "proof", OPTION_PROOF, "FILE", 0, "Write down why nothing costs less, or fits, for others to check; one request", 2 },
 	{ "worker", OPTION_WORKER, NULL, 0, "Serve as vned's solver process; not for people", 3 },
 	{ 0 },
 };
@@ -52,6 +53,9 @@ static int set(void *arg, int key, const char *value, struct err *err)
 		return 0;
 	case OPTION_RUNNING:
 		s->running = value;
+		return 0;
+	case OPTION_PROOF:
+		s->proof = value;
 		return 0;
 	case OPTION_MOVES:
 		ret = units_integer(value, 0, INT32_MAX, &s->moves, err);
@@ -156,9 +160,27 @@ static int check_settings(const struct settings *s)
 		why = "--report is for people; leave it out, or -o json";
 	else if ((s->batch || s->running) && s->solver.solver_given)
 		why = "--solver is of single requests; --batch and --running choose their own";
+	else if (s->proof && (s->batch || s->running))
+		why = "--proof is of one request";
+	else if (s->proof && strcmp(s->solver.embed.solver, "auto") != 0 && strcmp(s->solver.embed.solver, "exact") != 0)
+		why = "--proof is of --solver exact";
 	if (why)
 		fprintf(stderr, "vnembed: %s\n", why);
 	return why ? EXIT_INPUT : EXIT_DONE;
+}
+
+static int open_proof(struct settings *s, size_t requests)
+{
+	if (requests != 1) {
+		fprintf(stderr, "vnembed: --proof is of one request; %zu are given\n", requests);
+		return EXIT_INPUT;
+	}
+	s->solver.embed.proof = fopen(s->proof, "we");
+	if (!s->solver.embed.proof) {
+		fprintf(stderr, "vnembed: %s: %s\n", s->proof, strerror(errno));
+		return EXIT_INPUT;
+	}
+	return EXIT_DONE;
 }
 
 int main(int argc, char **argv)
@@ -185,8 +207,14 @@ int main(int argc, char **argv)
 		*vec_add(&s.requests) = s.request_env ? s.request_env : "-";
 
 	read_all(&w, &s);
+	if (w.exit == EXIT_DONE && s.proof)
+		w.exit = open_proof(&s, w.requests.n);
 	if (w.exit == EXIT_DONE)
 		(s.batch ? run_batch : s.running ? run_again : run_in_order)(&w, &s);
+	if (s.solver.embed.proof && fclose(s.solver.embed.proof) != 0) {
+		fprintf(stderr, "vnembed: cannot write %s: %s\n", s.proof, strerror(errno));
+		w.exit = EXIT_MACHINE;
+	}
 	for (size_t i = 0; i < w.requests.n; i++)
 		request_done(&w.requests.v[i]);
 	vec_done(&w.requests);

@@ -11,7 +11,7 @@
 
 struct settings {
 	struct solver_options solver;
-	const char *substrate, *running;
+	const char *substrate, *running, *proof;
 	VEC(const char *) requests;
 	const char *request_env;
 	int64_t moves; /* -1: no limit */
