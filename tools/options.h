@@ -59,6 +59,22 @@ static inline void options_from_environment(const struct argp_option *options, v
 	}
 }
 
+/* What argp hands over: an option of the table, to set() (-ENOENT: not one of its), with what is wrong with its value said. */
+static inline error_t option_parse(int key, const char *arg, struct argp_state *state,
+                                   int (*set)(void *settings, int key, const char *value, struct err *err))
+{
+	struct err err = { 0 };
+
+	if (!arg || key < 0 || key == ARGP_KEY_ARGS)
+		return ARGP_ERR_UNKNOWN;
+	int ret = set(state->input, key, arg, &err);
+	if (ret == -ENOENT)
+		return ARGP_ERR_UNKNOWN;
+	if (ret != 0)
+		argp_error(state, "%s", err.text);
+	return 0;
+}
+
 /* Of several results the first of 70, 2, 4, 1 that applies. */
 static inline int worse_exit(int code, int other)
 {

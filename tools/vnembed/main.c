@@ -68,7 +68,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	static char yes[] = "1";
 	struct settings *s = state->input;
-	struct err err = { 0 };
 
 	if (key == 'r') {
 		*vec_add(&s->requests) = arg;
@@ -82,14 +81,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		arg = yes;
 	if (key == ARGP_KEY_ARG)
 		argp_error(state, "'%s' is not an option; requests are given with -r", arg);
-	if (!arg || key < 0 || key == ARGP_KEY_ARGS)
-		return ARGP_ERR_UNKNOWN;
-	int ret = set(s, key, arg, &err);
-	if (ret == -ENOENT)
-		return ARGP_ERR_UNKNOWN;
-	if (ret != 0)
-		argp_error(state, "%s", err.text);
-	return 0;
+	return option_parse(key, arg, state, set);
 }
 
 static char *help_filter(int key, const char *text, void *input)

@@ -143,7 +143,6 @@ static int set(void *arg, int key, const char *value, struct err *err)
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct settings *s = state->input;
-	struct err err = { 0 };
 
 	if (key == ARGP_KEY_ARG && !s->what) {
 		s->what = arg;
@@ -157,14 +156,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		argp_error(state, "'%s' is one word too many", arg);
 	if (key == ARGP_KEY_NO_ARGS)
 		argp_error(state, "what is to be made? --help tells");
-	if (!arg || key < 0 || key == ARGP_KEY_ARGS)
-		return ARGP_ERR_UNKNOWN;
-	int ret = set(s, key, arg, &err);
-	if (ret == -ENOENT)
-		return ARGP_ERR_UNKNOWN;
-	if (ret != 0)
-		argp_error(state, "%s", err.text);
-	return 0;
+	return option_parse(key, arg, state, set);
 }
 
 static char *help_filter(int key, const char *text, void *input)

@@ -70,18 +70,9 @@ static int set(void *arg, int key, const char *value, struct err *err)
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
-	struct err err = { 0 };
-
 	if (key == ARGP_KEY_ARG)
 		argp_error(state, "'%s' is not an option; a trace is given with -t", arg);
-	if (!arg || key < 0 || key == ARGP_KEY_ARGS)
-		return ARGP_ERR_UNKNOWN;
-	int ret = set(state->input, key, arg, &err);
-	if (ret == -ENOENT)
-		return ARGP_ERR_UNKNOWN;
-	if (ret != 0)
-		argp_error(state, "%s", err.text);
-	return 0;
+	return option_parse(key, arg, state, set);
 }
 
 static char *help_filter(int key, const char *text, void *input)
