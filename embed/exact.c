@@ -306,6 +306,7 @@ static bool begin_priced(struct exact *x, struct dual *root)
 		begin_proof(x, &priced, &x->prices);
 		left = dual_restrict(&priced, root) && climb_high(x, &priced);
 		if (left && exact_proven(x, priced.bound) > before) {
+			routing_know(x->pool, &x->pairs, &x->priced);
 			dual_done(root);
 			*root = priced;
 			return true;
@@ -468,6 +469,7 @@ void exact_run(struct search *s)
 		err_set(&s->fault, -E2BIG, "too large for the exact search: %zu pairs of hosts", dual_entries(&x.shape));
 	} else if (pairs_init(&x.pairs, x.p, NULL, spend, s)) {
 		x.spent = x.pairs.work;
+		routing_know(x.pool, &x.pairs, NULL);
 		set_scale(&x);
 		exact_set_limit(&x);
 		dual_init(&x.level[0], &x.shape, &x.pairs, x.unit, x.parts);

@@ -74,27 +74,30 @@ static bool route_one(struct exact *x, uint32_t k, bool all)
 			return true;
 		if (!all && !link->split)
 			return false;
+		if (!link->split)
+			return pairs_detour(&x->pairs, &x->at, k);
 	}
 	return layout_route(&x->at, k);
 }
 
-/* Routes the fixed links one after the other; the cost of all, INFINITY where one finds no way.
+/* Routes the fixed links one after the other; the cost of all, INFINITY where one finds no way, or they cost above `most` more than each alone.
  * Those that pay more than they must go first the next time. */
-static double route_quickly(struct exact *x, size_t n, bool all)
+static double route_quickly(struct exact *x, size_t n, bool all, double most)
 {
-	double cost = 0;
+	double cost = 0, more = 0;
 	size_t missed = 0;
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && more <= most; i++) {
 		uint32_t k = x->order[i];
 		bool found = x->at.route[k].routed || route_one(x, k, all);
 		cost += found ? x->at.route[k].cost : INFINITY;
 		if (found && x->at.route[k].cost <= x->least[k])
 			continue;
+		more += found ? x->at.route[k].cost - x->least[k] : 0;
 		memmove(&x->order[missed + 1], &x->order[missed], (i - missed) * sizeof(*x->order));
 		x->order[missed++] = k;
 	}
-	return cost;
+	return more > most ? INFINITY : cost;
 }
 
 static void offer(struct exact *x)
@@ -114,7 +117,11 @@ static bool route_placed(struct exact *x, double *ret_least)
 {
 	bool all = x->at.n_placed == x->p->r->n_nodes;
 	size_t n = order_links(x);
+	double hosts = 0;
 
+	for (uint32_t u = 0; u < x->p->r->n_nodes; u++)
+		if (x->at.host[u] != NO_NODE)
+			hosts += (double)x->p->r->nodes[u].demand[RES_CPU_MILLI] * (double)x->p->node_weight[x->at.host[u]];
 	*ret_least = 0;
 	for (size_t i = 0; i < n; i++) {
 		uint32_t k = x->order[i];
@@ -128,7 +135,7 @@ static bool route_placed(struct exact *x, double *ret_least)
 	if (!isfinite(*ret_least))
 		return false;
 	for (int i = 0; i < ORDERS; i++) {
-		double cost = route_quickly(x, n, all);
+		double cost = route_quickly(x, n, all, x->cutoff - hosts - *ret_least);
 		offer(x);
 		if (cost <= *ret_least)
 			return true;

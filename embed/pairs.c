@@ -150,11 +150,12 @@ static void reach_class(struct reach *r, const struct pairs *pairs, const struct
 	r->first[g->n_nodes] = n;
 }
 
-/* Distances in units from `from`, until n_wanted of those wanted are settled. Of what is not settled then, the
- * distance is that of some path. */
+/* Distances in units from `from`, until n_wanted of those wanted are settled. What is not settled then is said to be
+ * as far as the last that is: it is no nearer. */
 static void search_buckets(struct reach *r, size_t n_nodes, uint32_t from, size_t n_wanted, int64_t *dist, uint64_t *work)
 {
 	uint32_t n_entries = 1, waiting = 1; /* entry 0: none */
+	int64_t far = 0;
 
 	for (size_t v = 0; v < n_nodes; v++)
 		dist[v] = DIST_NONE;
@@ -162,7 +163,7 @@ static void search_buckets(struct reach *r, size_t n_nodes, uint32_t from, size_
 	dist[from] = 0;
 	r->entries[n_entries] = (struct entry){ from, 0 };
 	r->bucket[0] = n_entries++;
-	for (int64_t far = 0; waiting > 0 && n_wanted > 0;) {
+	while (waiting > 0 && n_wanted > 0) {
 		uint32_t *bucket = &r->bucket[far & (BUCKETS - 1)];
 		if (*bucket == 0) {
 			far++;
@@ -189,9 +190,11 @@ static void search_buckets(struct reach *r, size_t n_nodes, uint32_t from, size_
 			waiting++;
 		}
 	}
-	for (size_t v = 0; r->unit != 1 && v < n_nodes; v++)
-		if (dist[v] != DIST_NONE)
-			dist[v] *= r->unit;
+	for (size_t v = 0; v < n_nodes; v++) {
+		if (waiting > 0 && dist[v] > far)
+			dist[v] = far;
+		dist[v] *= dist[v] != DIST_NONE ? r->unit : 1;
+	}
 }
 
 static void search_paths(struct pairs *pairs, const struct pair_class *c, uint32_t from, int64_t *dist)
@@ -466,6 +469,30 @@ bool pairs_walk(struct pairs *pairs, struct layout *at, uint32_t k)
 	if (n != SIZE_MAX)
 		set_path(at, k, pairs->links, n, backwards);
 	return n != SIZE_MAX;
+}
+
+bool pairs_detour(struct pairs *pairs, struct layout *at, uint32_t k)
+{
+	const struct vlink *link = &pairs->p->r->links[k];
+	const struct pair_class *c = &pairs->classes[pairs->link_class[k]];
+	uint32_t a = at->host[link->a], b = at->host[link->b];
+	bool backwards = c->row[pairs->number[b]] == NULL;
+	struct path_query q = { .weight = c->weight, .tie = pairs->p->link_tie, .cap = at->cap, .need = link->bw_kbps, .max_delay = -1,
+	                        .ahead = c->row[pairs->number[backwards ? a : b]], .ahead_scale = 1 };
+	uint64_t before = pairs->space.work;
+	bool found = path_search(&pairs->space, &q, backwards ? b : a, backwards ? a : b);
+
+	pairs->work += pairs->space.work - before;
+	if (found)
+		set_path(at, k, pairs->links, path_trace(&pairs->space, backwards ? a : b, pairs->links), backwards);
+	return found;
+}
+
+const int64_t *pairs_row(const struct pairs *pairs, uint32_t k, uint32_t host)
+{
+	const struct pair_class *c = &pairs->classes[pairs->link_class[k]];
+
+	return c->best_effort || c->max_delay >= 0 || pairs->number[host] == NO_NODE ? NULL : c->row[pairs->number[host]];
 }
 
 void pairs_sharpen(struct pairs *pairs, uint32_t k, uint32_t a, uint32_t b)

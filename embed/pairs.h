@@ -19,7 +19,8 @@ struct pair_class {
 	int64_t need, max_delay; /* need: the least capacity of a link that will do; max_delay < 0: none */
 	bool best_effort;        /* distances are 0 */
 	const int64_t *weight;   /* per link */
-	int64_t **row;           /* per host number: distances to all nodes, DIST_NONE: none; NULL: not searched */
+	int64_t **row;           /* per host number: distances to all nodes, DIST_NONE: none; beyond what was searched, the distance
+	                          * that was reached; NULL: not searched */
 };
 
 struct pairs {
@@ -50,6 +51,9 @@ void pairs_done(struct pairs *pairs);
 /* What virtual link k costs at least from a to b, candidates of its ends in this order, in objective units; INFINITY:
  * no path. */
 double pairs_cost(const struct pairs *pairs, uint32_t k, uint32_t a, uint32_t b);
+/* Per node, no more than the distance of `host` over links that k may use, nowhere more than a link and what is behind it: the
+ * `ahead` of a path_query. DIST_NONE: none. NULL: not known, or k is bounded in delay. */
+const int64_t *pairs_row(const struct pairs *pairs, uint32_t k, uint32_t host);
 /* Whether k's cheapest ways take more than one path, so that a flow tells better than a distance what it costs. */
 bool pairs_blunt(const struct pairs *pairs, uint32_t k);
 /* Looks closer at such a pair, by minimum-cost flow: pairs_cost() is never less afterwards. O(paths × m log m). */
@@ -62,3 +66,6 @@ bool pairs_walks(const struct pairs *pairs, uint32_t k);
 /* Routes such a k, both ends placed on different nodes, along a cheapest path with enough left in `at`; false: none. Nothing
  * is searched: O(arcs of cheapest paths). */
 bool pairs_walk(struct pairs *pairs, struct layout *at, uint32_t k);
+/* The same by the cheapest way there is in `at`, whole; the known distances show the search the way. Costs it as pairs count it: not
+ * where they are of prices. */
+bool pairs_detour(struct pairs *pairs, struct layout *at, uint32_t k);

@@ -106,7 +106,7 @@ static bool link_usable(const struct path_query *q, uint32_t l)
 
 static bool link_shut(const struct path_query *q, const struct graph *g, uint32_t l, uint32_t to)
 {
-	return q->shut && q->shut[l] & (g->ends[l][1] == to ? 2 : 1);
+	return q->shut && q->shut[l] & ((g->ends[l][1] == to) != q->backwards ? 2 : 1);
 }
 
 static int64_t weight_of(const struct path_query *q, uint32_t l)
@@ -198,7 +198,10 @@ static bool search_plain(struct path_space *ps, const struct path_query *q, uint
 			ps->dist[w] = dist;
 			ps->tie[w] = tie;
 			ps->via[w] = l;
-			heap_push(&ps->heap, dist, tie, w);
+			if (!q->ahead)
+				heap_push(&ps->heap, dist, tie, w);
+			else if (q->ahead[w] != DIST_NONE)
+				heap_push(&ps->heap, dist + q->ahead[w] * q->ahead_scale, tie, w);
 		}
 	}
 	return to == NO_NODE;

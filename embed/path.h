@@ -29,6 +29,12 @@ struct path_query {
 	const uint8_t *shut;   /* per link, 1 << e: not towards its ends[e]; NULL: none is. Not looked at by path_nearest */
 	const int64_t *delay;  /* per link, with max_delay >= 0 */
 	int64_t max_delay;     /* along the path; < 0: no bound */
+	/* Per node: × ahead_scale, no more than a path from it to the search's end weighs, and nowhere more than a link and what is
+	 * ahead behind it (A*, Hart, Nilsson and Raphael 1968); DIST_NONE: it leads nowhere. NULL: unknown. Not looked at with a
+	 * delay bound, nor where all links weigh the same. */
+	const int64_t *ahead;
+	int64_t ahead_scale;
+	bool backwards;        /* what is searched for leads from `to` to `from`: so `shut` is read */
 	const uint8_t *wanted; /* per node; without a delay bound, a search to NO_NODE may stop once n_wanted nodes … */
 	size_t n_wanted;       /* … marked here are settled; 0: it does not */
 };

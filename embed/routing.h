@@ -27,6 +27,10 @@ struct tariff;
 /* s outlives the pool; s->problem must not change but for candidates. */
 struct routing_pool *routing_new(struct search *s);
 void routing_free(struct routing_pool *pool); /* NULL: nothing */
+struct pairs;
+/* Distances that are known, with the problem's own weights and with prices, show searches the way; either NULL: none. Borrowed until
+ * the next call. */
+void routing_know(struct routing_pool *pool, const struct pairs *plain, const struct pairs *priced);
 /* Tests only: troubles of GLPK from here on; NULL: none. Not copied. */
 void routing_inject(struct routing_pool *pool, const struct lp_faults *faults);
 

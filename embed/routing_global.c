@@ -18,7 +18,8 @@
 #include "embed/reach.h"
 #include "embed/routing_pool.h"
 
-enum { MEMORY_MIB = 1024, ROWS_MAX = 4000, ROUNDS_MAX = 400, NEAREST = 4, COLUMNS_EACH = 16, PATIENCE = 40, INSIST = 4 };
+enum { MEMORY_MIB = 1024, ROWS_MAX = 4000, ROUNDS_MAX = 400, NEAREST = 4, COLUMNS_EACH = 16, PATIENCE = 40, INSIST = 4,
+       COPIED = 16 /* weights of links copied in the time of looking at an arc */ };
 #define PRESENT 1e-7
 #define GAP 1e-3         /* of the program's value to its bound: prices are as good as they get */
 #define NO_ROW (-1)
@@ -56,7 +57,9 @@ struct global {
 	double best_bound;
 
 	struct reach reach;
-	double *share;         /* scratch: per virtual link × substrate link in use */
+	uint32_t *used, *slot; /* substrate links in use, rising; per substrate link: where it is among them */
+	size_t n_used;
+	double *share;         /* per link in use and virtual link: how much of it crosses */
 };
 
 /* ---- layout -------------------------------------------------------------------------------- */
@@ -246,8 +249,15 @@ static size_t price_link(struct global *g, uint32_t k, double *ret_least)
 	return added;
 }
 
-/* Something to begin with: from every host to the nearest of the other end. */
-static void add_nearest(struct global *g, uint32_t k)
+/* Counts what searches have looked at since the last time, and `more`. False: enough. */
+static bool spend(struct global *g, uint64_t more)
+{
+	g->work += more + g->pool->space.work - g->pool->space_work;
+	return pool_spend(g->pool, more) && g->work < g->work_limit;
+}
+
+/* Something to begin with: from every host to the nearest of the other end. False: enough. */
+static bool add_nearest(struct global *g, uint32_t k)
 {
 	const struct vlink *link = &g->p->r->links[k];
 	struct tariff none = { 0 };
@@ -270,7 +280,10 @@ static void add_nearest(struct global *g, uint32_t k)
 			found.n = found.primary = path_trace(&g->pool->space, g->host[link->b][offers[j].to], g->pool->trace);
 			add_path(g, k, i, offers[j].to, &found);
 		}
+		if (!spend(g, n))
+			return false;
 	}
+	return true;
 }
 
 /* ---- rows that are violated ---------------------------------------------------------------- */
@@ -294,16 +307,39 @@ static size_t add_hosts(struct global *g)
 	return added;
 }
 
-/* share: per virtual link and substrate link, how much of it crosses. */
+static int rising(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* What crosses which link in the last solution. */
 static void gather(struct global *g)
 {
-	size_t m = g->p->s->n_links;
+	size_t n = g->p->r->n_links;
 
-	memset(g->share, 0, g->p->r->n_links * m * sizeof(*g->share));
+	for (size_t i = 0; i < g->n_used; i++)
+		g->slot[g->used[i]] = UINT32_MAX;
+	g->n_used = 0;
+	for (size_t col = g->first_path; col < g->lp.n_cols; col++) {
+		const struct column *c = &g->pool->columns[g->column[col - g->first_path]];
+		for (uint32_t j = 0; g->at.x[col] > PRESENT && j < c->n; j++) {
+			uint32_t l = g->pool->links[c->first + j];
+			if (g->slot[l] == UINT32_MAX)
+				g->used[g->n_used++] = l;
+			g->slot[l] = 0;
+		}
+	}
+	qsort(g->used, g->n_used, sizeof(*g->used), rising);
+	for (uint32_t i = 0; i < g->n_used; i++)
+		g->slot[g->used[i]] = i;
+	g->share = mem_grow(g->share, g->n_used * n + 1, sizeof(*g->share));
+	memset(g->share, 0, g->n_used * n * sizeof(*g->share));
 	for (size_t col = g->first_path; col < g->lp.n_cols; col++) {
 		const struct column *c = &g->pool->columns[g->column[col - g->first_path]];
 		for (uint32_t j = 0; g->at.x[col] > PRESENT && j < c->n; j++)
-			g->share[c->link * m + g->pool->links[c->first + j]] += g->at.x[col];
+			g->share[g->slot[g->pool->links[c->first + j]] * n + c->link] += g->at.x[col];
 	}
 }
 
@@ -317,12 +353,13 @@ static bool has_row(const struct global *g, uint32_t at, uint32_t cover)
 
 static size_t add_capacities(struct global *g)
 {
-	size_t m = g->p->s->n_links, added = 0;
+	size_t n = g->p->r->n_links, added = 0;
 
-	for (uint32_t l = 0; l < m; l++) {
+	for (size_t i = 0; i < g->n_used; i++) {
+		uint32_t l = g->used[i];
 		double sum = 0;
-		for (uint32_t k = 0; k < g->p->r->n_links; k++)
-			sum += g->share[k * m + l] * bandwidth(g, k);
+		for (uint32_t k = 0; k < n; k++)
+			sum += g->share[i * n + k] * bandwidth(g, k);
 		if (sum > (double)g->p->left->link_kbps[l] * (1 + 1e-6) && !has_row(g, l, NO_COVER)) {
 			add_link_row(g, l, NO_COVER);
 			added++;
@@ -358,16 +395,17 @@ static size_t add_covers_of(struct global *g, uint32_t l, const struct crossing 
 
 static size_t add_covers(struct global *g)
 {
-	size_t m = g->p->s->n_links, added = 0;
-	mem_auto struct crossing *crossings = mem_array(g->p->r->n_links + 1, sizeof(*crossings));
+	size_t n_links = g->p->r->n_links, added = 0;
+	mem_auto struct crossing *crossings = mem_array(n_links + 1, sizeof(*crossings));
 
-	for (uint32_t l = 0; l < m; l++) {
+	for (size_t i = 0; i < g->n_used; i++) {
+		const double *share = &g->share[i * n_links];
 		size_t n = 0;
-		for (uint32_t k = 0; k < g->p->r->n_links; k++)
-			if ((g->pool->kind[k] == ROUTE_PATH || g->pool->kind[k] == ROUTE_PAIR) && g->share[k * m + l] > PRESENT)
-				crossings[n++] = (struct crossing){ k, g->share[k * m + l] };
+		for (uint32_t k = 0; k < n_links; k++)
+			if ((g->pool->kind[k] == ROUTE_PATH || g->pool->kind[k] == ROUTE_PAIR) && share[k] > PRESENT)
+				crossings[n++] = (struct crossing){ k, share[k] };
 		if (n > 1)
-			added += add_covers_of(g, l, crossings, n);
+			added += add_covers_of(g, g->used[i], crossings, n);
 	}
 	return added;
 }
@@ -384,8 +422,7 @@ static bool solve(struct global *g)
 
 	g->dual = false;
 	uint64_t arcs = (uint64_t)(g->at.iterations - before) * ((g->lp.n_rows + g->lp.n_cols) / 4 + 20) + g->lp.n_puts + 1000;
-	g->work += arcs + g->pool->space.work - g->pool->space_work;
-	return pool_spend(g->pool, arcs) && g->work < g->work_limit && status == LP_OPTIMAL;
+	return spend(g, arcs) && status == LP_OPTIMAL;
 }
 
 static void set_tariff(struct global *g)
@@ -424,22 +461,24 @@ static void keep_best(struct global *g, double bound)
 }
 
 /* Each link takes its paths exactly n times, so that the program's value and n times the least reduced cost of each link
- * bound what it could still become. */
-static size_t price_all(struct global *g)
+ * bound what it could still become. False: enough. */
+static bool price_all(struct global *g, size_t *ret_added)
 {
 	double bound = g->at.value;
-	size_t added = 0;
 
+	*ret_added = 0;
 	set_tariff(g);
 	for (uint32_t k = 0; k < g->p->r->n_links; k++) {
 		double least;
 		if (g->pool->kind[k] == ROUTE_NOTHING)
 			continue;
-		added += price_link(g, k, &least);
+		*ret_added += price_link(g, k, &least);
 		bound += least * times(g, k);
+		if (!spend(g, g->p->s->n_links / COPIED))
+			return false;
 	}
 	keep_best(g, bound);
-	return added;
+	return true;
 }
 
 /* Where not even the program fits and its value does not say so yet, what a node costs that stands nowhere grows. */
@@ -469,7 +508,9 @@ static void run(struct global *g)
 		if (add_hosts(g) + add_capacities(g) > 0)
 			continue;
 		double before = g->best_bound;
-		size_t added = price_all(g);
+		size_t added;
+		if (!price_all(g, &added))
+			return;
 		stall = g->best_bound > before + 1e-6 * fabs(before) ? 0 : stall + 1;
 		if (added > 0 && g->at.value - g->best_bound > GAP * fabs(g->at.value))
 			continue;
@@ -562,7 +603,9 @@ static void global_init(struct global *g, struct routing_pool *pool, const struc
 	memset(g->row_head, 0xff, m * sizeof(*g->row_head));
 	memset(g->host_row, 0xff, n * sizeof(*g->host_row));
 	g->reach.space = &pool->space;
-	g->share = mem_array(r->n_links * m + 1, sizeof(*g->share));
+	g->used = mem_array(m + 1, sizeof(*g->used));
+	g->slot = mem_array(m + 1, sizeof(*g->slot));
+	memset(g->slot, 0xff, m * sizeof(*g->slot));
 	for (uint32_t u = 0; u < r->n_nodes; u++)
 		add_domain(g, d, u);
 }
@@ -589,6 +632,8 @@ static void global_done(struct global *g)
 	free(g->best.links);
 	free(g->best.covers);
 	reach_done(&g->reach);
+	free(g->used);
+	free(g->slot);
 	free(g->share);
 	lp_done(&g->lp);
 	lp_point_done(&g->at);
@@ -611,15 +656,14 @@ bool routing_global_prices(struct routing_pool *pool, const struct routing_domai
 	struct global g;
 
 	*ret = (struct routing_prices){ 0 };
-	if (r->n_links * pool->p->s->n_links > 10000000)
-		return false;
 	global_init(&g, pool, domains, cutoff, effort);
 	if (rows_needed(&g) <= ROWS_MAX) {
+		bool going = true;
 		add_places(&g);
-		for (uint32_t k = 0; k < r->n_links; k++)
-			if (pool->kind[k] != ROUTE_NOTHING)
-				add_nearest(&g, k);
-		run(&g);
+		for (uint32_t k = 0; k < r->n_links && going; k++)
+			going = pool->kind[k] == ROUTE_NOTHING || add_nearest(&g, k);
+		if (going)
+			run(&g);
 	}
 	bool found = g.best.n_links + g.best.n_covers > 0;
 	if (found)

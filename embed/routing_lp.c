@@ -13,7 +13,8 @@
 
 #include "base/mem.h"
 
-enum { MEMORY_MIB = 1024, ROUNDS_MAX = 2000, BIG_STEPS = 4, STALL_ROUNDS = 8 };
+enum { MEMORY_MIB = 1024, ROUNDS_MAX = 2000, BIG_STEPS = 4, STALL_ROUNDS = 8,
+       COPIED = 16 /* weights of links copied in the time of looking at an arc */ };
 #define REDUCED 1e-7     /* a column must promise more than this */
 #define OVERFULL 1e-7    /* a capacity, in parts of itself, or a cut must be violated by more */
 #define PRESENT 1e-7     /* a column in use */
@@ -254,7 +255,15 @@ static bool still_cheapest(const struct master *m, const struct master_link *lin
 	return !column_shut(m, c, link);
 }
 
-/* Prices all links, adds the columns that are missing, and raises *bound. False: some link has no path left. */
+/* Counts what searches have looked at since the last time, and `more`. False: enough. */
+static bool spend(struct master *m, uint64_t more)
+{
+	m->work += more + m->pool->space.work - m->pool->space_work;
+	return pool_spend(m->pool, more) && m->work < m->work_limit;
+}
+
+/* Prices all links, adds the columns that are missing, and raises *bound unless the search is stopped. False: some link has no
+ * path left. */
 static bool price(struct master *m, __int128 *bound, size_t *ret_added)
 {
 	struct routing_pool *pool = m->pool;
@@ -277,6 +286,9 @@ static bool price(struct master *m, __int128 *bound, size_t *ret_added)
 					++*ret_added;
 				}
 			}
+			spend(m, pool->p->s->n_links / COPIED);
+			if (pool->s->stopped)
+				return true;
 		}
 		sum += (__int128)found.dist * amount * (int)multiplicity(m, link->link);
 	}
@@ -476,10 +488,7 @@ static bool solve_lp(struct master *m)
 
 	m->dual = false;
 	uint64_t arcs = (uint64_t)(m->at.iterations - before) * ((m->lp.n_rows + m->lp.n_cols) / 4 + 20) + m->lp.n_puts / 2 + 500;
-	arcs += m->pool->space.work - m->pool->space_work;
-	m->work += arcs;
-	return pool_spend(m->pool, arcs - (m->pool->space.work - m->pool->space_work)) && m->work < m->work_limit &&
-	       status == LP_OPTIMAL;
+	return spend(m, arcs) && status == LP_OPTIMAL;
 }
 
 static bool artificial(const struct master *m)
@@ -520,6 +529,8 @@ enum master_verdict master_solve(struct master *m, double cutoff, bool whole, do
 			*ret_bound = INFINITY;
 			return MASTER_CUT;
 		}
+		if (m->pool->s->stopped)
+			return MASTER_LOST;
 		*ret_bound = whole ? pool_round_up(m->pool, pool_value(m->pool, bound)) : pool_value(m->pool, bound);
 		if (*ret_bound > cutoff)
 			return MASTER_CUT;

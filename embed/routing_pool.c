@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "embed/pairs.h"
 
 #define SCALE_MAX 0x1p20
 #define SCALED_MAX 0x1p32 /* of weights without prices, unless they are larger as they are */
@@ -78,6 +79,8 @@ struct routing_pool *routing_new(struct search *s)
 	memset(pool->cover_head, 0xff, m * sizeof(*pool->cover_head));
 	path_space_init(&pool->space, &p->graph);
 	pool->weight = mem_array(m + 1, sizeof(*pool->weight));
+	pool->changed = mem_array(m + 1, sizeof(*pool->changed));
+	pool->n_changed = SIZE_MAX;
 	pool->flow = mem_array(m + 1, sizeof(*pool->flow));
 	pool->room = mem_array(m + 1, sizeof(*pool->room));
 	pool->trace = mem_array(2 * (n + 1), sizeof(*pool->trace));
@@ -99,6 +102,7 @@ void routing_free(struct routing_pool *pool)
 	free(pool->kind);
 	free(pool->base);
 	free(pool->weight);
+	free(pool->changed);
 	free(pool->flow);
 	free(pool->room);
 	free(pool->trace);
@@ -113,6 +117,13 @@ double routing_scale(const struct routing_pool *pool)
 void routing_inject(struct routing_pool *pool, const struct lp_faults *faults)
 {
 	pool->faults = faults;
+}
+
+void routing_know(struct routing_pool *pool, const struct pairs *plain, const struct pairs *priced)
+{
+	pool->near[0] = plain;
+	pool->near[1] = priced;
+	pool->ahead = NULL;
 }
 
 bool pool_spend(struct routing_pool *pool, uint64_t arcs)
@@ -211,18 +222,37 @@ static void weight_add(struct routing_pool *pool, uint32_t at, int64_t price)
 {
 	int64_t sum = pool->weight[at] + price;
 
+	if (pool->n_changed < pool->p->s->n_links)
+		pool->changed[pool->n_changed++] = at;
+	else
+		pool->n_changed = SIZE_MAX;
 	pool->weight[at] = sum < pool->price_max ? sum : pool->price_max;
+}
+
+/* Of the base only what has changed is copied again. */
+static void copy_weights(struct routing_pool *pool, const int64_t *from)
+{
+	size_t bytes = pool->p->s->n_links * sizeof(*pool->weight);
+
+	if (from == pool->base && pool->n_changed != SIZE_MAX)
+		for (size_t i = 0; i < pool->n_changed; i++)
+			pool->weight[pool->changed[i]] = from[pool->changed[i]];
+	else if (from)
+		memcpy(pool->weight, from, bytes);
+	else
+		memset(pool->weight, 0, bytes);
+	pool->n_changed = from == pool->base ? 0 : SIZE_MAX;
 }
 
 void pool_weigh(struct routing_pool *pool, uint32_t k, const int64_t *from, const struct tariff *tariff)
 {
-	size_t bytes = pool->p->s->n_links * sizeof(*pool->weight);
 	__int128 bandwidth = pool->p->r->links[k].bw_kbps;
 
-	if (from)
-		memcpy(pool->weight, from, bytes);
-	else
-		memset(pool->weight, 0, bytes);
+	copy_weights(pool, from);
+	pool->ahead = NULL;
+	for (int i = 0; i < 2 && from; i++)
+		if (pool->near[i] && (i == 0 || pool->near[i]->classes[pool->near[i]->link_class[k]].weight == from))
+			pool->ahead = pool->near[i];
 	for (size_t i = 0; i < tariff->n_links; i++)
 		weight_add(pool, tariff->links[i].at, tariff->links[i].price);
 	for (size_t i = 0; i < tariff->n_covers; i++) {
@@ -292,9 +322,21 @@ bool pool_search(struct routing_pool *pool, uint32_t k, uint32_t from, uint32_t 
 
 	if (pool->kind[k] == ROUTE_PAIR)
 		return search_pair(pool, k, from, to, ret);
-	if (!path_search(&pool->space, &q, from, to))
+	q.ahead = pool->ahead ? pairs_row(pool->ahead, k, to) : NULL;
+	if (pool->ahead && !q.ahead) {
+		q.ahead = pairs_row(pool->ahead, k, from);
+		q.backwards = q.ahead != NULL;
+	}
+	q.ahead_scale = pool->ahead == pool->near[0] ? (int64_t)pool->scale : 1;
+	uint32_t end = q.backwards ? from : to;
+	if (!path_search(&pool->space, &q, q.backwards ? to : from, end))
 		return false;
-	ret->dist = path_dist(&pool->space, to);
-	ret->n = ret->primary = path_trace(&pool->space, to, pool->trace);
+	ret->dist = path_dist(&pool->space, end);
+	ret->n = ret->primary = path_trace(&pool->space, end, pool->trace);
+	for (size_t i = 0; q.backwards && i < ret->n / 2; i++) {
+		uint32_t swap = pool->trace[i];
+		pool->trace[i] = pool->trace[ret->n - 1 - i];
+		pool->trace[ret->n - 1 - i] = swap;
+	}
 	return true;
 }

@@ -66,6 +66,10 @@ struct routing_pool {
 	int64_t *weight, *flow, *room;
 	uint32_t *trace;      /* room for two paths */
 	uint64_t space_work;  /* of space.work, spent */
+	const struct pairs *near[2]; /* distances with the problem's weights, and with prices: routing_know(); NULL: none */
+	const struct pairs *ahead;   /* which of them goes with `weight`; NULL: neither */
+	uint32_t *changed;    /* links where `weight` is not what it was copied from, … */
+	size_t n_changed;     /* … SIZE_MAX: any */
 };
 
 /* Prices on top of the weights, all >= 0. */
