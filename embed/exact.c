@@ -23,6 +23,7 @@ enum {
 	ENTRIES_MAX = 20000000,  /* of the pair matrices: 80 MB */
 	ROOT_SWEEPS = 60, ROOT_CHUNK = 4, SWEEPS = 3,
 	HEURISTIC_MORE = 300000, /* arcs for the heuristic, once the root has not settled it */
+	LOOK_SHARE = 4,          /* of the work so far, for the heuristic, once there are prices */
 	TABU_STARTS = 8, TABU_STEPS = 60, TABU_ARCS = 1000000,
 	EFFORT_FIRST = 2000000, EFFORT_STEP = 10, /* arcs for the routing program of a leaf at first, and how much more each time */
 	EFFORT_PRICES = 5000000
@@ -324,6 +325,17 @@ static bool begin_priced(struct exact *x, struct dual *root)
 	return left;
 }
 
+/* The same, and by the heuristic, which routes as it places: where links are in each other's way that pays. */
+static void look_again(struct exact *x, const struct dual *root, uint64_t arcs)
+{
+	if (x->is_priced) /* they know who is in whose way */
+		look_around(x, root, TABU_STARTS);
+	if (!search_over(x->s)) {
+		heuristic_run(x->s, arcs);
+		exact_set_limit(x);
+	}
+}
+
 /* Asks for prices of links and begins anew with them. False: nothing is left. */
 static bool reprice(struct exact *x, struct dual *root)
 {
@@ -339,7 +351,10 @@ static bool reprice(struct exact *x, struct dual *root)
 	struct routing_domains domains = { .host = host, .n = n };
 	if (!routing_global_prices(x->pool, &domains, x->cutoff, EFFORT_PRICES, &x->prices))
 		return true;
-	return begin_priced(x, root);
+	if (!begin_priced(x, root))
+		return false;
+	look_again(x, root, x->s->work / LOOK_SHARE);
+	return true;
 }
 
 /* About how much work the linear program of placement and routing together is: searches for every link, round by round, and
@@ -351,7 +366,8 @@ static uint64_t price_of_prices(const struct dual *root)
 
 	for (uint32_t e = 0; e < shape->n_edges; e++)
 		rows += root->n[shape->edges[e].end[0]] + root->n[shape->edges[e].end[1]];
-	return 3 * rows * rows + 300 * shape->p->r->n_links * 2 * shape->p->s->n_links;
+	rows = 3 * rows * rows + 300 * shape->p->r->n_links * 2 * shape->p->s->n_links;
+	return rows < EFFORT_PRICES ? rows : EFFORT_PRICES;
 }
 
 /* Goes through the whole tree, leaves whose routing is hard last: by then there is a better limit to cut them off with.

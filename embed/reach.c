@@ -14,8 +14,20 @@ void reach_done(struct reach *r)
 	memset(r, 0, sizeof(*r));
 }
 
-static void push(struct reach *r, struct reach_label label)
+static bool hopeless(const struct reach_label *label, const struct reach_goal *goals, size_t n)
 {
+	for (size_t i = 0; i < n; i++) {
+		int64_t ahead = goals[i].ahead[label->node];
+		if (ahead != DIST_NONE && label->dist + ahead * goals[i].scale < goals[i].most)
+			return false;
+	}
+	return n > 0;
+}
+
+static void push(struct reach *r, struct reach_label label, const struct reach_goal *goals, size_t n_goals)
+{
+	if (hopeless(&label, goals, n_goals))
+		return;
 	if (r->n_labels == r->cap_labels) {
 		r->cap_labels = 2 * r->cap_labels + 256;
 		r->labels = mem_grow(r->labels, r->cap_labels, sizeof(*r->labels));
@@ -33,7 +45,7 @@ static bool settled(const struct reach *r, uint32_t node, uint32_t source)
 }
 
 void reach_search(struct reach *r, const int64_t *weight, const int64_t *cap, int64_t need, const uint32_t *sources,
-                  const int64_t *offset, size_t n)
+                  const int64_t *offset, size_t n, const struct reach_goal *goals, size_t n_goals)
 {
 	const struct graph *g = r->space->graph;
 	struct heap *heap = &r->space->heap;
@@ -43,7 +55,7 @@ void reach_search(struct reach *r, const int64_t *weight, const int64_t *cap, in
 	memset(r->settled, 0, g->n_nodes * sizeof(*r->settled));
 	heap->n = r->n_labels = 0;
 	for (uint32_t i = 0; i < n; i++)
-		push(r, (struct reach_label){ offset[i], sources[i], NO_LINK, NO_LABEL, i });
+		push(r, (struct reach_label){ offset[i], sources[i], NO_LINK, NO_LABEL, i }, goals, n_goals);
 	while (heap->n > 0) {
 		uint32_t id = heap_pop(heap).id;
 		struct reach_label at = r->labels[id];
@@ -54,7 +66,7 @@ void reach_search(struct reach *r, const int64_t *weight, const int64_t *cap, in
 		for (uint32_t i = g->first[at.node]; i < g->first[at.node + 1]; i++) {
 			struct arc arc = g->arcs[i];
 			if (cap[arc.link] >= need && !settled(r, arc.to, at.source))
-				push(r, (struct reach_label){ at.dist + weight[arc.link], arc.to, arc.link, id, at.source });
+				push(r, (struct reach_label){ at.dist + weight[arc.link], arc.to, arc.link, id, at.source }, goals, n_goals);
 		}
 	}
 }

@@ -15,6 +15,7 @@
 
 #include "base/mem.h"
 #include "embed/lp.h"
+#include "embed/pairs.h"
 #include "embed/reach.h"
 #include "embed/routing_pool.h"
 
@@ -211,31 +212,65 @@ static int offer_order(const void *a, const void *b)
 	return x->to < y->to ? -1 : 1;
 }
 
+/* The end of k from whose hosts to search: that whose other end's hosts all have known distances, which then show the way. */
+static int near_end(const struct global *g, uint32_t k, bool *ret_known)
+{
+	const struct vlink *link = &g->p->r->links[k];
+	const struct pairs *near = g->pool->near[0];
+
+	for (int end = 0; near && end < 2; end++) {
+		uint32_t u = end == 0 ? link->b : link->a, i = 0;
+		while (i < g->n_hosts[u] && pairs_row(near, k, g->host[u][i]))
+			i++;
+		*ret_known = i == g->n_hosts[u];
+		if (*ret_known)
+			return end;
+	}
+	*ret_known = false;
+	return 0;
+}
+
+static void turn_round(uint32_t *links, size_t n)
+{
+	for (size_t i = 0; i < n / 2; i++) {
+		uint32_t swap = links[i];
+		links[i] = links[n - 1 - i];
+		links[n - 1 - i] = swap;
+	}
+}
+
 /* Adds k's best columns; *ret_least is the least reduced cost of any, or 0. */
 static size_t price_link(struct global *g, uint32_t k, double *ret_least)
 {
 	const struct vlink *link = &g->p->r->links[k];
-	uint32_t n_from = g->n_hosts[link->a], n_to = g->n_hosts[link->b];
+	bool known;
+	int end = near_end(g, k, &known);
+	uint32_t u = end == 0 ? link->a : link->b, v = end == 0 ? link->b : link->a;
+	uint32_t n_from = g->n_hosts[u], n_to = g->n_hosts[v];
 	double per_kbps = bandwidth(g, k) / (g->pool->scale * g->unit);
 	mem_auto int64_t *offset = mem_array(n_from + 1, sizeof(*offset));
 	mem_auto struct offer *offers = mem_array(n_to + 1, sizeof(*offers));
+	mem_auto struct reach_goal *goals = mem_array(n_to + 1, sizeof(*goals));
 	bool distinct = g->p->r->placement == PLACEMENT_DISTINCT;
 	size_t n = 0, added = 0;
 	double lowest = INFINITY;
 
 	*ret_least = 0;
 	for (uint32_t i = 0; i < n_from; i++)
-		lowest = fmin(lowest, -g->at.price[g->tie[0][k] + (int)i]);
+		lowest = fmin(lowest, -g->at.price[g->tie[end][k] + (int)i]);
 	for (uint32_t i = 0; i < n_from; i++)
-		offset[i] = pool_price(g->pool, (-g->at.price[g->tie[0][k] + (int)i] - lowest) / per_kbps);
+		offset[i] = pool_price(g->pool, (-g->at.price[g->tie[end][k] + (int)i] - lowest) / per_kbps);
+	for (uint32_t j = 0; j < n_to && known; j++)
+		goals[j] = (struct reach_goal){ pairs_row(g->pool->near[0], k, g->host[v][j]), (int64_t)g->pool->scale,
+		                                pool_price(g->pool, (g->at.price[g->tie[1 - end][k] + (int)j] - lowest) / per_kbps) + 1 };
 	pool_weigh(g->pool, k, g->pool->base, &g->tariff);
 	reach_search(&g->reach, g->pool->weight, g->p->left->link_kbps, g->pool->kind[k] == ROUTE_SPLIT ? 1 : link->bw_kbps,
-	             g->host[link->a], offset, n_from);
+	             g->host[u], offset, n_from, goals, known ? n_to : 0);
 	for (uint32_t j = 0; j < n_to; j++) {
-		uint32_t id = reach_arrival(&g->reach, g->host[link->a], g->host[link->b][j], distinct);
+		uint32_t id = reach_arrival(&g->reach, g->host[u], g->host[v][j], distinct);
 		if (id == NO_LABEL)
 			continue;
-		double reduced = (double)g->reach.labels[id].dist * per_kbps + lowest - g->at.price[g->tie[1][k] + (int)j];
+		double reduced = (double)g->reach.labels[id].dist * per_kbps + lowest - g->at.price[g->tie[1 - end][k] + (int)j];
 		*ret_least = fmin(*ret_least, reduced);
 		if (reduced < -1e-7 && reach_simple(&g->reach, id))
 			offers[n++] = (struct offer){ reduced, j, id };
@@ -244,7 +279,10 @@ static size_t price_link(struct global *g, uint32_t k, double *ret_least)
 	for (size_t i = 0; i < n && added < COLUMNS_EACH; i++) {
 		struct found found;
 		found.n = found.primary = reach_trace(&g->reach, offers[i].label, g->pool->trace);
-		added += add_path(g, k, g->reach.labels[offers[i].label].source, offers[i].to, &found);
+		uint32_t from = g->reach.labels[offers[i].label].source;
+		if (end == 1)
+			turn_round(g->pool->trace, found.n);
+		added += end == 0 ? add_path(g, k, from, offers[i].to, &found) : add_path(g, k, offers[i].to, from, &found);
 	}
 	return added;
 }
@@ -256,6 +294,31 @@ static bool spend(struct global *g, uint64_t more)
 	return pool_spend(g->pool, more) && g->work < g->work_limit;
 }
 
+/* As add_nearest(), where distances are known: only the paths are searched. */
+static bool add_nearest_known(struct global *g, uint32_t k, struct offer *offers)
+{
+	const struct vlink *link = &g->p->r->links[k];
+
+	for (uint32_t i = 0; i < g->n_hosts[link->a]; i++) {
+		size_t n = 0;
+		for (uint32_t j = 0; j < g->n_hosts[link->b]; j++) {
+			double cost = pairs_cost(g->pool->near[0], k, g->host[link->a][i], g->host[link->b][j]);
+			if (isfinite(cost) && g->host[link->a][i] != g->host[link->b][j])
+				offers[n++] = (struct offer){ cost, j, 0 };
+		}
+		qsort(offers, n, sizeof(*offers), offer_order);
+		for (size_t j = 0; j < n && j < NEAREST; j++) {
+			struct found found;
+			uint32_t from = g->host[link->a][i], to = g->host[link->b][offers[j].to];
+			if (pool_search_path(g->pool, k, from, to, NULL, &found))
+				add_path(g, k, i, offers[j].to, &found);
+		}
+		if (!spend(g, n))
+			return false;
+	}
+	return true;
+}
+
 /* Something to begin with: from every host to the nearest of the other end. False: enough. */
 static bool add_nearest(struct global *g, uint32_t k)
 {
@@ -263,7 +326,12 @@ static bool add_nearest(struct global *g, uint32_t k)
 	struct tariff none = { 0 };
 	mem_auto struct offer *offers = mem_array(g->n_hosts[link->b] + 1, sizeof(*offers));
 
+	bool known;
+
+	near_end(g, k, &known);
 	pool_weigh(g->pool, k, g->pool->base, &none);
+	if (known)
+		return add_nearest_known(g, k, offers);
 	for (uint32_t i = 0; i < g->n_hosts[link->a]; i++) {
 		struct path_query q = { .weight = g->pool->weight, .tie = g->p->link_tie, .cap = g->p->left->link_kbps, .max_delay = -1,
 		                        .need = g->pool->kind[k] == ROUTE_SPLIT ? 1 : link->bw_kbps };

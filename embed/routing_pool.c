@@ -312,7 +312,7 @@ static bool search_pair(struct routing_pool *pool, uint32_t k, uint32_t from, ui
 	return true;
 }
 
-bool pool_search(struct routing_pool *pool, uint32_t k, uint32_t from, uint32_t to, const uint8_t *shut, struct found *ret)
+bool pool_search_path(struct routing_pool *pool, uint32_t k, uint32_t from, uint32_t to, const uint8_t *shut, struct found *ret)
 {
 	const struct problem *p = pool->p;
 	const struct vlink *link = &p->r->links[k];
@@ -320,8 +320,6 @@ bool pool_search(struct routing_pool *pool, uint32_t k, uint32_t from, uint32_t 
 	                        .need = pool->kind[k] == ROUTE_SPLIT ? 1 : link->bw_kbps,
 	                        .delay = p->link_delay, .max_delay = link->max_delay_us };
 
-	if (pool->kind[k] == ROUTE_PAIR)
-		return search_pair(pool, k, from, to, ret);
 	q.ahead = pool->ahead ? pairs_row(pool->ahead, k, to) : NULL;
 	if (pool->ahead && !q.ahead) {
 		q.ahead = pairs_row(pool->ahead, k, from);
@@ -339,4 +337,11 @@ bool pool_search(struct routing_pool *pool, uint32_t k, uint32_t from, uint32_t 
 		pool->trace[ret->n - 1 - i] = swap;
 	}
 	return true;
+}
+
+bool pool_search(struct routing_pool *pool, uint32_t k, uint32_t from, uint32_t to, const uint8_t *shut, struct found *ret)
+{
+	if (pool->kind[k] == ROUTE_PAIR)
+		return search_pair(pool, k, from, to, ret);
+	return pool_search_path(pool, k, from, to, shut, ret);
 }

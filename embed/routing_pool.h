@@ -105,6 +105,8 @@ uint32_t pool_cover_put(struct routing_pool *pool, uint32_t at, uint32_t most, u
 void pool_weigh(struct routing_pool *pool, uint32_t k, const int64_t *from, const struct tariff *tariff);
 /* The cheapest column of k under pool->weight, over arcs not in `shut` (as in a path_query; pairs: not looked at). */
 bool pool_search(struct routing_pool *pool, uint32_t k, uint32_t from, uint32_t to, const uint8_t *shut, struct found *ret);
+/* Always one path, also of a pair. */
+bool pool_search_path(struct routing_pool *pool, uint32_t k, uint32_t from, uint32_t to, const uint8_t *shut, struct found *ret);
 /* What all capacities and covers of the tariff charge, × scale: what a bound by Lagrange takes off. */
 __int128 pool_charge(const struct routing_pool *pool, const struct tariff *tariff);
 /* A dual value of a linear program as a price; never negative, never large enough to overflow sums. */
