@@ -69,12 +69,10 @@ static void scan(struct assign *as, const struct assign_row *rows, uint32_t r, i
 	as->work += row->n;
 	for (uint32_t j = 0; j < row->n; j++) {
 		int32_t cost = row->cost[j * row->step];
-		uint32_t col = as->mark[row->node[j]] - as->base;
-		if (cost >= ASSIGN_NONE)
+		if (cost >= ASSIGN_NONE || cost + add >= sink->dist) /* column duals are <= 0: no nearer, whoever has it */
 			continue;
+		uint32_t col = as->mark[row->node[j]] - as->base;
 		if (col >= as->n_cols) {
-			if (cost + add >= sink->dist)
-				continue;
 			*sink = (struct sink){ cost + add, r, row->node[j] };
 			if (sink->dist == far) /* nothing is nearer */
 				return;

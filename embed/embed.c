@@ -90,7 +90,7 @@ static void run_auto(struct search *s)
 {
 	heuristic_run(s, s->work_limit / 16 < EXACT_ARCS ? s->work_limit / 16 : EXACT_ARCS);
 	search_undecide(s);
-	if (2 * s->problem.r->n_links * s->problem.s->n_links <= MIP_COLS_MAX) {
+	if (!s->best.has_embedding && 2 * s->problem.r->n_links * s->problem.s->n_links <= MIP_COLS_MAX) {
 		search_divide(s, 10, exact_run);
 		if (!s->best.has_embedding)
 			search_divide(s, 2, mip_run);
