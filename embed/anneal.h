@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Placing by prices alone: simulated annealing (Kirkpatrick, Gelatt and Vecchi 1983; with a drawn threshold in place of an
  * exponential) on where virtual nodes stand, each virtual link costing what its row says and nothing routed. A
- * move costs two additions per link of the virtual node, which is some hundred times less than to route it; what
+ * move costs an addition per link of the virtual node at most, which is some hundred times less than to route it; what
  * comes out is routed afterwards. */
 #pragma once
 

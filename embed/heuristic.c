@@ -22,7 +22,8 @@ enum {
 	NARROW_MAX = 100000,   /* virtual × substrate links: beyond, looking closer takes too long … */
 	REASON_MAX = 1000000,  /* … even for a reason */
 	SAY_EVERY = 100,       /* arcs per node and link of the substrate between two answers told */
-	MOVES_MOST = 300000,   /* of annealing: about 50 ms */
+	MOVES_MOST = 600000,   /* of annealing: about 50 ms */
+	LARGE = 32,            /* virtual nodes: beyond, most of the time is for annealing */
 	ATTEMPTS = 100,        /* rounds to complete a start */
 	TRIED = 8              /* places tried for a virtual node, best first */
 };
@@ -562,8 +563,9 @@ void heuristic_run(struct search *s, uint64_t max_arcs)
 	struct err why = { 0 };
 	uint64_t limit = s->work_limit;
 	bool bounded = s->options->effort > 0;
-	uint64_t n = s->problem.r->n_nodes, moves = n < 60 ? 50 * n : 3000;
-	int starts = n <= STARTS ? STARTS : n <= 4 * STARTS ? (int)(STARTS * STARTS / n) : 2;
+	uint64_t n = s->problem.r->n_nodes, moves = n > LARGE ? 8000 : 50 * n;
+	uint32_t rounds = n > LARGE ? REPAIRS / 10 : REPAIRS;
+	int starts = n <= STARTS ? STARTS : n <= 4 * STARTS ? (int)(STARTS * STARTS / n) : 1;
 
 	if (worth_narrowing(&s->problem)) {
 		if (problem_narrow(&s->problem, &why) != 0) {
@@ -589,7 +591,7 @@ void heuristic_run(struct search *s, uint64_t max_arcs)
 		settle(&h, moves * n);
 	do {
 		if (h.found)
-			improve(&h, REPAIRS);
+			improve(&h, rounds);
 	} while (bounded && h.found && !search_over(s));
 	say(&h);
 	if (!s->best.has_embedding)

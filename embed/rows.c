@@ -287,7 +287,7 @@ const uint32_t *rows_get(struct rows *rows, uint32_t k, uint32_t node)
 		rows->row[rows->n_made++] = mem_array(rows->n_spots + 1, sizeof(**rows->row));
 	uint32_t *row = rows->row[rows->n_rows++];
 	struct row_class *c = &rows->classes[class];
-	if (rows->words > 0 && c->max_delay < 0 && !c->best_effort)
+	if (rows->words > 0 && c->max_delay < 0)
 		search_sets(rows, c, node, row);
 	else
 		search_row(rows, c, node, row);
