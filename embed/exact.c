@@ -331,7 +331,7 @@ static void look_again(struct exact *x, const struct dual *root, uint64_t arcs)
 {
 	if (x->is_priced) /* they know who is in whose way */
 		look_around(x, root, TABU_STARTS);
-	if (!search_over(x->s)) {
+	if (!search_over(x->s) && x->s->best.has_embedding) { /* without, it would refuse */
 		heuristic_run(x->s, arcs);
 		exact_set_limit(x);
 	}
