@@ -18,7 +18,7 @@ enum {
 	ADDS = 4,             /* links priced that take as long as an arc looked at */
 	SETS_MOST = 2048,     /* nodes, for sets of them */
 	NO_WAY = UINT16_MAX,
-	COARSE = 8            /* bits that distances lose where links weigh different things */
+	LINK_BITS = 12        /* of what a link weighs, at most; 16 of a whole path */
 };
 #define BARRED (INT64_C(1) << 61)
 
@@ -196,16 +196,33 @@ static void try_move(struct state *s, uint32_t u, uint32_t node, int64_t thresho
 	}
 }
 
+/* How far a link goes on average, at least 1; finds how many bits of distances fit in a row. */
+static int64_t weigh_links(struct state *s)
+{
+	const struct problem *p = s->p;
+	int64_t most = 0, sum = 0, n = (int64_t)p->s->n_links;
+
+	if (p->link_unit > 0 || n == 0)
+		return 1;
+	for (size_t l = 0; l < p->s->n_links; l++) {
+		int64_t weight = p->link_weight[l] / (int64_t)s->a->rows->unit;
+		sum += weight / n;
+		most = weight > most ? weight : most;
+	}
+	while (most >> s->shift >> LINK_BITS != 0)
+		s->shift++;
+	return (sum >> s->shift) + 1;
+}
+
 uint64_t anneal_run(struct anneal *a, uint64_t moves)
 {
 	const struct problem *p = a->rows->p;
 	struct state s = { .a = a, .p = p };
 	uint32_t n = (uint32_t)p->r->n_nodes;
-	int64_t hot = 0;
+	int64_t hot = 0, link = weigh_links(&s);
 
 	find_beside(&s);
 
-	s.shift = p->link_unit > 0 ? 0 : COARSE;
 	s.row = mem_array(a->rows->n_classes * a->rows->n_spots + 1, sizeof(*s.row));
 	s.guest = mem_array(a->rows->n_spots + 1, sizeof(*s.guest));
 	s.spot = mem_array(n + 1, sizeof(*s.spot));
@@ -220,7 +237,7 @@ uint64_t anneal_run(struct anneal *a, uint64_t moves)
 	/* Hot: at first some four and a half average links may become longer by one. */
 	for (uint32_t k = 0; k < p->r->n_links; k++)
 		hot += a->bw[k] / (int64_t)p->r->n_links;
-	hot = hot * 9 / 2 << (p->link_unit > 0 ? 0 : 10 - COARSE);
+	hot = hot * 9 / 2 * link;
 	for (uint64_t i = 0; i < moves; i++) {
 		int64_t heat = (int64_t)((double)hot * (double)(moves - i) / (double)moves);
 		uint32_t u = rng_below(a->rng, n), to = draw_place(&s, u);
