@@ -26,8 +26,7 @@ enum {
 	LOOK_SHARE = 4,          /* of the work so far, for the heuristic, once there are prices */
 	TABU_STARTS = 8, TABU_STEPS = 60, TABU_ARCS = 1000000,
 	EFFORT_FIRST = 2000000, EFFORT_STEP = 10, /* arcs for the routing program of a leaf at first, and how much more each time */
-	EFFORT_PRICES = 5000000,
-	PRICES_SOONER = 16       /* they mostly end sooner than reckoned, and what is searched without them is searched again */
+	EFFORT_PRICES = 5000000
 };
 
 /* ---- limits -------------------------------------------------------------------------------- */
@@ -368,7 +367,7 @@ static uint64_t price_of_prices(const struct dual *root)
 	for (uint32_t e = 0; e < shape->n_edges; e++)
 		rows += root->n[shape->edges[e].end[0]] + root->n[shape->edges[e].end[1]];
 	rows = 3 * rows * rows + 300 * shape->p->r->n_links * 2 * shape->p->s->n_links;
-	return (rows < EFFORT_PRICES ? rows : EFFORT_PRICES) / PRICES_SOONER;
+	return rows < EFFORT_PRICES ? rows : EFFORT_PRICES;
 }
 
 /* Goes through the whole tree, leaves whose routing is hard last: by then there is a better limit to cut them off with.
