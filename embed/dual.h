@@ -23,6 +23,7 @@
 enum {
 	DUAL_NONE = 1 << 29,  /* a pair that cannot be; anything above too */
 	DUAL_MOST = 1 << 28,
+	DUAL_LANES = 4,       /* rows are padded to a multiple of */
 	DUAL_PARTS = 128,     /* of a unit, where there is room for as many */
 	DUAL_PARTS_LEAST = 8  /* below, costs are no longer seen as whole units */
 };
@@ -78,6 +79,22 @@ struct dual_shape {
 static inline size_t dual_row(uint32_t n)
 {
 	return ((size_t)n + 3) & ~(size_t)3;
+}
+
+static inline int32_t *dual_row_at(const struct dual *d, uint32_t e, uint32_t i)
+{
+	return d->pair + d->pair_at[e] + i * dual_row(d->n[d->shape->edges[e].end[1]]);
+}
+
+/* The cost in edge e of u on its i-th host and the other end on its j-th. */
+static inline int32_t dual_pair_cost(const struct dual *d, uint32_t e, uint32_t u, uint32_t i, uint32_t j)
+{
+	return d->shape->edges[e].end[0] == u ? dual_row_at(d, e, i)[j] : dual_row_at(d, e, j)[i];
+}
+
+static inline uint32_t dual_other_end(const struct dual_shape *shape, uint32_t e, uint32_t u)
+{
+	return shape->edges[e].end[0] == u ? shape->edges[e].end[1] : shape->edges[e].end[0];
 }
 
 void dual_shape_init(struct dual_shape *shape, const struct problem *p);
