@@ -44,6 +44,7 @@ void explain(const struct substrate *s, const struct residual *left, const struc
 		snprintf(answer->reason, sizeof(answer->reason), "%s", why.text);
 	}
 	int64_t effort = EXPLAIN_EFFORT - (int64_t)(work / EFFORT_ARCS_EACH);
-	if (relax_find(s, left, r, options, answer->reason, effort, deadline_us, &x))
+	/* No change at all: the solver gave up too soon, and nothing of the request is to blame. */
+	if (relax_find(s, left, r, options, answer->reason, effort, deadline_us, &x) && x.change > 0)
 		relax_text(r, &x, answer->relax, sizeof(answer->relax));
 }

@@ -297,3 +297,13 @@ def test_status_line_on_a_terminal():
     assert process.wait() in (0, 4)
     if b"at least" in seen:
         assert seen.rstrip(b"\n").endswith(b"\r\x1b[K") or b"\r\x1b[K" in seen
+
+
+def test_no_change_is_named_where_none_is_needed(tmp_path):
+    """A program that answers nonsense for a request that fits leaves nothing to relax."""
+    instance = ROOT / "tests/data/instances/W100A_01"
+    (tmp_path / "p").write_text("#!/bin/sh\ncat >/dev/null\necho '{\"status\":\"refused\"}'\n")
+    (tmp_path / "p").chmod(0o755)
+    done = run("vnembed", "-s", f"{instance}.substrate.yaml", "-r", f"{instance}.request.yaml", "-o", "json",
+               "--solver", f"exec:{tmp_path}/p")
+    assert json.loads(done.stdout)["results"][0].get("relax") is None
