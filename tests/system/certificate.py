@@ -293,6 +293,8 @@ class Certificate:
         bins = [self.capacity[l] for _, l in self.around[a]]
         if total > sum(bins):
             return False
+        if any(sum(b >= k.kbit for b in bins) < 2 for k in self.links if u in k.ends and k.protected):
+            return False
         seen = set()
 
         def pack(i, room):
