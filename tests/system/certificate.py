@@ -20,6 +20,7 @@ virtual node and are closed. Bounds are by weak duality and need no trust in who
 """
 import heapq
 import json
+import math
 import sys
 from fractions import Fraction
 from math import gcd, lcm
@@ -92,6 +93,7 @@ class Certificate:
         self.names = list(s.nodes)
         index = {name: i for i, name in enumerate(self.names)}
         self.nodes = range(len(self.names))
+        self.documents = [s.nodes[n] for n in self.names]
         self.has_cpu = [s.cpu[n] for n in self.names]
         self.has_memory = [s.memory.get(n) for n in self.names]
         self.node_cost = [Fraction(str(s.nodes[n].get("cost", 1))) for n in self.names]
@@ -122,13 +124,15 @@ class Certificate:
             self.beside[v].append(u)
         self.domain = []
         for n in nodes:
-            if {"near", "labels"} & set(n.get("place", {})) or "router" in n or "uplinks" in n:
-                raise ValueError("place other than on and not_on cannot be checked")
+            if "router" in n or "uplinks" in n:
+                raise ValueError("kinds and uplinks cannot be checked")
             place, need = n.get("place", {}), replay.memory(n.get("memory", 0))
             self.domain.append({a for a in self.nodes if self.has_cpu[a] >= Fraction(str(n["cpu"]))
                                 and (self.has_memory[a] is None or self.has_memory[a] >= need)
                                 and (not place.get("on") or self.names[a] in place["on"])
-                                and self.names[a] not in place.get("not_on", [])})
+                                and self.names[a] not in place.get("not_on", [])
+                                and set(place.get("labels", {}).items()) <= set(self.documents[a].get("labels", {}).items())
+                                and ("near" not in place or is_near(place["near"], self.documents[a]))})
 
     def set_limit(self, claim):
         """What a bound must exceed. Costs are multiples of a unit: above one unit less, none is below the claim."""
@@ -457,6 +461,15 @@ class Certificate:
             raise ValueError("a cover counts paths that are not split, each once")
         if most < len(need) and sum(need[:most + 1]) <= self.capacity[l]:
             raise ValueError("a cover inequality is not valid")
+
+
+def is_near(near, node):
+    """Great circle between locations, R = 6371 km; a plane between positions."""
+    if "location" in near and "location" in node:
+        (p, l), (q, m) = ([math.radians(x) for x in place] for place in (near["location"], node["location"]))
+        h = math.sin((q - p) / 2) ** 2 + math.cos(p) * math.cos(q) * math.sin((m - l) / 2) ** 2
+        return 2 * 6371 * math.asin(math.sqrt(h)) <= float(str(near["within"]).removesuffix("km"))
+    return "position" in near and "position" in node and math.dist(near["position"], node["position"]) <= float(near["within"])
 
 
 def matching(options):
