@@ -45,6 +45,9 @@ struct plan_router {
 	size_t n_loopbacks;
 	struct plan_route *routes; /* of `static` */
 	size_t n_routes;
+	uint32_t n_reachable; /* `ospf`: routers that it will come to know by its links, itself included */
+	char *image;          /* guest image by the operator's name; NULL: the node's default */
+	int64_t rt_period_us, rt_budget_us; /* 0: not real-time */
 };
 
 /* The router's end of a virtual link. */

@@ -38,6 +38,8 @@ struct vnode {
 	struct vuplink *uplinks;
 	size_t n_uplinks;
 	struct place place;
+	char *image;               /* of a guest, by the name that the node's operator gave it; NULL: the node's default */
+	int64_t rt_period_us, rt_budget_us; /* `realtime`; 0: not asked for */
 	uint32_t group; /* with PLACEMENT_GROUPS */
 };
 

@@ -146,7 +146,8 @@ static int step_routers(struct builder *b, struct job *job, struct err *err)
 	for (; job->cursor < job->want.n_routers && job->cursor < end; job->cursor++) {
 		const struct plan_router *r = &job->want.routers[job->cursor];
 		const struct open_driver *d = build_driver(b, r->kind);
-		struct router_spec spec = { { job->net->id, r->id }, r->name, r->cpu_milli, r->mem_kib };
+		struct router_spec spec = { .key = { job->net->id, r->id }, .name = r->name, .cpu_milli = r->cpu_milli,
+			                    .mem_kib = r->mem_kib };
 		const struct plan_router *old = plan_index_router(&job->old, r->id);
 		if (d->ops->running(d->self, spec.key)) {
 			bool resized = !old || old->cpu_milli != r->cpu_milli || old->mem_kib != r->mem_kib;

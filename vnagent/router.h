@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "model/load.h"
+#include "model/plan.h"
 #include "vnagent/spawner.h"
 
 struct router_key {
@@ -28,13 +29,14 @@ enum router_event_type {
 	ROUTER_EVENT_READY, /* create has ended well: it can get ports */
 	ROUTER_EVENT_FAILED, /* create has ended badly: nothing is left of it */
 	ROUTER_EVENT_GONE,  /* destroy has ended */
-	ROUTER_EVENT_DIED   /* it ended by itself */
+	ROUTER_EVENT_DIED,  /* it ended by itself */
+	ROUTER_EVENT_CONFIGURED /* configure has ended: code 0, or why it could not be done */
 };
 struct router_event {
 	enum router_event_type type;
 	struct router_key key;
-	int code;         /* FAILED: negative errno */
-	const char *text; /* FAILED, DIED: why */
+	int code;         /* FAILED, CONFIGURED: negative errno */
+	const char *text; /* FAILED, DIED, CONFIGURED: why */
 };
 
 struct router_options {
@@ -49,11 +51,18 @@ struct router_spec {
 	struct router_key key;
 	const char *name; /* valid during the call */
 	int64_t cpu_milli, mem_kib;
+	/* For kinds that use them; all valid during the call. */
+	const char *image;                 /* a name of the operator's; NULL: the default one */
+	int64_t rt_period_us, rt_budget_us; /* 0: not real-time */
+	const struct plan_port *const *ports; /* ROUTER_PORTS_DRIVER: those that it has, ascending by id */
+	size_t n_ports;
+	const char *setup;                 /* ROUTER_PORTS_DRIVER: what is inside, see setup.h */
 };
 
 /* Who makes a router's ports. */
 enum router_ports {
 	ROUTER_PORTS_VETH, /* the agent: a veth pair whose far end is made in the router's network namespace */
+	ROUTER_PORTS_DRIVER, /* the driver: host-side devices named and grouped as device.h says, down; READY: all are there */
 	ROUTER_PORTS_NONE  /* nobody: the router has no data plane, and its virtual links none at this end */
 };
 
@@ -80,6 +89,17 @@ struct router_driver {
 	void (*destroy)(void *self, struct router_key key); /* also cancels a create */
 	/* New numbers for one that runs. */
 	int (*resize)(void *self, const struct router_spec *spec, struct err *err) VNE_MUST;
+
+	/* ROUTER_PORTS_DRIVER (else NULL): makes the inside what the text says (setup.h); what stays is not touched. A job, its end is
+	 * CONFIGURED. detach: a port is no longer wanted; its host-side device goes when it can. */
+	void (*configure)(void *self, struct router_key key, const char *setup);
+	void (*detach)(void *self, struct router_key key, uint32_t port);
+
+	/* A stream to a socket file inside the router, such as a routing daemon's. *ret_fd: the caller's, non-blocking, perhaps
+	 * still connecting; what comes from it is a tenant's word. -ENOENT: no such router or socket. */
+	int (*dial)(void *self, struct router_key key, const char *path, int *ret_fd, struct err *err) VNE_MUST;
+	/* The router's console, as exec; NULL: kinds without one. */
+	int (*console)(void *self, struct router_key key, const struct router_command *command, struct err *err) VNE_MUST;
 
 	/* ROUTER_PORTS_VETH: its network namespace, the driver's descriptor; -1 where it does not run. */
 	int (*netns)(void *self, struct router_key key);

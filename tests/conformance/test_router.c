@@ -74,7 +74,7 @@ static size_t count(const struct bench *b, enum router_event_type type)
 
 static void create(struct bench *b, uint32_t router, const char *name)
 {
-	struct router_spec spec = { { 9, router }, name, 100, 0 };
+	struct router_spec spec = { .key = { 9, router }, .name = name, .cpu_milli = 100 };
 	b->within = true;
 	driver->create(b->self, &spec);
 	b->within = false;
@@ -175,7 +175,7 @@ static void everything_may_be_repeated(void **state)
 	await(b, 3);
 	assert_int_equal(b->events[2].type, ROUTER_EVENT_READY);
 	assert_int_equal(listed(b), 1);
-	struct router_spec spec = { { 9, 1 }, "r1", 500, 0 };
+	struct router_spec spec = { .key = { 9, 1 }, .name = "r1", .cpu_milli = 500 };
 	struct err err = { 0 };
 	assert_int_equal(driver->resize(b->self, &spec, &err), 0);
 	destroy(b, 1);
