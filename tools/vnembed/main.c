@@ -193,12 +193,12 @@ int main(int argc, char **argv)
 		return worker_run();
 	solver_options_settle(&s.solver);
 	s.solver.embed.explain = true;
-	if (check_settings(&s) != EXIT_DONE)
-		return EXIT_INPUT;
 	if (s.requests.n == 0)
 		*vec_add(&s.requests) = s.request_env ? s.request_env : "-";
 
-	read_all(&w, &s);
+	w.exit = check_settings(&s);
+	if (w.exit == EXIT_DONE)
+		read_all(&w, &s);
 	if (w.exit == EXIT_DONE && s.proof)
 		w.exit = open_proof(&s, w.requests.n);
 	if (w.exit == EXIT_DONE)
