@@ -23,3 +23,11 @@
 enum { GUEST_PORT = 7411, GUEST_FRAME_MAX = 64 << 10, GUEST_SETUP_MAX = 4 << 20, GUEST_HEAD = 4 };
 #define GUEST_CONTROL_MAC "\x0a\x56\x4e\x45\x00\x00" /* the same in each: no two ever meet */
 #define GUEST_SETUP_FILE "/etc/vne/setup" /* in the cpio that is appended to the image's for each router */
+
+/* An image is a directory: the kernel as libxl takes it, a cpio in a compression that the kernel knows, and lines of text about
+ * it (`version`, `memory 64MiB`: the least that it runs in, `kernel`, sizes). The cpio's length is a multiple of 4, so that the one with
+ * GUEST_SETUP_FILE (newc, not compressed) can stand behind it. It is not gzip: libxl would unpack that in the memory of the guest, and
+ * takes the last four bytes, which are the appended cpio's, for its length. */
+#define GUEST_IMAGE_KERNEL "vmlinuz"
+#define GUEST_IMAGE_INITRD "initrd"
+#define GUEST_IMAGE_ABOUT "about"
