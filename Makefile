@@ -29,18 +29,19 @@ LIBS_tests := -lcmocka
 
 NEEDS_vned := vned proto model base
 NEEDS_vnagent := vnagent proto model base
+NEEDS_vnguest := vnagent/guest model base
 NEEDS_vnctl := proto model base
 NEEDS_vnembed := embed proto model base
 NEEDS_vnsim := origin embed model base
 NEEDS_vngen := origin model base
 NEEDS_vnimport := origin model base
 NEEDS_vnlab := proto model base
-NEEDS_tests := vned vnagent origin embed proto model base
+NEEDS_tests := vned vnagent vnagent/guest origin embed proto model base
 
-LIBRARIES := base model origin embed proto vned vnagent
+LIBRARIES := base model origin embed proto vned vnagent vnagent/guest
 DAEMONS := vned vnagent
 TOOLS := $(notdir $(patsubst %/,%,$(wildcard tools/vn*/)))
-PROGRAMS := $(patsubst %,$B/%,$(DAEMONS) $(TOOLS))
+PROGRAMS := $(patsubst %,$B/%,$(DAEMONS) $(TOOLS) vnguest vnimage)
 
 # ---- how things are made ----------------------------------------------------------------
 objects = $(patsubst %.c,$B/obj/%.o,$1)
@@ -90,6 +91,14 @@ $B/$1: $(call objects,$2) $(call library,$(NEEDS_$1))
 endef
 $(foreach d,$(DAEMONS),$(eval $(call program_rule,$d,$d/main.c)))
 $(foreach t,$(TOOLS),$(eval $(call program_rule,$t,$(wildcard tools/$t/*.c))))
+# What is inside a guest, where every byte is memory of every router, and the script that makes an image of it.
+$B/vnguest: $(call objects,vnagent/guest/main.c) $(call library,$(NEEDS_vnguest))
+	$(CC) $(ALL_LDFLAGS) -Wl,--as-needed $(if $(SAN),,-s) $^ $(call flags,$(NEEDS_vnguest)) -o $@
+$B/vnguest-libssh.so: vnagent/guest/libssh/none.c vnagent/guest/libssh/none.map
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -Os $(WARN) -shared -fPIC -s -nostdlib -Wl,-soname,libssh-gcrypt.so.4 -Wl,--version-script=$(word 2,$^) $< -o $@ && chmod 644 $@
+$B/vnimage: tools/vnimage $B/vnguest $B/vnguest-libssh.so
+	sed 's/@VERSION@/$(VERSION)/' $< > $@ && chmod 755 $@
 
 $B/tests/%: $B/obj/tests/%.o $(call library,$(NEEDS_tests))
 	@mkdir -p $(@D)
@@ -141,6 +150,7 @@ $B/fuzz_%: $B/obj/tests/fuzz/fuzz_%.o $(call library,$(NEEDS_tests))
 install: all ## install into DESTDIR and PREFIX, with systemd units
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/vne $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -D -m 644 $B/vnguest-libssh.so $(DESTDIR)$(PREFIX)/lib/vne/vnguest-libssh.so
 	for m in $(MANUALS); do install -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m##*/}; done
 	cp -r topologies docs/schema $(DESTDIR)$(PREFIX)/share/vne
 	for d in $(DAEMONS); do sed 's:@PREFIX@:$(PREFIX):' $$d/$$d.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$d.service; done
