@@ -25,7 +25,7 @@ enum { GUEST_PORT = 7411, GUEST_FRAME_MAX = 64 << 10, GUEST_SETUP_MAX = 4 << 20,
 #define GUEST_SETUP_FILE "/etc/vne/setup" /* in the cpio that is appended to the image's for each router */
 
 /* An image is a directory: the kernel as libxl takes it, a cpio in a compression that the kernel knows, and lines of text about
- * it (`version`, `memory 64MiB`: the least that it runs in, `kernel`, sizes). The cpio's length is a multiple of 4, so that the one with
+ * it (`version`, `kernel`, `memory 64MiB`: the least that it runs in, `cmdline …`: what the kernel is told beside console=hvc0, sizes). The cpio's length is a multiple of 4, so that the one with
  * GUEST_SETUP_FILE (newc, not compressed) can stand behind it. It is not gzip: libxl would unpack that in the memory of the guest, and
  * takes the last four bytes, which are the appended cpio's, for its length. */
 #define GUEST_IMAGE_KERNEL "vmlinuz"
