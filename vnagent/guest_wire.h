@@ -3,7 +3,8 @@
  *
  * The guest's first interface is its control interface, joined to nothing but one device of the host that stands in a network
  * namespace of its own, without addresses but fe80::1, without forwarding: a guest's root reaches nobody through it. vnguest
- * listens on TCP port GUEST_PORT of fe80::2 there. Each connection carries one request; the host speaks first; closing ends it.
+ * listens on TCP port GUEST_PORT of fe80::2 there. Each connection carries one request; the host speaks first; closing ends it. A host
+ * that gives a command up closes with a reset (SO_LINGER, 0 s): behind input that the command does not read, an orderly end would wait.
  *
  * A frame: type (1 byte), length of the payload (3 bytes, big endian, at most GUEST_FRAME_MAX), payload.
  *
