@@ -17,6 +17,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "vnagent/guest/frame.h"
 #include "vnagent/guest/serve_impl.h"
 
 /* ---- the ends of a connection --------------------------------------------------------------- */
@@ -224,10 +225,8 @@ static void tell_version(struct connection *c)
 	connection_end(c, 0, text);
 }
 
-static void frame(struct connection *c, char type, const char *data, size_t len)
+static void obey(struct connection *c, char type, const char *data, size_t len)
 {
-	if (c->work == WORK_DONE)
-		return;
 	if (c->work == WORK_EXEC && type == 'i')
 		feed_add(c, data, len, len == 0);
 	else if ((c->work == WORK_NONE || c->work == WORK_APPLY) && type == 'a')
@@ -246,17 +245,17 @@ static void frame(struct connection *c, char type, const char *data, size_t len)
 static void frames(struct connection *c)
 {
 	size_t at = 0;
-	while (!c->dead && c->work != WORK_DIAL && !c->applying && c->in.len - at >= GUEST_HEAD && feed_waiting(c) < QUEUE_MAX) {
-		const uint8_t *head = (const uint8_t *)c->in.data + at;
-		size_t len = (size_t)head[1] << 16 | (size_t)head[2] << 8 | head[3];
-		if (len > GUEST_FRAME_MAX) {
+	while (!c->dead && c->work != WORK_DIAL && c->work != WORK_DONE && !c->applying && feed_waiting(c) < QUEUE_MAX) {
+		struct frame f;
+		long len = frame_take(c->in.data + at, c->in.len - at, &f);
+		if (!len)
+			break;
+		if (len < 0) {
 			connection_end(c, EPROTO, "a frame that is too long");
 			break;
 		}
-		if (c->in.len - at < GUEST_HEAD + len)
-			break;
-		at += GUEST_HEAD + len;
-		frame(c, (char)head[0], (const char *)head + GUEST_HEAD, len);
+		at += (size_t)len;
+		obey(c, f.type, f.data, f.len);
 	}
 	if (c->dead || c->work == WORK_DONE || !c->in.data) {
 		buf_clear(&c->in);

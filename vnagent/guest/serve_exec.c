@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/child.h"
+#include "vnagent/guest/frame.h"
 #include "vnagent/guest/serve_impl.h"
 
 static void end_stream(struct stream *st)
@@ -95,27 +96,12 @@ static void ended(void *arg, int status)
 static char *const environment[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "TERM=xterm",
 	                             "USER=root", "LANG=C.UTF-8", NULL };
 
-/* words: argv for child_spawn; -EINVAL where they are not what the wire says. */
-static int cut_words(const char *words, size_t len, const char *argv[WORDS_MAX + 1])
-{
-	size_t n = 0;
-	if (!len || len > WORDS_BYTES || words[len - 1] || !words[0])
-		return -EINVAL;
-	for (const char *at = words; at < words + len; at += strlen(at) + 1) {
-		if (n == WORDS_MAX)
-			return -EINVAL;
-		argv[n++] = at;
-	}
-	argv[n] = NULL;
-	return 0;
-}
-
 void exec_begin(struct connection *c, const char *words, size_t len)
 {
-	const char *argv[WORDS_MAX + 1];
+	const char *argv[FRAME_WORDS_MAX + 1];
 	struct child child;
 	struct err err = { 0 };
-	if (cut_words(words, len, argv)) {
+	if (frame_words(words, len, argv) < 0) {
 		connection_end(c, 126, "no command, or too many words");
 		return;
 	}
