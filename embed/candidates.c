@@ -53,15 +53,17 @@ static void around_snodes(const struct problem *p, struct around *ret)
 
 static const char *resource_text(enum resource res, int64_t amount, char text[static UNITS_TEXT])
 {
-	if (res == RES_CPU_MILLI)
+	if (res == RES_CPU_MILLI || res == RES_REALTIME_MILLI)
 		return units_cpu_text(amount, text);
-	if (res == RES_MEM_KIB)
+	if (res == RES_MEM_KIB || res == RES_GUEST_KIB)
 		return units_memory_text(amount, text);
 	snprintf(text, UNITS_TEXT, "%lld", (long long)amount);
 	return text;
 }
 
-static const char *const resource_words[RES_COUNT] = { "cpu", "memory", "router slots", "ports" };
+static const char *const resource_words[RES_COUNT] = {
+	"cpu", "memory", "router slots", "ports", "guest memory", "slots for guests", "realtime",
+};
 
 /* What was seen while one virtual node's candidates were filtered. */
 struct filter {
@@ -138,6 +140,14 @@ static int no_place(const struct problem *p, uint32_t u, struct err *why)
 	               p->s->n_nodes, most, p->s->nodes[example].name, rule);
 }
 
+static bool none_has_realtime(const struct problem *p, uint32_t u)
+{
+	for (uint32_t a = 0; a < p->s->n_nodes; a++)
+		if (p->s->nodes[a].cap[RES_REALTIME_MILLI] > 0 && place_fits(&p->r->nodes[u], p->s, a, NULL))
+			return false;
+	return true;
+}
+
 static int no_candidate(const struct problem *p, uint32_t u, const struct filter *f, struct err *why)
 {
 	const struct vnode *vnode = &p->r->nodes[u];
@@ -151,6 +161,9 @@ static int no_candidate(const struct problem *p, uint32_t u, const struct filter
 			continue;
 		resource_text(res, vnode->demand[res], need);
 		resource_text(res, f->most[res], have);
+		if (res == RES_REALTIME_MILLI && f->most[res] == 0 && none_has_realtime(p, u))
+			return err_set(why, -ENOENT, "%s needs realtime %s; %s has %s real-time scheduler", vnode->name, need,
+			               f->fit == 1 ? of : "none of its candidates", f->fit == 1 ? "no" : "a");
 		if (f->fit == 1)
 			return err_set(why, -ENOENT, "%s needs %s %s; its only candidate, %s, has %s", vnode->name,
 			               resource_words[res], need, of, have);

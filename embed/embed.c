@@ -147,9 +147,13 @@ static const struct embed_solver *find_solver(const char *name)
 
 static bool untouched(const struct substrate *s, const struct residual *left)
 {
-	for (size_t a = 0; a < s->n_nodes; a++)
-		if (memcmp(left->node[a], s->nodes[a].cap, sizeof(left->node[a])) != 0)
+	for (size_t a = 0; a < s->n_nodes; a++) {
+		int64_t all[RES_COUNT];
+
+		residual_node(&s->nodes[a], all);
+		if (memcmp(left->node[a], all, sizeof(all)) != 0)
 			return false;
+	}
 	for (size_t l = 0; l < s->n_links; l++)
 		if (left->link_kbps[l] != s->links[l].bw_kbps)
 			return false;

@@ -68,6 +68,7 @@ void request_relax(struct request *r, const struct relaxation *x)
 	case RELAX_KIND:
 		free(r->nodes[x->index].kind);
 		r->nodes[x->index].kind = NULL;
+		r->nodes[x->index].demand[RES_GUEST_KIB] = r->nodes[x->index].demand[RES_GUESTS] = 0;
 		break;
 	case RELAX_PACK:
 		r->placement = PLACEMENT_PACK;
@@ -324,7 +325,7 @@ static void list_tries(const struct request *r, struct tries *all)
 		add(all, RELAX_MEMORY, u, node->demand[RES_MEM_KIB], 0, 1);
 		if (place->on.n || place->not_on.n || place->has_near || place->n_labels)
 			add(all, RELAX_PLACE, u, 0, 0, 1);
-		if (node->kind)
+		if (node->kind && !node->image && !node->rt_period_us) /* those make it a guest again */
 			add(all, RELAX_KIND, u, 0, 0, 0.9);
 	}
 	for (size_t k = 0; k < r->n_links; k++) {

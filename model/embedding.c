@@ -90,6 +90,27 @@ void embedding_choose_kinds(struct embedding *e, const struct substrate *s, cons
 
 /* ---- what is left ----------------------------------------------------------------------- */
 
+void embedding_takes(const struct request *r, const struct embedding *e, size_t i, int64_t ret[RES_COUNT])
+{
+	memcpy(ret, r->nodes[i].demand, sizeof(r->nodes[i].demand));
+	if (!r->nodes[i].kind) /* else it is in the demand */
+		vnode_guest_demand(&r->nodes[i], e->kind[i], ret);
+}
+
+void residual_node(const struct snode *n, int64_t left[RES_COUNT])
+{
+	memcpy(left, n->cap, sizeof(n->cap));
+	if (!snode_only_guests(n))
+		return;
+	/* A router of any kind asks for no guest: here it becomes one, so what limits guests limits routers. */
+	if (n->cap[RES_GUESTS] < left[RES_ROUTERS])
+		left[RES_ROUTERS] = n->cap[RES_GUESTS];
+	if (n->cap[RES_GUEST_KIB] != UNLIMITED && n->cap[RES_GUEST_KIB] / GUEST_KIB_MIN < left[RES_ROUTERS])
+		left[RES_ROUTERS] = n->cap[RES_GUEST_KIB] / GUEST_KIB_MIN;
+	if (n->cap[RES_GUEST_KIB] < left[RES_MEM_KIB])
+		left[RES_MEM_KIB] = n->cap[RES_GUEST_KIB];
+}
+
 void residual_init(struct residual *left, const struct substrate *s)
 {
 	*left = (struct residual){
@@ -99,7 +120,7 @@ void residual_init(struct residual *left, const struct substrate *s)
 		.n_links = s->n_links,
 	};
 	for (size_t i = 0; i < s->n_nodes; i++)
-		memcpy(left->node[i], s->nodes[i].cap, sizeof(left->node[i]));
+		residual_node(&s->nodes[i], left->node[i]);
 	for (size_t i = 0; i < s->n_links; i++)
 		left->link_kbps[i] = s->links[i].bw_kbps;
 }
@@ -133,10 +154,14 @@ static void residual_path(struct residual *left, const struct path *p, int sign)
 
 static void residual_change(struct residual *left, const struct request *r, const struct embedding *e, int sign)
 {
-	for (size_t i = 0; i < e->n_nodes; i++)
+	for (size_t i = 0; i < e->n_nodes; i++) {
+		int64_t takes[RES_COUNT];
+
+		embedding_takes(r, e, i, takes);
 		for (size_t k = 0; k < RES_COUNT; k++)
 			if (left->node[e->host[i]][k] != UNLIMITED)
-				left->node[e->host[i]][k] += sign * r->nodes[i].demand[k];
+				left->node[e->host[i]][k] += sign * takes[k];
+	}
 	for (size_t i = 0; i < e->n_links; i++) {
 		if (!r->links[i].bw_kbps)
 			continue;

@@ -37,6 +37,9 @@ void embedding_copy(const struct embedding *from, struct embedding *ret);
 /* Fills kind[] where NULL: the request's; else netns if the host has it, else the host's first kind. */
 void embedding_choose_kinds(struct embedding *e, const struct substrate *s, const struct request *r);
 
+/* What virtual node i takes of its host, being of the kind chosen for it. */
+void embedding_takes(const struct request *r, const struct embedding *e, size_t i, int64_t ret[RES_COUNT]);
+
 /* What is left. Best effort takes nothing. */
 struct residual {
 	int64_t (*node)[RES_COUNT]; /* UNLIMITED stays UNLIMITED */
@@ -44,6 +47,7 @@ struct residual {
 	size_t n_nodes, n_links;
 };
 void residual_init(struct residual *left, const struct substrate *s); /* all of it */
+void residual_node(const struct snode *n, int64_t left[RES_COUNT]); /* all of one node */
 void residual_done(struct residual *left);
 void residual_copy(const struct residual *from, struct residual *ret);
 /* Takes an embedding away, or gives it back. The caller has checked that it fits. */

@@ -55,13 +55,15 @@ static int check_resources(struct check *c, size_t i, struct err *err)
 {
 	const struct vnode *v = &c->r->nodes[i];
 	uint32_t h = c->e->host[i];
+	int64_t takes[RES_COUNT];
 
+	embedding_takes(c->r, c->e, i, takes);
 	for (size_t k = 0; k < RES_COUNT; k++) {
 		int64_t left = c->left->node[h][k];
 
 		if (left == UNLIMITED)
 			continue;
-		if (__builtin_add_overflow(c->used[h][k], v->demand[k], &c->used[h][k]) || c->used[h][k] > left)
+		if (__builtin_add_overflow(c->used[h][k], takes[k], &c->used[h][k]) || c->used[h][k] > left)
 			return err_set(err, -EINVAL, "node '%s': too little %s left on '%s': %lld, of which %lld would be taken",
 			               v->name, resource_names[k], c->s->nodes[h].name, (long long)left,
 			               (long long)c->used[h][k]);

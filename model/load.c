@@ -22,5 +22,8 @@ void node_probe_done(struct node_probe *p)
 	free(p->kinds);
 	free(p->features);
 	free(p->mtus);
+	for (size_t i = 0; i < p->n_images; i++)
+		free(p->images[i]);
+	free(p->images);
 	*p = (struct node_probe){ 0 };
 }

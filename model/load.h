@@ -54,6 +54,9 @@ struct node_probe {
 		char kind[16];
 		bool usable;
 		char why[128]; /* where not */
+		/* of all its routers together, ports of one; 0: no limit of its own */
+		int64_t mem_kib;
+		uint32_t routers, ports, cores;
 	} *kinds;
 	size_t n_kinds;
 	struct probe_feature {
@@ -67,5 +70,7 @@ struct node_probe {
 		uint32_t mtu;
 	} *mtus;
 	size_t n_mtus;
+	char **images; /* names of guest images that routers may ask for */
+	size_t n_images;
 };
 void node_probe_done(struct node_probe *p);

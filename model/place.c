@@ -47,6 +47,15 @@ bool place_fits(const struct vnode *vnode, const struct substrate *s, size_t nod
 			        vnode->kind ? vnode->kind : "");
 		return false;
 	}
+	if (vnode->image && !n->any_image && !listed(&n->images, vnode->image)) {
+		err_set(why, -EINVAL, "\"%s\" has no image \"%s\"", n->name, vnode->image);
+		return false;
+	}
+	if (vnode->demand[RES_PORTS] > n->max_guest_ports && (kind_is_guest(vnode->kind) || (!vnode->kind && snode_only_guests(n)))) {
+		err_set(why, -EINVAL, "\"%s\" gives a guest %lld ports at most, not %lld", n->name, (long long)n->max_guest_ports,
+		        (long long)vnode->demand[RES_PORTS]);
+		return false;
+	}
 	for (size_t i = 0; i < vnode->n_uplinks; i++)
 		if (!listed(&n->uplinks, vnode->uplinks[i].port)) {
 			err_set(why, -EINVAL, "\"%s\" has no uplink \"%s\"", n->name, vnode->uplinks[i].port);

@@ -177,6 +177,9 @@ static int add_routers(struct maker *m, struct err *err)
 		router->cpu_milli = v->demand[RES_CPU_MILLI];
 		router->mem_kib = v->demand[RES_MEM_KIB];
 		router->routing = in->r->routing;
+		router->image = mem_str(v->image);
+		router->rt_period_us = v->rt_period_us;
+		router->rt_budget_us = v->rt_budget_us;
 		router->loopbacks = mem_dup(&m->loopbacks[i], sizeof(*m->loopbacks));
 		router->n_loopbacks = 1;
 		if (routes)

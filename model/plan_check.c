@@ -110,6 +110,10 @@ static int check_router(struct seen *seen, const struct plan_router *r, struct e
 		               (long long)r->mem_kib);
 	if (r->routing != ROUTING_STATIC && r->routing != ROUTING_OSPF && r->routing != ROUTING_NONE)
 		return err_set(err, -EINVAL, "routing %d is not known", (int)r->routing);
+	if (r->image && (rc = check_name(r->image, "image", err)) < 0)
+		return rc;
+	if ((rc = rt_check(r->rt_period_us, r->rt_budget_us, err)) < 0)
+		return rc;
 	return check_loopbacks(r, err);
 }
 

@@ -9,6 +9,7 @@ void node_plan_done(struct node_plan *p)
 {
 	for (size_t i = 0; i < p->n_routers; i++) {
 		free(p->routers[i].name);
+		free(p->routers[i].image);
 		free(p->routers[i].loopbacks);
 		free(p->routers[i].routes);
 	}
@@ -45,6 +46,7 @@ void node_plan_copy(const struct node_plan *from, struct node_plan *ret)
 		struct plan_router *router = &ret->routers[i];
 
 		router->name = mem_str(router->name);
+		router->image = mem_str(router->image);
 		router->loopbacks = copy_array(router->loopbacks, router->n_loopbacks, sizeof(*router->loopbacks));
 		router->routes = copy_array(router->routes, router->n_routes, sizeof(*router->routes));
 	}

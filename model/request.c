@@ -21,6 +21,7 @@ void vnode_done(struct vnode *n)
 {
 	free(n->name);
 	free(n->kind);
+	free(n->image);
 	for (size_t i = 0; i < n->n_uplinks; i++)
 		free(n->uplinks[i].port);
 	free(n->uplinks);
@@ -49,6 +50,7 @@ static struct vnode vnode_copy(const struct vnode *from)
 
 	to.name = mem_str(from->name);
 	to.kind = mem_str(from->kind);
+	to.image = mem_str(from->image);
 	to.uplinks = from->n_uplinks ? mem_dup(from->uplinks, from->n_uplinks * sizeof(*from->uplinks)) : NULL;
 	for (size_t i = 0; i < to.n_uplinks; i++)
 		to.uplinks[i].port = mem_str(from->uplinks[i].port);
@@ -200,6 +202,43 @@ static void pool_faults(const struct request *r, struct faults *faults)
 		           "expected one family for both, or another \"routing\"", loopbacks, links);
 }
 
+int rt_check(int64_t period_us, int64_t budget_us, struct err *err)
+{
+	if (!period_us && !budget_us)
+		return 0;
+	if (period_us < RT_PERIOD_MIN_US || period_us > RT_PERIOD_MAX_US)
+		return err_set(err, -EINVAL, "realtime: a period of %lld us; expected 100us to 1s", (long long)period_us);
+	if (budget_us < RT_BUDGET_MIN_US || budget_us > period_us)
+		return err_set(err, -EINVAL, "realtime: a budget of %lld us in a period of %lld us; expected 10us at least, and no more "
+		               "than the period", (long long)budget_us, (long long)period_us);
+	return 0;
+}
+
+bool kind_is_guest(const char *kind)
+{
+	return kind && strcmp(kind, KIND_GUEST) == 0;
+}
+
+void vnode_guest_demand(const struct vnode *n, const char *kind, int64_t demand[RES_COUNT])
+{
+	if (!kind_is_guest(kind))
+		return;
+	demand[RES_GUEST_KIB] = n->demand[RES_MEM_KIB] > GUEST_KIB_MIN ? n->demand[RES_MEM_KIB] : GUEST_KIB_MIN;
+	demand[RES_GUESTS] = 1;
+	if (n->rt_period_us > 0)
+		demand[RES_REALTIME_MILLI] = (n->rt_budget_us * 1000 + n->rt_period_us - 1) / n->rt_period_us;
+}
+
+/* What only guests can have. */
+static void guest_faults(const struct vnode *n, size_t i, struct faults *faults)
+{
+	const char *key = n->image ? "image" : "realtime";
+
+	if ((n->image || n->rt_period_us) && !kind_is_guest(n->kind))
+		faults_add(faults, PART_NODE, i, "\"%s\" for a router of kind %s, which is no guest; expected \"router: %s\"", key,
+		           n->kind, KIND_GUEST);
+}
+
 void request_faults(struct request *r, struct faults *faults)
 {
 	hash_free(r->node_index, NULL);
@@ -211,8 +250,13 @@ void request_faults(struct request *r, struct faults *faults)
 	for (size_t i = 0; i < r->n_nodes; i++) {
 		struct vnode *n = &r->nodes[i];
 
+		if (!n->kind && (n->image || n->rt_period_us))
+			n->kind = mem_str(KIND_GUEST); /* no other can */
 		n->demand[RES_ROUTERS] = 1;
 		n->demand[RES_PORTS] = 0;
+		memset(&n->demand[RES_GUEST_KIB], 0, (RES_COUNT - RES_GUEST_KIB) * sizeof(n->demand[0]));
+		vnode_guest_demand(n, n->kind, n->demand);
+		guest_faults(n, i, faults);
 		if (n->name && !hash_index_put(r->node_index, n->name, i))
 			faults_add(faults, PART_NODE, i, "node \"%s\" stands here again; it was node %zu; expected each name once",
 			           n->name, hash_index(r->node_index, n->name) + 1);
@@ -284,6 +328,10 @@ static int vnode_check(const struct vnode *n, struct err *err)
 		r = name_check(n->kind, strlen(n->kind), err);
 	if (r == 0 && n->kind && strlen(n->kind) > KIND_MAX)
 		r = err_set(err, -EINVAL, "router kind \"%s\" is too long; at most %d characters", n->kind, KIND_MAX);
+	if (r == 0 && n->image && (r = name_check(n->image, strlen(n->image), err)) < 0)
+		r = err_add(err, r, "image");
+	if (r == 0)
+		r = rt_check(n->rt_period_us, n->rt_budget_us, err);
 	if (r == 0)
 		r = uplinks_check(n, err);
 	return r ? r : place_check(&n->place, err);

@@ -26,6 +26,18 @@ struct place {
 	size_t n_labels;
 };
 
+/* A real-time guarantee, as the scheduler can keep one: `budget` of processor in every `period`. */
+#define RT_PERIOD_MIN_US INT64_C(100)
+#define RT_PERIOD_MAX_US INT64_C(1000000)
+#define RT_BUDGET_MIN_US INT64_C(10)
+int rt_check(int64_t period_us, int64_t budget_us, struct err *err) VNE_MUST; /* 0, 0: none, and right */
+
+/* Guests of a hypervisor are of this kind; only they have `image` and `realtime`. What a guest takes of its node beside
+ * the rest: GUEST_KIB_MIN of memory where the request names less (it is what the image of vnimage needs). */
+#define KIND_GUEST "xen"
+enum { GUEST_KIB_MIN = 64 << 10 };
+bool kind_is_guest(const char *kind); /* NULL: false */
+
 struct vuplink {
 	char *port;
 	struct addr address; /* with prefix length; family 0: none given */
@@ -33,8 +45,8 @@ struct vuplink {
 
 struct vnode {
 	char *name;
-	int64_t demand[RES_COUNT]; /* cpu, memory; 1 router; ports = its virtual links */
-	char *kind;                /* NULL: any kind that the node has */
+	int64_t demand[RES_COUNT]; /* cpu, memory; 1 router; ports = its virtual links; a guest's where kind is given */
+	char *kind;                /* NULL: any kind that the node has; with image or realtime KIND_GUEST */
 	struct vuplink *uplinks;
 	size_t n_uplinks;
 	struct place place;
@@ -67,9 +79,12 @@ struct request {
 	struct hash *node_index, *link_index;
 };
 
+/* Sets what the router takes of the resources of guests, if it is to be of this kind. */
+void vnode_guest_demand(const struct vnode *n, const char *kind, int64_t demand[RES_COUNT]);
+
 void request_done(struct request *r);
 int request_copy(const struct request *from, struct request *ret, struct err *err) VNE_MUST;
-int request_check(struct request *r, struct err *err) VNE_MUST; /* builds the indices, fills demand[] of routers and ports */
+int request_check(struct request *r, struct err *err) VNE_MUST; /* builds the indices, fills demand[] of all but cpu and memory, and kind */
 int request_read(const struct yaml_doc *doc, struct yaml_errors *errors, struct request *ret) VNE_MUST;
 /* All documents of a file, in order; caller frees each and the array. With `trace`, `arrival` is
  * required and ascending; without it is refused. */

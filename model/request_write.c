@@ -63,6 +63,14 @@ static void write_vnode(const struct vnode *n, struct buf *out)
 		buf_str(out, ", router: ");
 		yaml_write_string(out, n->kind);
 	}
+	if (n->image) {
+		buf_str(out, ", image: ");
+		yaml_write_string(out, n->image);
+	}
+	if (n->rt_period_us) {
+		buf_printf(out, ", realtime: {period: %s", units_delay_text(n->rt_period_us, text));
+		buf_printf(out, ", budget: %s}", units_delay_text(n->rt_budget_us, text));
+	}
 	if (n->n_uplinks)
 		write_uplinks(n, out);
 	write_place(&n->place, out);

@@ -19,6 +19,30 @@ static void read_kind(const struct yaml_node *node, void *into, const struct yam
 		yaml_error(errors, node->mark, "router kind \"%s\" is too long; at most %d characters", *kind, KIND_MAX);
 }
 
+static const struct yaml_key realtime_keys[] = {
+	{"period", yaml_read_delay, offsetof(struct vnode, rt_period_us), true, NULL, "how often, such as 10ms"},
+	{"budget", yaml_read_delay, offsetof(struct vnode, rt_budget_us), true, NULL, "how much of each period, such as 2ms"},
+	{NULL, NULL, 0, false, NULL, NULL},
+};
+
+static void read_realtime(const struct yaml_node *node, void *into, const struct yaml_key *key, struct yaml_errors *errors)
+{
+	struct vnode read = {0}, *n = into;
+	size_t before = errors->n;
+	struct err err = {0};
+
+	(void)key;
+	yaml_read_mapping(node, realtime_keys, &read, NULL, errors);
+	if (errors->n > before)
+		return;
+	if ((!read.rt_period_us && !read.rt_budget_us) || rt_check(read.rt_period_us, read.rt_budget_us, &err) < 0) {
+		yaml_error(errors, node->mark, "%s", err.text[0] ? err.text : "realtime: a period of 0; expected 100us to 1s");
+		return;
+	}
+	n->rt_period_us = read.rt_period_us;
+	n->rt_budget_us = read.rt_budget_us;
+}
+
 /* ---- nodes ---- */
 
 static const struct yaml_key uplink_keys[] = {
@@ -32,12 +56,14 @@ struct node_file {
 	const struct yaml_node *uplinks;
 };
 
-enum { NODE_CPU = 1, NODE_MEMORY, NODE_ROUTER };
+enum { NODE_CPU = 1, NODE_MEMORY, NODE_ROUTER, NODE_IMAGE, NODE_REALTIME };
 static const struct yaml_key node_keys[] = {
 	{"name", yaml_read_name, offsetof(struct node_file, node.name), true, NULL, NULL},
 	{"cpu", yaml_read_cpu, offsetof(struct node_file, node.demand[RES_CPU_MILLI]), false, NULL, NULL},
 	{"memory", yaml_read_memory, offsetof(struct node_file, node.demand[RES_MEM_KIB]), false, NULL, NULL},
 	{"router", read_kind, offsetof(struct node_file, node.kind), false, NULL, "a router kind such as netns"},
+	{"image", yaml_read_name, offsetof(struct node_file, node.image), false, NULL, "the name of a guest image"},
+	{"realtime", read_realtime, offsetof(struct node_file, node), false, NULL, "{period: 10ms, budget: 2ms}"},
 	{"uplinks", read_list, offsetof(struct node_file, uplinks), false, NULL, "a list of {port: NAME, address: ADDRESS/LENGTH}"},
 	{"place", read_place, offsetof(struct node_file, node.place), false, NULL, "a mapping of conditions"},
 	{NULL, NULL, 0, false, NULL, NULL},
@@ -87,6 +113,12 @@ static void read_vnode(const struct yaml_node *item, const struct defaults *d, s
 		n->demand[RES_MEM_KIB] = d->node.demand[RES_MEM_KIB];
 	if (!(given >> NODE_ROUTER & 1))
 		n->kind = mem_str(d->node.kind);
+	if (!(given >> NODE_IMAGE & 1) && (!n->kind || kind_is_guest(n->kind)))
+		n->image = mem_str(d->node.image);
+	if (!(given >> NODE_REALTIME & 1) && (!n->kind || kind_is_guest(n->kind))) {
+		n->rt_period_us = d->node.rt_period_us;
+		n->rt_budget_us = d->node.rt_budget_us;
+	}
 	*into = *n;
 }
 
@@ -136,6 +168,8 @@ static const struct yaml_key default_node_keys[] = {
 	{"cpu", yaml_read_cpu, offsetof(struct defaults, node.demand[RES_CPU_MILLI]), false, NULL, NULL},
 	{"memory", yaml_read_memory, offsetof(struct defaults, node.demand[RES_MEM_KIB]), false, NULL, NULL},
 	{"router", read_kind, offsetof(struct defaults, node.kind), false, NULL, "a router kind such as netns"},
+	{"image", yaml_read_name, offsetof(struct defaults, node.image), false, NULL, "the name of a guest image"},
+	{"realtime", read_realtime, offsetof(struct defaults, node), false, NULL, "{period: 10ms, budget: 2ms}"},
 	{NULL, NULL, 0, false, NULL, NULL},
 };
 
@@ -303,6 +337,7 @@ static void read_parts(const struct request_file *f, struct request *r, struct y
 		request_faults(r, &faults.faults);
 	}
 	free(d.node.kind);
+	free(d.node.image);
 	free(p.names);
 	free(p.nodes);
 	free(p.links);

@@ -11,11 +11,16 @@
 #include "base/mem.h"
 #include "model/parts.h"
 #include "model/plan.h"
+#include "model/request.h"
 #include "model/substrate_rules.h"
 
-const char *const resource_names[RES_COUNT] = {"cpu", "memory", "max_routers", "max_ports"};
+const char *const resource_names[RES_COUNT] = {
+	"cpu", "memory", "max_routers", "max_ports", "guest_memory", "max_guests", "realtime",
+};
 
-static const int64_t resource_max[RES_COUNT] = {CPU_MAX_MILLI, MEM_MAX_KIB, COUNT_MAX, COUNT_MAX};
+static const int64_t resource_max[RES_COUNT] = {
+	CPU_MAX_MILLI, MEM_MAX_KIB, COUNT_MAX, COUNT_MAX, MEM_MAX_KIB, COUNT_MAX, CPU_MAX_MILLI,
+};
 
 double coords_distance(const struct coords *p, const struct coords *q)
 {
@@ -35,6 +40,7 @@ static void snode_done(struct snode *n)
 {
 	free(n->name);
 	yaml_names_done(&n->kinds);
+	yaml_names_done(&n->images);
 	yaml_names_done(&n->uplinks);
 	labels_done(n->labels, n->n_labels);
 }
@@ -71,6 +77,7 @@ int substrate_copy(const struct substrate *from, struct substrate *ret, struct e
 		to.nodes[i] = *n;
 		to.nodes[i].name = mem_str(n->name);
 		to.nodes[i].kinds = names_copy(&n->kinds);
+		to.nodes[i].images = names_copy(&n->images);
 		to.nodes[i].uplinks = names_copy(&n->uplinks);
 		to.nodes[i].labels = labels_copy(n->labels, n->n_labels);
 	}
@@ -101,6 +108,11 @@ bool snode_hosts(const struct snode *node, const char *kind)
 		if (strcmp(node->kinds.v[i], kind) == 0)
 			return true;
 	return false;
+}
+
+bool snode_only_guests(const struct snode *node)
+{
+	return node->agent && !node->any_kind && node->kinds.n == 1 && kind_is_guest(node->kinds.v[0]);
 }
 
 const char *snode_label(const struct snode *node, const char *key)
@@ -193,6 +205,12 @@ static int snode_check(const struct snode *n, struct err *err)
 			r = err_set(err, -EINVAL, "router kind \"%s\" is too long; at most %d characters", n->kinds.v[i], KIND_MAX);
 	if (r == 0 && n->any_kind && n->kinds.n)
 		r = err_set(err, -EINVAL, "a node of any kind that lists kinds");
+	if (r == 0 && n->any_image && n->images.n)
+		r = err_set(err, -EINVAL, "a node of any image that lists images");
+	if (r == 0 && (r = names_check(&n->images, err)) < 0)
+		r = err_add(err, r, "images");
+	if (r == 0 && n->max_guest_ports != UNLIMITED)
+		r = amount_check("max_guest_ports", n->max_guest_ports, COUNT_MAX, err);
 	if (r == 0)
 		r = names_check(&n->uplinks, err);
 	if (r == 0)

@@ -16,8 +16,13 @@
 #define UNLIMITED INT64_MAX /* of a resource; never added to or subtracted from */
 
 /* What a node has and a router takes: one vector, so that a new resource is one more entry. */
-enum resource { RES_CPU_MILLI, RES_MEM_KIB, RES_ROUTERS, RES_PORTS, RES_COUNT };
-extern const char *const resource_names[RES_COUNT]; /* cpu, memory, max_routers, max_ports */
+enum resource {
+	RES_CPU_MILLI, RES_MEM_KIB, RES_ROUTERS, RES_PORTS,
+	/* beside these, of guests of a hypervisor: its memory, domains, and processor with guarantees in real time */
+	RES_GUEST_KIB, RES_GUESTS, RES_REALTIME_MILLI,
+	RES_COUNT
+};
+extern const char *const resource_names[RES_COUNT]; /* cpu, memory, max_routers, max_ports, guest_memory … */
 
 enum coords_kind { COORDS_NONE, COORDS_LOCATION, COORDS_POSITION };
 struct coords {
@@ -33,9 +38,13 @@ struct label {
 
 struct snode {
 	char *name;
-	int64_t cap[RES_COUNT]; /* UNLIMITED where not given; cpu is always given */
+	int64_t cap[RES_COUNT]; /* UNLIMITED where not given; cpu is always given; realtime is 0 where not */
+	bool realtime_given;     /* `realtime:` stands in the file */
 	bool any_kind;           /* no `routers:` key: hosts every kind */
 	struct yaml_names kinds; /* otherwise these; none: only forwards */
+	bool any_image;          /* no `images:` key: has every image */
+	struct yaml_names images;
+	int64_t max_guest_ports; /* of one guest; UNLIMITED where not given */
 	struct yaml_names uplinks;
 	struct coords coords;
 	int64_t cost_micro; /* per core used */
@@ -70,6 +79,7 @@ int substrate_copy(const struct substrate *from, struct substrate *ret, struct e
  * everything that formats.md demands; -EINVAL with the first fault. */
 int substrate_check(struct substrate *s, struct err *err) VNE_MUST;
 bool snode_hosts(const struct snode *node, const char *kind);
+bool snode_only_guests(const struct snode *node); /* whatever is placed here becomes a guest */
 const char *snode_label(const struct snode *node, const char *key); /* NULL where absent */
 
 /* Reads one document. Returns 0, or -EINVAL with errors grown. *ret untouched on failure. What

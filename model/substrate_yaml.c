@@ -33,7 +33,7 @@ static void read_routers(const struct yaml_node *node, void *into, const struct 
 			yaml_error(errors, node->mark, "router kind \"%s\" is too long; at most %d characters", kinds->v[i], KIND_MAX);
 }
 
-enum { NODE_ROUTERS = 3, NODE_LOCATION, NODE_POSITION };
+enum { NODE_ROUTERS = 3, NODE_LOCATION, NODE_POSITION, NODE_IMAGES, NODE_REALTIME };
 static const struct yaml_key node_keys[] = {
 	{"name", yaml_read_name, offsetof(struct node_file, node.name), true, NULL, NULL},
 	{"cpu", yaml_read_cpu, offsetof(struct node_file, node.cap[RES_CPU_MILLI]), true, NULL, NULL},
@@ -41,6 +41,11 @@ static const struct yaml_key node_keys[] = {
 	{"routers", read_routers, offsetof(struct node_file, node.kinds), false, NULL, "a list of router kinds"},
 	{"location", read_location, offsetof(struct node_file, location), false, NULL, "[latitude, longitude] in degrees"},
 	{"position", read_position, offsetof(struct node_file, position), false, NULL, "[x, y]"},
+	{"images", yaml_read_names, offsetof(struct node_file, node.images), false, NULL, "a list of names of guest images"},
+	{"realtime", yaml_read_cpu, offsetof(struct node_file, node.cap[RES_REALTIME_MILLI]), false, NULL, NULL},
+	{"guest_memory", yaml_read_memory, offsetof(struct node_file, node.cap[RES_GUEST_KIB]), false, NULL, NULL},
+	{"max_guests", yaml_read_count, offsetof(struct node_file, node.cap[RES_GUESTS]), false, NULL, NULL},
+	{"max_guest_ports", yaml_read_count, offsetof(struct node_file, node.max_guest_ports), false, NULL, NULL},
 	{"cost", yaml_read_cost, offsetof(struct node_file, node.cost_micro), false, NULL, NULL},
 	{"max_routers", yaml_read_count, offsetof(struct node_file, node.cap[RES_ROUTERS]), false, NULL, NULL},
 	{"max_ports", yaml_read_count, offsetof(struct node_file, node.cap[RES_PORTS]), false, NULL, NULL},
@@ -54,7 +59,8 @@ static const struct yaml_key node_keys[] = {
 static void read_snode(const struct yaml_node *item, struct snode *into, struct yaml_errors *errors)
 {
 	struct node_file f = {.node = {
-		.cap = {0, UNLIMITED, UNLIMITED, UNLIMITED}, .cost_micro = COST_DEFAULT_MICRO, .agent = true}};
+		.cap = {0, UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED, 0}, .max_guest_ports = UNLIMITED,
+		.cost_micro = COST_DEFAULT_MICRO, .agent = true}};
 	uint64_t given;
 
 	yaml_read_mapping(item, node_keys, &f, &given, errors);
@@ -63,6 +69,8 @@ static void read_snode(const struct yaml_node *item, struct snode *into, struct 
 	if (located && placed)
 		yaml_error(errors, yaml_get(item, "position")->key_mark, "\"location\" and \"position\" both; expected one of them");
 	f.node.any_kind = !(given >> NODE_ROUTERS & 1);
+	f.node.any_image = !(given >> NODE_IMAGES & 1);
+	f.node.realtime_given = given >> NODE_REALTIME & 1;
 	f.node.coords = located ? f.location : f.position;
 	f.node.labels = f.labels.v;
 	f.node.n_labels = f.labels.n;
@@ -242,6 +250,22 @@ int substrate_load(const char *path, struct yaml_errors *errors, struct substrat
 
 /* ---- out ---- */
 
+static void write_guests(const struct snode *n, struct buf *out)
+{
+	char text[UNITS_TEXT];
+
+	if (n->cap[RES_GUEST_KIB] != UNLIMITED)
+		buf_printf(out, ", guest_memory: %s", units_memory_text(n->cap[RES_GUEST_KIB], text));
+	if (n->cap[RES_GUESTS] != UNLIMITED)
+		buf_printf(out, ", max_guests: %lld", (long long)n->cap[RES_GUESTS]);
+	if (n->max_guest_ports != UNLIMITED)
+		buf_printf(out, ", max_guest_ports: %lld", (long long)n->max_guest_ports);
+	if (n->realtime_given || n->cap[RES_REALTIME_MILLI])
+		buf_printf(out, ", realtime: %s", units_cpu_text(n->cap[RES_REALTIME_MILLI], text));
+	if (!n->any_image)
+		put_names(out, "images", &n->images);
+}
+
 static void write_snode(const struct snode *n, struct buf *out)
 {
 	char text[ADDR_TEXT];
@@ -262,6 +286,7 @@ static void write_snode(const struct snode *n, struct buf *out)
 	for (int r = RES_ROUTERS; r <= RES_PORTS; r++)
 		if (n->cap[r] != UNLIMITED)
 			buf_printf(out, ", %s: %lld", resource_names[r], (long long)n->cap[r]);
+	write_guests(n, out);
 	put_labels(out, n->labels, n->n_labels);
 	if (n->address.family)
 		buf_printf(out, ", address: \"%s\"", addr_host_text(&n->address, text));

@@ -24,6 +24,12 @@ static void write_amounts(struct writer *w, const int64_t amount[RES_COUNT])
 		write_int(w, "routers", NULL, amount[RES_ROUTERS]);
 	if (amount[RES_PORTS] != UNLIMITED)
 		write_int(w, "ports", NULL, amount[RES_PORTS]);
+	if (amount[RES_GUEST_KIB] != UNLIMITED)
+		write_number(w, "guest_memory_mib", NULL, (double)amount[RES_GUEST_KIB] / 1024, 3);
+	if (amount[RES_GUESTS] != UNLIMITED)
+		write_int(w, "guests", NULL, amount[RES_GUESTS]);
+	if (amount[RES_REALTIME_MILLI] != UNLIMITED)
+		write_number(w, "realtime", NULL, (double)amount[RES_REALTIME_MILLI] / 1000, 3);
 }
 
 static void write_coords(struct writer *w, const struct coords *c)

@@ -54,7 +54,9 @@ static void make_node(const struct substrate_spec *spec, const struct random_gra
 
 	*ret = (struct snode){
 		.name = mem_printf("%s%u", hosts ? "s" : "switch", i),
-		.cap = { hosts ? cpu * 1000 : 0, spec->memory.high > 0 && hosts ? memory * 1024 : UNLIMITED, UNLIMITED, UNLIMITED },
+		.cap = { hosts ? cpu * 1000 : 0, spec->memory.high > 0 && hosts ? memory * 1024 : UNLIMITED, UNLIMITED, UNLIMITED,
+		         UNLIMITED, UNLIMITED, 0 },
+		.any_image = true, .max_guest_ports = UNLIMITED,
 		.any_kind = hosts, .agent = true, .cost_micro = random_in(r, spec->node_cost) * MICRO,
 	};
 	if (spec->positions)

@@ -347,9 +347,11 @@ int net_substrate(const struct net *net, const struct net_defaults *d, struct su
 		const struct net_node *n = &net->nodes.v[i];
 		int64_t memory = n->mem_kib != NET_UNKNOWN ? n->mem_kib : d->mem_kib;
 		s.nodes[i] = (struct snode){
-			.name = node_name(&nodes, n), .coords = n->coords, .any_kind = !n->forwards, .agent = true, .cost_micro = 1000000,
+			.name = node_name(&nodes, n), .coords = n->coords, .any_kind = !n->forwards, .agent = true, .any_image = true,
+			.max_guest_ports = UNLIMITED, .cost_micro = 1000000,
 			.cap = { n->forwards ? 0 : n->cpu_milli != NET_UNKNOWN ? n->cpu_milli : d->cpu_milli,
-			         n->forwards || memory == NET_UNKNOWN ? UNLIMITED : memory, UNLIMITED, UNLIMITED },
+			         n->forwards || memory == NET_UNKNOWN ? UNLIMITED : memory, UNLIMITED, UNLIMITED,
+			         UNLIMITED, UNLIMITED, 0 },
 		};
 	}
 	s.n_links = net->links.n;

@@ -76,8 +76,8 @@ struct message {
 		struct { struct slink_view *v; size_t n; } links;
 		struct { struct event_view *v; size_t n; } events_list;
 		/* EXEC: the id is chosen by whoever starts it, unique on the connection. From a client
-		 * network and router are names; to an agent they are net (envelope) and router_id. */
-		struct { uint64_t id; char *network, *router; uint32_t router_id; char **argv; size_t argc; } exec;
+		 * network and router are names; to an agent they are net (envelope) and router_id. A console has no argv. */
+		struct { uint64_t id; char *network, *router; uint32_t router_id; char **argv; size_t argc; bool console; } exec;
 		struct { uint64_t id; int stream; uint8_t *data; size_t len; } exec_data; /* 0 in, 1 out, 2 err; len 0: end */
 		struct { uint64_t id; int code; char *reason; } exec_exit; /* code as a shell shows it; reason: could not start */
 	} u;

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 enum {
+	NAME_BYTES = 63,
 	LABEL_BYTES = 255,   /* names that were made of two names, states, kinds */
 	REASON_BYTES = 4096,
 	TEXT_BYTES = 1 << 20, /* what goes to a person: lists of errors */
@@ -27,7 +28,8 @@ SHAPE(plan_route_shape, vne__plan_route__descriptor, plan_route_fields, NULL);
 static const struct field plan_router_fields[] = {
 	U32(id), NAME(name), NAME_CHARS(kind), INTEGER(cpu_milli, 0, CPU_MAX_MILLI), INTEGER(mem_kib, 0, MEM_MAX_KIB),
 	INTEGER(routing, ROUTING_STATIC, ROUTING_NONE), ARRAY_(FIELD_ADDRS, loopbacks, n_loopbacks, loopbacks, 2, NULL),
-	LIST(routes, PARTS_MAX, plan_route_shape)
+	LIST(routes, PARTS_MAX, plan_route_shape), TEXT_OR_NULL(image, NAME_BYTES),
+	INTEGER(rt_period_us, 0, RT_PERIOD_MAX_US), INTEGER(rt_budget_us, 0, RT_PERIOD_MAX_US)
 };
 SHAPE(plan_router_shape, vne__plan_router__descriptor, plan_router_fields, NULL);
 #undef PLAIN
@@ -81,7 +83,9 @@ const struct shape *const node_plan_shape = &node_plan_shape_;
 
 #define PLAIN struct probe_kind
 #define GENERATED Vne__ProbeKind
-static const struct field probe_kind_fields[] = { NAME_CHARS(kind), BOOLEAN(usable), CHARS(why) };
+static const struct field probe_kind_fields[] = {
+	NAME_CHARS(kind), BOOLEAN(usable), CHARS(why), INTEGER(mem_kib, 0, MEM_MAX_KIB), U32(routers), U32(ports), U32(cores)
+};
 SHAPE(probe_kind_shape, vne__probe_kind__descriptor, probe_kind_fields, NULL);
 #undef PLAIN
 #undef GENERATED
@@ -104,7 +108,8 @@ SHAPE(probe_mtu_shape, vne__probe_mtu__descriptor, probe_mtu_fields, NULL);
 #define GENERATED Vne__Probe
 static const struct field node_probe_fields[] = {
 	CHARS(version), CHARS(kernel), U32(cores), INTEGER(mem_kib, -1, INT64_MAX),
-	LIST(kinds, 64, probe_kind_shape), LIST(features, 256, probe_feature_shape), LIST(mtus, 4096, probe_mtu_shape)
+	LIST(kinds, 64, probe_kind_shape), LIST(features, 256, probe_feature_shape), LIST(mtus, 4096, probe_mtu_shape),
+	TEXTS_(images, n_images, images, 256)
 };
 SHAPE(node_probe_shape, vne__probe__descriptor, node_probe_fields, NULL);
 #undef PLAIN
@@ -349,6 +354,8 @@ SHAPE(event_list_shape, vne__event_list__descriptor, event_list_fields, NULL);
 static int exec_check(const void *plain, struct err *err)
 {
 	const struct message *m = plain;
+	if (m->u.exec.console)
+		return m->u.exec.argc == 0 ? 0 : err_set(err, -EINVAL, "exec: a command for a console");
 	return m->u.exec.argc > 0 ? 0 : err_set(err, -EINVAL, "exec: no command");
 }
 
@@ -357,7 +364,7 @@ static const struct field exec_fields[] = {
 	SIMPLE_(FIELD_U64, u.exec.id, id, 0), SIMPLE_(FIELD_TEXT, u.exec.network, network, LABEL_BYTES),
 	SIMPLE_(FIELD_TEXT, u.exec.router, router, LABEL_BYTES),
 	INTEGER_(u.exec.router_id, router_id, 0, UINT32_MAX),
-	TEXTS_(u.exec.argv, u.exec.argc, argv, ARGV_MAX)
+	TEXTS_(u.exec.argv, u.exec.argc, argv, ARGV_MAX), INTEGER_(u.exec.console, console, 0, 1)
 };
 SHAPE(exec_shape, vne__exec__descriptor, exec_fields, exec_check);
 #undef GENERATED

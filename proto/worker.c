@@ -33,6 +33,7 @@ SHAPE(coords_shape, vne_worker__coords__descriptor, coords_fields, NULL);
 #define GENERATED VneWorker__SNode
 static const struct field snode_fields[] = {
 	NAME(name), FIXED(cap, RES_COUNT), BOOLEAN(any_kind), TEXTS_(kinds.v, kinds.n, kinds, PARTS_MAX),
+	BOOLEAN(any_image), TEXTS_(images.v, images.n, images, PARTS_MAX), INTEGER(max_guest_ports, 0, INT64_MAX),
 	TEXTS_(uplinks.v, uplinks.n, uplinks, PARTS_MAX), MSG(coords, coords_shape),
 	INTEGER(cost_micro, 0, COST_MAX_MICRO), LIST(labels, PARTS_MAX, label_shape), ADDR(address), BOOLEAN(agent)
 };
@@ -97,7 +98,8 @@ SHAPE(place_shape, vne_worker__place__descriptor, place_fields, NULL);
 #define GENERATED VneWorker__VNode
 static const struct field vnode_fields[] = {
 	NAME(name), FIXED(demand, RES_COUNT), TEXT_OR_NULL(kind, 15), LIST(uplinks, PARTS_MAX, vuplink_shape),
-	MSG(place, place_shape)
+	MSG(place, place_shape), TEXT_OR_NULL(image, 63), INTEGER(rt_period_us, 0, RT_PERIOD_MAX_US),
+	INTEGER(rt_budget_us, 0, RT_PERIOD_MAX_US)
 };
 SHAPE(vnode_shape, vne_worker__vnode__descriptor, vnode_fields, NULL);
 #undef PLAIN

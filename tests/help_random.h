@@ -27,6 +27,8 @@ static inline uint32_t pick(uint32_t n) /* 0 … n - 1 */
 static inline struct substrate random_substrate(bool tight)
 {
 	static const char *const hosts[] = { "", ", routers: [netns]", ", routers: [xen, netns]", ", routers: [xen]", ", routers: []",
+		", routers: [xen], max_guests: 1, realtime: 0.5", ", max_guests: 1, realtime: 0.3, images: [small]",
+		", guest_memory: 130MiB, max_guest_ports: 2",
 		", max_routers: 1", ", max_ports: 3", ", memory: 128MiB" };
 	buf_auto struct buf text = BUF_INIT;
 	uint32_t n = 3 + pick(RANDOM_NODES_MAX - 2), extra = pick(n + 3);
@@ -66,6 +68,8 @@ static inline struct request random_request(uint32_t hosts, bool tight)
 		buf_printf(&text, "  - {name: r%u", i);
 		if (tight && pick(6) == 0)
 			buf_str(&text, ", router: xen");
+		else if (tight && pick(8) == 0)
+			buf_str(&text, pick(2) ? ", realtime: {period: 10ms, budget: 3ms}" : ", image: small");
 		if (tight && pick(6) == 0)
 			buf_printf(&text, ", place: {not_on: [n%u]}", pick(5));
 		buf_str(&text, "}\n");

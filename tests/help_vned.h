@@ -138,7 +138,7 @@ static inline void fake_done(struct fake *f, const struct message *m, int code, 
 
 static inline void fake_hello(struct fake *f)
 {
-	struct probe_kind kind = { "netns", true, "" };
+	struct probe_kind kind = { .kind = "netns", .usable = true };
 	struct probe_feature feature = { .present = true };
 	snprintf(feature.name, sizeof(feature.name), "%s", f->feature ? f->feature : "");
 	struct held_net held[HELD_MAX];

@@ -4,6 +4,7 @@
  * any index in it; under SAN=1 this shows that none is used before it is known. */
 #include "tests/help_random.h"
 
+#include <math.h>
 #include <stdio.h>
 
 enum { CASES = 4000 };
@@ -29,6 +30,17 @@ static bool node_fine(const struct naive *c, size_t i)
 		hosts |= !strcmp(host->kinds.v[k], c->e->kind[i]);
 	if (!host->agent || !hosts || (v->kind && strcmp(v->kind, c->e->kind[i])))
 		return false;
+	if (v->image && !host->any_image) {
+		bool has = false;
+
+		for (size_t k = 0; k < host->images.n; k++)
+			has |= !strcmp(host->images.v[k], v->image);
+		if (!has)
+			return false;
+	}
+	if (!strcmp(c->e->kind[i], "xen") && (v->kind || (host->kinds.n == 1 && !host->any_kind)) &&
+	    v->demand[RES_PORTS] > host->max_guest_ports)
+		return false;
 	for (size_t k = 0; k < v->place.not_on.n; k++)
 		if (!strcmp(v->place.not_on.v[k], host->name))
 			return false;
@@ -41,7 +53,7 @@ static bool node_fine(const struct naive *c, size_t i)
 static bool resources_fine(const struct naive *c)
 {
 	for (size_t h = 0; h < c->s->n_nodes; h++) {
-		int64_t cpu = 0, mem = 0, routers = 0, ports = 0;
+		int64_t cpu = 0, mem = 0, routers = 0, ports = 0, guests = 0, guest_mem = 0, realtime = 0;
 
 		for (size_t i = 0; i < c->r->n_nodes; i++) {
 			if (c->e->host[i] != h)
@@ -49,11 +61,20 @@ static bool resources_fine(const struct naive *c)
 			cpu += c->r->nodes[i].demand[RES_CPU_MILLI];
 			mem += c->r->nodes[i].demand[RES_MEM_KIB];
 			routers++;
+			if (!strcmp(c->e->kind[i], "xen")) {
+				const struct vnode *v = &c->r->nodes[i];
+
+				guests++;
+				guest_mem += v->demand[RES_MEM_KIB] < 65536 ? 65536 : v->demand[RES_MEM_KIB];
+				if (v->rt_period_us)
+					realtime += (int64_t)ceil(1000.0 * (double)v->rt_budget_us / (double)v->rt_period_us);
+			}
 			for (size_t k = 0; k < c->r->n_links; k++)
 				ports += c->r->links[k].a == i || c->r->links[k].b == i;
 		}
 		if (cpu > c->left->node[h][RES_CPU_MILLI] || mem > c->left->node[h][RES_MEM_KIB] ||
-		    routers > c->left->node[h][RES_ROUTERS] || ports > c->left->node[h][RES_PORTS])
+		    guests > c->left->node[h][RES_GUESTS] || guest_mem > c->left->node[h][RES_GUEST_KIB] ||
+		    realtime > c->left->node[h][RES_REALTIME_MILLI] || routers > c->left->node[h][RES_ROUTERS] || ports > c->left->node[h][RES_PORTS])
 			return false;
 	}
 	return true;

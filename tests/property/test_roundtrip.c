@@ -158,6 +158,13 @@ static struct substrate random_substrate(void)
 		n->cap[RES_MEM_KIB] = chance(50) ? UNLIMITED : amount(MEM_MAX_KIB);
 		n->cap[RES_ROUTERS] = chance(50) ? UNLIMITED : amount(1000);
 		n->cap[RES_PORTS] = chance(50) ? UNLIMITED : amount(1000);
+		n->cap[RES_GUEST_KIB] = chance(50) ? UNLIMITED : amount(MEM_MAX_KIB);
+		n->cap[RES_GUESTS] = chance(50) ? UNLIMITED : amount(1000);
+		n->realtime_given = chance(50);
+		n->cap[RES_REALTIME_MILLI] = n->realtime_given ? amount(CPU_MAX_MILLI) : 0;
+		n->max_guest_ports = chance(50) ? UNLIMITED : amount(1000);
+		n->any_image = chance(50);
+		n->images = n->any_image ? (struct yaml_names){0} : random_names(3);
 		n->agent = chance(80);
 		n->any_kind = chance(50);
 		n->kinds = n->any_kind || !n->agent ? (struct yaml_names){0} : random_names(3);
@@ -207,6 +214,15 @@ static struct vnode random_vnode(size_t i)
 
 	n.demand[RES_CPU_MILLI] = amount(CPU_MAX_MILLI);
 	n.demand[RES_MEM_KIB] = chance(30) ? 0 : amount(MEM_MAX_KIB);
+	if (chance(30)) {
+		free(n.kind);
+		n.kind = mem_str(KIND_GUEST);
+		n.image = chance(50) ? random_name(i) : NULL;
+	}
+	if (n.image && chance(50)) {
+		n.rt_period_us = RT_PERIOD_MIN_US + amount(RT_PERIOD_MAX_US - RT_PERIOD_MIN_US);
+		n.rt_budget_us = RT_BUDGET_MIN_US + amount(n.rt_period_us - RT_BUDGET_MIN_US);
+	}
 	n.n_uplinks = below(3);
 	n.uplinks = mem_array(n.n_uplinks, sizeof(*n.uplinks));
 	for (size_t k = 0; k < n.n_uplinks; k++) {
@@ -301,6 +317,8 @@ static void substrates_equal(const struct substrate *s, const struct substrate *
 		assert_string_equal(m->name, n->name);
 		assert_memory_equal(m->cap, n->cap, sizeof(m->cap));
 		assert_true(m->any_kind == n->any_kind && m->agent == n->agent && m->cost_micro == n->cost_micro);
+		assert_true(m->any_image == n->any_image && names_equal(&m->images, &n->images));
+		assert_true(m->max_guest_ports == n->max_guest_ports && m->realtime_given == n->realtime_given);
 		assert_true(names_equal(&m->kinds, &n->kinds) && names_equal(&m->uplinks, &n->uplinks));
 		assert_true(labels_equal(m->labels, m->n_labels, n->labels, n->n_labels));
 		assert_true(coords_equal(&m->coords, &n->coords) && addr_equal(&m->address, &n->address));
@@ -336,6 +354,8 @@ static void requests_equal(const struct request *r, const struct request *q)
 		assert_string_equal(m->name, n->name);
 		assert_memory_equal(m->demand, n->demand, sizeof(m->demand));
 		assert_true(!m->kind == !n->kind && (!m->kind || strcmp(m->kind, n->kind) == 0));
+		assert_true(!m->image == !n->image && (!m->image || strcmp(m->image, n->image) == 0));
+		assert_true(m->rt_period_us == n->rt_period_us && m->rt_budget_us == n->rt_budget_us);
 		assert_int_equal(m->n_uplinks, n->n_uplinks);
 		for (size_t k = 0; k < m->n_uplinks; k++) {
 			assert_string_equal(m->uplinks[k].port, n->uplinks[k].port);

@@ -46,6 +46,8 @@ static const struct known all[] = {
 	  "the cut {a} | rest has 2gbit left on 2 links, the widest 1gbit: not in pieces that carry what must cross: x, y, z", "z: 650mbit → 400mbit" },
 	{ "{name: r1, cpu: 1, router: xen, place: {on: [a]}}, {name: r2, cpu: 1}", "{endpoints: [r1, r2], bandwidth: 10mbit}",
 	  "r1 has no candidate", "r1: any kind of router" },
+	{ "{name: r1, cpu: 1, realtime: {period: 10ms, budget: 2ms}, place: {on: [b]}}, {name: r2, cpu: 1}",
+	  "{endpoints: [r1, r2], bandwidth: 10mbit}", "r1 needs realtime 0.2; b has no real-time scheduler", "" },
 	{ "{name: r1, cpu: 1, place: {labels: {site: moon}}}, {name: r2, cpu: 1}", "{endpoints: [r1, r2], bandwidth: 10mbit}",
 	  "r1 has no candidate", "r1: place dropped" },
 	{ "{name: r1, cpu: 1, place: {on: [a]}}, {name: r2, cpu: 1, place: {on: [a]}}", "{endpoints: [r1, r2], bandwidth: 10mbit}",

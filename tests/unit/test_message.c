@@ -30,7 +30,8 @@ static struct node_plan sample_plan(void)
 		                   .n_routers = 1, .n_ports = 1, .n_segments = 1, .n_crosses = 1 };
 	p.routers = mem_alloc(sizeof(*p.routers));
 	*p.routers = (struct plan_router){ .id = 1, .name = mem_str("r1"), .kind = "netns", .cpu_milli = 500, .mem_kib = 65536,
-		                               .routing = ROUTING_OSPF, .n_loopbacks = 1, .n_routes = 1 };
+		                               .routing = ROUTING_OSPF, .n_loopbacks = 1, .n_routes = 1, .image = mem_str("small"),
+		                               .rt_period_us = 10000, .rt_budget_us = 2000 };
 	p.routers->loopbacks = mem_alloc(sizeof(struct addr));
 	*p.routers->loopbacks = sample_addr(1);
 	p.routers->routes = mem_alloc(sizeof(struct plan_route));
@@ -54,11 +55,14 @@ static void sample_hello(struct message *m)
 	*p = (struct node_probe){ .version = "1.2", .kernel = "6.1", .cores = 2, .mem_kib = 4096, .n_kinds = 1,
 		                      .n_features = 1, .n_mtus = 1 };
 	p->kinds = mem_alloc(sizeof(*p->kinds));
-	*p->kinds = (struct probe_kind){ "xen", true, "because" };
+	*p->kinds = (struct probe_kind){ "xen", true, "because", 1 << 20, 8, 16, 2 };
 	p->features = mem_alloc(sizeof(*p->features));
 	*p->features = (struct probe_feature){ "netem", true, "delay" };
 	p->mtus = mem_alloc(sizeof(*p->mtus));
 	*p->mtus = (struct probe_mtu){ "192.0.2.1", 1600 };
+	p->n_images = 1;
+	p->images = mem_alloc(sizeof(*p->images));
+	*p->images = mem_str("small");
 	m->u.hello.term = 5;
 	m->u.hello.held = mem_alloc(sizeof(struct held_net));
 	*m->u.hello.held = (struct held_net){ 7, 3, true, 4, UINT64_MAX };

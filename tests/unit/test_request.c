@@ -115,8 +115,20 @@ static const struct {
 	 "f:3:8: pool \"links\" 10.1.0.0/31 is too small; expected room for 2 links of two addresses each\n", false},
 	{ONE("{name: a}"),
 	 "f:4:5: \"cpu\" is missing; expected a number of cores such as 0.5, here or in \"defaults\"\n", false},
-	{ONE("{name: a, cpu: 1, image: debian}"), "f:4:23: unknown key \"image\"; expected one of name, cpu, memory, router, "
-	                                          "uplinks, place\n", false},
+	{ONE("{name: a, cpu: 1, picture: debian}"), "f:4:23: unknown key \"picture\"; expected one of name, cpu, memory, router, "
+	 "image, realtime, uplinks, place\n", false},
+	{ONE("{name: a, cpu: 1, image: ../debian}"), NULL, false},
+	{ONE("{name: a, cpu: 1, router: netns, image: debian}"), "f:4:5: \"image\" for a router of kind netns, which is no guest; "
+	 "expected \"router: xen\"\n", false},
+	{ONE("{name: a, cpu: 1, router: netns, realtime: {period: 10ms, budget: 2ms}}"), "f:4:5: \"realtime\" for a router of kind "
+	 "netns, which is no guest; expected \"router: xen\"\n", false},
+	{ONE("{name: a, cpu: 1, realtime: {period: 10ms, budget: 11ms}}"), "f:4:33: realtime: a budget of 11000 us in a period of "
+	 "10000 us; expected 10us at least, and no more than the period\n", false},
+	{ONE("{name: a, cpu: 1, realtime: {period: 2s, budget: 11ms}}"), "f:4:33: realtime: a period of 2000000 us; expected "
+	 "100us to 1s\n", false},
+	{ONE("{name: a, cpu: 1, realtime: {period: 0ms, budget: 0ms}}"), "f:4:33: realtime: a period of 0; expected 100us to 1s\n", false},
+	{ONE("{name: a, cpu: 1, realtime: {period: 10ms}}"), "f:4:33: \"budget\" is missing; expected how much of each period, "
+	 "such as 2ms\n", false},
 	{ONE("{name: a, cpu: 1, router: a-kind-beyond-all}"),
 	 "f:4:31: router kind \"a-kind-beyond-all\" is too long; at most 15 characters\n", false},
 	{ONE("{name: a, cpu: 1, uplinks: [{port: x}, {port: x}, {address: 10.0.0.1}]}"),
@@ -168,11 +180,46 @@ static void test_refused(void **state)
 
 		assert_int_equal(request_parse(refused[i].text, strlen(refused[i].text), refused[i].trace, &errors, &all, &n, &err),
 		                 -EINVAL);
-		assert_string_equal(buf_cstr(&errors.text), refused[i].errors);
+		if (refused[i].errors) /* else the words are another test's */
+			assert_string_equal(buf_cstr(&errors.text), refused[i].errors);
 		assert_null(all);
 		assert_int_equal(n, 42);
 		yaml_errors_done(&errors);
 	}
+}
+
+static void test_guests(void **state)
+{
+	struct request r = help_request(HEAD
+		"defaults: {node: {cpu: 0.1, image: small, realtime: {period: 10ms, budget: 1ms}}}\n"
+		"nodes:\n"
+		"  - {name: a, router: xen, memory: 128MiB, realtime: {period: 3ms, budget: 1ms}}\n"
+		"  - {name: b, router: netns}\n"
+		"  - {name: c, image: large}\n"
+		"  - {name: d}\n");
+	struct request again;
+	buf_auto struct buf text = BUF_INIT;
+
+	assert_string_equal(r.nodes[0].image, "small");
+	assert_int_equal(r.nodes[0].demand[RES_GUEST_KIB], 128 << 10);
+	assert_int_equal(r.nodes[0].demand[RES_GUESTS], 1);
+	assert_int_equal(r.nodes[0].demand[RES_REALTIME_MILLI], 334); /* a third, rounded up */
+	assert_null(r.nodes[1].image); /* what defaults say of guests is for guests */
+	assert_int_equal(r.nodes[1].rt_period_us, 0);
+	assert_int_equal(r.nodes[1].demand[RES_GUESTS], 0);
+	assert_string_equal(r.nodes[2].kind, "xen"); /* nothing else has an image */
+	assert_string_equal(r.nodes[2].image, "large");
+	assert_int_equal(r.nodes[2].demand[RES_GUEST_KIB], 64 << 10);
+	assert_int_equal(r.nodes[2].demand[RES_MEM_KIB], 0);
+	assert_string_equal(r.nodes[3].image, "small");
+	assert_int_equal(r.nodes[3].demand[RES_REALTIME_MILLI], 100);
+	request_write(&r, &text);
+	again = help_request(buf_cstr(&text));
+	assert_string_equal(again.nodes[2].image, "large");
+	assert_int_equal(again.nodes[0].rt_budget_us, 1000);
+	assert_memory_equal(again.nodes[0].demand, r.nodes[0].demand, sizeof(r.nodes[0].demand));
+	request_done(&again);
+	request_done(&r);
 }
 
 static void test_trace(void **state)
@@ -221,6 +268,10 @@ static void test_check(void **state)
 	BREAKS(copy.nodes[1].place.near.kind = COORDS_NONE, "near nothing");
 	BREAKS(copy.nodes[0].uplinks[0].address.prefix = 33, "uplinks: an address");
 	BREAKS((free(copy.nodes[0].uplinks[1].port), copy.nodes[0].uplinks[1].port = NULL), "uplinks: a name is missing");
+	BREAKS(copy.nodes[1].image = mem_str("../x"), "node 2: image: name");
+	BREAKS(copy.nodes[0].image = mem_str("x"), "is no guest");
+	BREAKS((copy.nodes[1].rt_period_us = 1000, copy.nodes[1].rt_budget_us = 1001), "realtime: a budget");
+	BREAKS(copy.nodes[1].rt_budget_us = INT64_MIN, "realtime: a period");
 	BREAKS(copy.lifetime_us = 0, "lifetime");
 	BREAKS(copy.priority_micro = 0, "priority");
 	BREAKS(copy.routing = (enum routing)17, "unknown placement or routing");
@@ -295,7 +346,7 @@ static void test_place(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whole), cmocka_unit_test(test_refused), cmocka_unit_test(test_trace),
+		cmocka_unit_test(test_whole), cmocka_unit_test(test_refused), cmocka_unit_test(test_guests), cmocka_unit_test(test_trace),
 		cmocka_unit_test(test_check), cmocka_unit_test(test_place),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

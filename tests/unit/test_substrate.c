@@ -103,7 +103,7 @@ static const struct {
 	 "f:4:53: label: name \"-x\" begins with \"-\"; expected a letter or digit first\n"
 	 "f:4:63: label \"z\" is a list; expected text\n"},
 	{"kind: substrate\nname: s\nnodes:\n  - {name: a, cpu: 1, plane: xdp}\n",
-	 "f:4:23: unknown key \"plane\"; expected one of name, cpu, memory, routers, location, position, cost, "
+	 "f:4:23: unknown key \"plane\"; expected one of name, cpu, memory, routers, location, position, images, realtime, guest_memory, max_guests, max_guest_ports, cost, "
 	 "max_routers, max_ports, labels, address, uplinks, agent\n"},
 	{NODES "links: {a: b}\n", "f:7:8: \"links\" is a mapping; expected a list of links\n"},
 	{NODES "links:\n  - {endpoints: [a, bb], bandwidth: 1mbit}\n",
@@ -215,6 +215,8 @@ static void test_check(void **state)
 	BREAKS(strcpy(copy.nodes[1].name, "atla"), "stands here again");
 	BREAKS(copy.nodes[0].cap[RES_CPU_MILLI] = UNLIMITED, "cpu is too large");
 	BREAKS(copy.nodes[0].cap[RES_PORTS] = -5, "max_ports is negative");
+	BREAKS(copy.nodes[0].cap[RES_REALTIME_MILLI] = -1, "realtime is negative");
+	BREAKS(copy.nodes[0].max_guest_ports = -1, "max_guest_ports is negative");
 	BREAKS(copy.nodes[0].coords.a = NAN, "not finite");
 	BREAKS(copy.nodes[0].coords.a = 91, "latitude");
 	BREAKS(copy.nodes[0].coords.kind = (enum coords_kind)9, "unknown kind");
