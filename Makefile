@@ -23,7 +23,7 @@ LIBS_model := -lyaml -ljansson -lm
 LIBS_origin := -lexpat -lyaml -lm
 LIBS_embed := -lglpk -lm
 LIBS_proto := -lzmq -lprotobuf-c
-LIBS_vned := -lmicrohttpd
+LIBS_vned := -lmicrohttpd -lsqlite3
 LIBS_vnagent :=
 LIBS_tests := -lcmocka
 

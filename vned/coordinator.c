@@ -167,7 +167,7 @@ int vned_open(struct vned *v, struct loop *loop, struct vned_config *config, voi
 	networks_init(v);
 	r = agents_init(v, err);
 	if (r == 0)
-		r = store_file.open(loop, v->config.state, &v->store, err);
+		r = store_sqlite.open(loop, v->config.state, &v->store, err);
 	if (r == 0)
 		r = loop_add_timer(loop, -1, 0, doom, v, &v->doom, err);
 	if (r == 0)

@@ -91,6 +91,11 @@ static int memory_batch(struct store *store, uint64_t revision, const struct sto
 	return 0;
 }
 
+static int memory_copy(struct store *store, void (*done)(void *arg, int code, void *data, size_t len), void *arg, struct err *err)
+{
+	return err_set(err, -ENOTSUP, "a store in memory has no copies");
+}
+
 const struct store_driver store_memory = {
 	.name = "memory",
 	.open = memory_open,
@@ -99,4 +104,5 @@ const struct store_driver store_memory = {
 	.get = memory_get,
 	.each = memory_each,
 	.batch = memory_batch,
+	.copy = memory_copy,
 };
