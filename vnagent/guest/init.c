@@ -28,6 +28,15 @@ static void mount_one(const char *type, const char *at, unsigned long flags, con
 		log_warn("mounting %s: %s", at, strerror(errno));
 }
 
+static void write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		log_warn("%s: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
 static void load_module(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -73,8 +82,11 @@ void init_machine(void)
 	setenv("HOME", "/root", 1);
 	setenv("TERM", "xterm", 1);
 	load_modules();
-	/* Both ask us, the only one who may: nothing here has a disk to write to first. */
-	(void)reboot(RB_DISABLE_CAD);
+	if (access("/lib/modules/modules.dep", F_OK) < 0) /* else the kernel starts modprobe for each family that it does not know, for nothing */
+		write_text("/proc/sys/kernel/modprobe", "\n");
+	mkdir("/run/bird", 0755); /* where Debian's birdc looks */
+	(void)symlink("../bird.ctl", "/run/bird/bird.ctl");
+	(void)reboot(RB_DISABLE_CAD); /* ctrl-alt-del is a signal to us */
 }
 
 /* ---- the console ------------------------------------------------------------------------------ */
