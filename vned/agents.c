@@ -28,7 +28,13 @@ int agents_init(struct vned *v, struct err *err)
 		v->agents[i].snode = (uint32_t)i;
 		v->agents[i].commands = hash_new();
 	}
-	return substrate_copy(&v->substrate, &v->usable, err);
+	int r = substrate_copy(&v->substrate, &v->usable, err);
+	for (size_t i = 0; r == 0 && i < v->usable.n_nodes; i++) {
+		if (!v->usable.nodes[i].realtime_given)
+			v->usable.nodes[i].cap[RES_REALTIME_MILLI] = UNLIMITED; /* until its agent has said */
+		networks_recount(v, (uint32_t)i);
+	}
+	return r;
 }
 
 void agents_done(struct vned *v)
@@ -220,6 +226,56 @@ static void reduce_kinds(struct vned *v, struct agent *a)
 	}
 }
 
+static bool offers(const struct agent *a, const char *feature)
+{
+	for (size_t i = 0; i < a->probe.n_features; i++)
+		if (a->probe.features[i].present && strcmp(a->probe.features[i].name, feature) == 0)
+			return true;
+	return false;
+}
+
+/* The images that a node has: declared ones, or what its agent has found. */
+static void reduce_images(struct agent *a, const struct snode *declared, struct snode *usable)
+{
+	if (!declared->any_image)
+		return;
+	struct hash *seen = hash_new();
+	yaml_names_done(&usable->images);
+	usable->any_image = false;
+	usable->images.v = mem_array(a->probe.n_images ? a->probe.n_images : 1, sizeof(char *));
+	for (size_t i = 0; i < a->probe.n_images; i++) {
+		const char *name = a->probe.images[i];
+		if (name_check(name, strlen(name), NULL) == 0 && hash_index_put(seen, name, i))
+			usable->images.v[usable->images.n++] = mem_str(name);
+	}
+	hash_free(seen, NULL);
+}
+
+/* What guests can have on a node. Declared capacities win over the machine's own. */
+static void reduce_guests(struct vned *v, struct agent *a)
+{
+	const struct snode *declared = &v->substrate.nodes[a->snode];
+	struct snode *usable = &v->usable.nodes[a->snode];
+	const struct probe_kind *guest = NULL;
+	for (size_t i = 0; i < a->probe.n_kinds; i++)
+		if (a->probe.kinds[i].usable && kind_is_guest(a->probe.kinds[i].kind))
+			guest = &a->probe.kinds[i];
+	memcpy(usable->cap, declared->cap, sizeof(usable->cap));
+	usable->max_guest_ports = declared->max_guest_ports;
+	if (guest && guest->mem_kib && declared->cap[RES_GUEST_KIB] == UNLIMITED)
+		usable->cap[RES_GUEST_KIB] = guest->mem_kib;
+	if (guest && guest->routers && declared->cap[RES_GUESTS] == UNLIMITED)
+		usable->cap[RES_GUESTS] = guest->routers;
+	if (guest && guest->ports && declared->max_guest_ports == UNLIMITED)
+		usable->max_guest_ports = guest->ports;
+	if (guest && !declared->realtime_given && offers(a, "realtime")) {
+		int64_t milli = (int64_t)(guest->cores ? guest->cores : a->probe.cores) * 1000;
+		usable->cap[RES_REALTIME_MILLI] = milli < CPU_MAX_MILLI ? milli : CPU_MAX_MILLI;
+	}
+	reduce_images(a, declared, usable);
+	networks_recount(v, a->snode);
+}
+
 static void reconcile_held(struct vned *v, struct agent *a, const struct held_net *h)
 {
 	struct network *net = networks_find(v, h->net);
@@ -322,6 +378,7 @@ static void hello(struct vned *v, const struct peer *peer, struct message *m)
 	a->probe = m->u.hello.probe;
 	m->u.hello.probe = (struct node_probe){ 0 };
 	reduce_kinds(v, a);
+	reduce_guests(v, a);
 	if (m->u.hello.term > v->term)
 		raise_term(v, a, m->u.hello.term);
 	log_info("agent of %s: connected from %s, version %s, holds %zu networks", node_name(v, a), peer->address,

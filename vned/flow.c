@@ -130,6 +130,21 @@ static void set_state(struct vned *v, struct network *net, enum net_state state,
 
 /* ---- the transaction ------------------------------------------------------------------------ */
 
+/* Guests boot one after the other on each node, so the node with most of them counts. */
+static int64_t prepare_limit_ms(const struct vned *v, const struct network *net)
+{
+	size_t most = 0;
+	for (size_t i = 0; i < net->plan.n_nodes; i++) {
+		const struct node_plan *np = &net->plan.nodes[i];
+		size_t guests = 0;
+		for (size_t k = 0; k < np->n_routers; k++)
+			guests += kind_is_guest(np->routers[k].kind);
+		most = guests > most ? guests : most;
+	}
+	/* both are an hour at most, and a plan has 65536 routers at most: no overflow */
+	return (v->config.prepare_timeout_us + (int64_t)most * v->config.guest_timeout_us) / 1000;
+}
+
 static struct txn *txn_begin(struct vned *v, struct network *net, bool release)
 {
 	if (net->txn) {
@@ -138,6 +153,7 @@ static struct txn *txn_begin(struct vned *v, struct network *net, bool release)
 	}
 	net->txn = mem_alloc(sizeof(*net->txn));
 	txn_init(net->txn, net->plan.n_nodes, release, v->config.prepare_timeout_us / 1000);
+	net->txn->prepare_ms = prepare_limit_ms(v, net);
 	for (size_t i = 0; i < net->plan.n_nodes; i++) {
 		struct txn_agent *a = &net->txn->agents[i];
 		snprintf(a->name, sizeof(a->name), "%s", v->substrate.nodes[net->plan.snode[i]].name);

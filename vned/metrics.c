@@ -88,8 +88,7 @@ static double node_cpu_reserved(const struct vned *v, uint32_t i)
 }
 static double node_memory_reserved(const struct vned *v, uint32_t i)
 {
-	int64_t cap = v->substrate.nodes[i].cap[RES_MEM_KIB];
-	return cap == UNLIMITED ? -1 : (double)(cap - v->left.node[i][RES_MEM_KIB]) * 1024;
+	return v->left.node[i][RES_MEM_KIB] == UNLIMITED ? -1 : (double)networks_reserved(v, i, RES_MEM_KIB) * 1024;
 }
 static double agent_cpu(const struct vned *v, uint32_t i)
 {

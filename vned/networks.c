@@ -20,6 +20,30 @@ void networks_init(struct vned *v)
 	residual_init(&v->left, &v->substrate);
 }
 
+void networks_recount(struct vned *v, uint32_t snode)
+{
+	int64_t *left = v->left.node[snode];
+	residual_node(&v->usable.nodes[snode], left);
+	for (size_t i = 0; i < v->n_networks; i++) {
+		const struct network *net = v->networks[i];
+		for (size_t u = 0; u < net->embedding.n_nodes; u++) {
+			int64_t takes[RES_COUNT];
+			if (net->embedding.host[u] != snode)
+				continue;
+			embedding_takes(&net->request, &net->embedding, u, takes);
+			for (size_t k = 0; k < RES_COUNT; k++)
+				left[k] -= left[k] == UNLIMITED ? 0 : takes[k];
+		}
+	}
+}
+
+int64_t networks_reserved(const struct vned *v, uint32_t snode, enum resource res)
+{
+	int64_t all[RES_COUNT];
+	residual_node(&v->usable.nodes[snode], all);
+	return all[res] == UNLIMITED ? 0 : all[res] - v->left.node[snode][res];
+}
+
 void networks_done(struct vned *v)
 {
 	for (size_t i = 0; i < v->n_networks; i++)

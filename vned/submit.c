@@ -258,6 +258,10 @@ void submit_residual(struct vned *v, const struct residual *left, struct residua
 {
 	residual_copy(left, ret);
 	for (size_t i = 0; i < v->substrate.n_nodes; i++) {
+		for (size_t k = 0; k < RES_COUNT; k++) {
+			if (ret->node[i][k] < 0) /* the machine has less than when it was promised */
+				ret->node[i][k] = 0;
+		}
 		if (!v->substrate.nodes[i].agent || agents_reachable(v, (uint32_t)i))
 			continue;
 		for (size_t k = 0; k < RES_COUNT; k++)

@@ -14,7 +14,7 @@ const char *const txn_phase_names[] = { "new", "preparing", "deciding", "committ
 
 void txn_init(struct txn *t, size_t n_agents, bool release, int64_t step_ms)
 {
-	*t = (struct txn){ .release = release, .step_ms = step_ms, .deadline_ms = INT64_MAX, .n_agents = n_agents };
+	*t = (struct txn){ .release = release, .step_ms = step_ms, .prepare_ms = step_ms, .deadline_ms = INT64_MAX, .n_agents = n_agents };
 	t->agents = mem_array(n_agents ? n_agents : 1, sizeof(*t->agents));
 }
 
@@ -55,10 +55,15 @@ static size_t count(const struct txn *t, enum txn_agent_state state)
 	return n;
 }
 
+static int64_t limit_ms(const struct txn *t)
+{
+	return t->phase == TXN_PREPARING ? t->prepare_ms : t->step_ms;
+}
+
 static void enter(struct txn *t, enum txn_phase phase, int64_t now_ms)
 {
 	t->phase = phase;
-	t->deadline_ms = phase == TXN_DECIDING ? INT64_MAX : now_ms + t->step_ms;
+	t->deadline_ms = phase == TXN_DECIDING ? INT64_MAX : now_ms + limit_ms(t);
 	for (size_t i = 0; i < t->n_agents; i++)
 		t->agents[i].state = TXN_AGENT_IDLE;
 }
@@ -151,7 +156,7 @@ static void late(struct txn *t, const char *what)
 		if (t->agents[i].state != TXN_AGENT_ASKED)
 			continue;
 		char why[128];
-		snprintf(why, sizeof(why), "did not %s within %g s%s", what, (double)t->step_ms / 1000,
+		snprintf(why, sizeof(why), "did not %s within %g s%s", what, (double)limit_ms(t) / 1000,
 		         n > 1 ? ", nor did others" : "");
 		say(t, -ETIMEDOUT, "node %s %s", t->agents[i].name, why);
 		return;

@@ -70,6 +70,7 @@ struct txn {
 	enum txn_phase phase;
 	bool release;
 	int64_t step_ms;     /* limit of each phase */
+	int64_t prepare_ms;  /* but of PREPARING; txn_init sets it to step_ms */
 	int64_t deadline_ms; /* of the current one; INT64_MAX: none */
 	struct txn_agent *agents;
 	size_t n_agents;

@@ -209,22 +209,18 @@ static char *lacks_text(const struct agent *a)
 	return buf_take(&out);
 }
 
-static int64_t reserved(int64_t cap, int64_t left)
-{
-	return cap == UNLIMITED ? 0 : cap - left;
-}
-
 void view_node(const struct vned *v, uint32_t snode, struct node_view *ret)
 {
 	const struct snode *s = &v->substrate.nodes[snode];
 	const struct agent *a = &v->agents[snode];
-	const int64_t *left = v->left.node[snode];
+	int64_t all[RES_COUNT];
+	residual_node(&v->usable.nodes[snode], all);
 	const char *state = !s->agent ? "no agent" : a->connected ? "up" : a->seen ? "down" : "never seen";
 	*ret = (struct node_view){
 		.name = mem_str(s->name), .state = mem_str(state), .kinds = kinds_text(v, a),
 		.address = mem_str(a->connected ? a->peer.address : ""), .cpu_milli = s->cap[RES_CPU_MILLI],
-		.cpu_reserved_milli = reserved(s->cap[RES_CPU_MILLI], left[RES_CPU_MILLI]), .mem_kib = s->cap[RES_MEM_KIB],
-		.mem_reserved_kib = reserved(s->cap[RES_MEM_KIB], left[RES_MEM_KIB]), .cpu_used_ratio = -1,
+		.cpu_reserved_milli = networks_reserved(v, snode, RES_CPU_MILLI), .mem_kib = all[RES_MEM_KIB],
+		.mem_reserved_kib = networks_reserved(v, snode, RES_MEM_KIB), .cpu_used_ratio = -1,
 		.mem_total_kib = -1, .mem_used_kib = -1, .seen_ms_ago = a->seen ? clock_ms() - a->heard_ms : -1,
 		.has_location = s->coords.kind == COORDS_LOCATION, .lacks = lacks_text(a),
 	};

@@ -113,6 +113,8 @@ struct vned {
 /* networks.c: the table. */
 void networks_init(struct vned *v);
 void networks_done(struct vned *v);
+void networks_recount(struct vned *v, uint32_t snode); /* what is left of a node, anew from v->usable; may be below 0 */
+int64_t networks_reserved(const struct vned *v, uint32_t snode, enum resource res); /* 0 where not limited */
 struct network *network_new(const char *owner, const struct request *r, struct err *err);
 void network_free(struct network *net);
 int networks_add(struct vned *v, struct network *net, struct err *err) VNE_MUST; /* takes capacity and VNIs; owns it then */

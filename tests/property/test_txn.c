@@ -397,6 +397,22 @@ static void test_reasons(void **state)
 	/* silence may go on while undoing: that ends, too */
 	txn_step(&t, &(struct txn_event){ .type = TXN_EV_TICK }, 4000, &out);
 	assert_int_equal(t.phase, TXN_ABORTED);
+	txn_done(&t);
+
+	/* more time to prepare is time to prepare only */
+	out.n = 0;
+	txn_init(&t, 1, false, 1500);
+	t.prepare_ms = 60000;
+	strcpy(t.agents[0].name, "atla");
+	t.agents[0].up = true;
+	txn_step(&t, &(struct txn_event){ .type = TXN_EV_START }, 1000, &out);
+	txn_step(&t, &(struct txn_event){ .type = TXN_EV_TICK }, 60999, &out);
+	assert_int_equal(t.phase, TXN_PREPARING);
+	txn_step(&t, &(struct txn_event){ .type = TXN_EV_TICK }, 61000, &out);
+	assert_int_equal(t.phase, TXN_ABORTING);
+	assert_string_equal(t.reason, "node atla did not prepare within 60 s");
+	txn_step(&t, &(struct txn_event){ .type = TXN_EV_TICK }, 62500, &out);
+	assert_int_equal(t.phase, TXN_ABORTED);
 	free(out.v);
 	txn_done(&t);
 }

@@ -53,6 +53,7 @@ static void test_defaults(void **state)
 	assert_int_equal(c.heartbeat_us, 1000000);
 	assert_int_equal(c.timeout_us, 3000000);
 	assert_int_equal(c.prepare_timeout_us, 30000000);
+	assert_int_equal(c.guest_timeout_us, 60000000);
 	assert_int_equal(c.workers, 1);
 	vned_config_done(&c);
 	yaml_errors_done(&errors);
@@ -64,7 +65,7 @@ static void test_all_given(void **state)
 	struct yaml_errors errors = { 0 };
 	char dir[64];
 	mem_auto char *text = mem_printf("%smetrics: fd:4\nsolver: mip\ntime_limit: 2s\nworkers: 3\nheartbeat: 0.5s\n"
-	                                 "timeout: 2s\nprepare_timeout: 1m\n", minimal);
+	                                 "timeout: 2s\nprepare_timeout: 1m\nguest_timeout: 2m\n", minimal);
 	assert_int_equal(load(text, &c, &errors, dir), 0);
 	assert_string_equal(c.metrics, "fd:4");
 	assert_string_equal(c.solver, "mip");
@@ -73,6 +74,7 @@ static void test_all_given(void **state)
 	assert_int_equal(c.heartbeat_us, 500000);
 	assert_int_equal(c.timeout_us, 2000000);
 	assert_int_equal(c.prepare_timeout_us, 60000000);
+	assert_int_equal(c.guest_timeout_us, 120000000);
 	vned_config_done(&c);
 	yaml_errors_done(&errors);
 }
