@@ -77,3 +77,11 @@ void event_view_done(struct event_view *v)
 	free(v->what);
 	*v = (struct event_view){ 0 };
 }
+
+void history_view_done(struct history_view *v)
+{
+	free(v->network);
+	free(v->who);
+	free(v->why);
+	*v = (struct history_view){ 0 };
+}

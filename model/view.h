@@ -86,7 +86,17 @@ struct event_view {
 	char *what;   /* "state active", "refused: …" */
 };
 
+/* A step in the life of a network, kept with it and for a while after it. */
+struct history_view {
+	uint64_t wall_ms;
+	char *network;     /* owner/name */
+	uint32_t id, generation; /* several networks may have had a name, one after the other */
+	enum net_state state; /* that it came to */
+	char *who, *why;   /* an identity, or "vned" */
+};
+
 void network_view_done(struct network_view *v);
 void node_view_done(struct node_view *v);
 void slink_view_done(struct slink_view *v);
 void event_view_done(struct event_view *v);
+void history_view_done(struct history_view *v);

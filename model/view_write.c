@@ -392,3 +392,23 @@ void write_event_views(struct writer *w, const char *key, const char *title, con
 		write_event(w, &v[i], true);
 	write_end(w);
 }
+
+void write_history_views(struct writer *w, const char *key, const char *title, const struct history_view *v, size_t n)
+{
+	char text[TEXT];
+	write_list(w, key, title);
+	for (size_t i = 0; i < n; i++) {
+		time_text(v[i].wall_ms, text);
+		write_object(w, NULL, "");
+		write_string(w, NULL, "time", text);
+		write_int(w, "wall_ms", NULL, (int64_t)v[i].wall_ms);
+		write_string(w, "network", "network", v[i].network);
+		write_int(w, "id", "id", v[i].id);
+		write_int(w, "generation", "generation", v[i].generation);
+		write_string(w, "state", "state", net_state_names[v[i].state]);
+		write_string(w, "who", "who", v[i].who);
+		write_string(w, "why", "why", v[i].why);
+		write_end(w);
+	}
+	write_end(w);
+}

@@ -12,13 +12,14 @@
 /* A message type is its body's field number in vne.proto, less this. */
 enum { BODY_FIRST = VNE__ENVELOPE__BODY_REPLY - MSG_REPLY };
 _Static_assert(VNE__ENVELOPE__BODY_EXEC_EXIT - MSG_EXEC_EXIT == BODY_FIRST, "message types follow vne.proto");
+_Static_assert(VNE__ENVELOPE__BODY_HISTORY_LIST - MSG_HISTORY_LIST == BODY_FIRST, "message types follow vne.proto");
 _Static_assert(VNE__ENVELOPE__BODY_ENSURE - MSG_ENSURE == BODY_FIRST, "message types follow vne.proto");
 _Static_assert(VNE__ENVELOPE__BODY_EVENTS - MSG_EVENTS == BODY_FIRST, "message types follow vne.proto");
 _Static_assert(VNE__ENVELOPE__BODY_EVENT_LIST - MSG_EVENT_LIST == BODY_FIRST, "message types follow vne.proto");
 
 static bool type_known(int type)
 {
-	return type > 0 && type < MSG_TYPES;
+	return type > 0 && type < MSG_TYPES && message_bodies[type].shape;
 }
 
 const char *message_type_name(enum message_type type)

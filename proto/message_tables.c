@@ -245,6 +245,16 @@ SHAPE(event_view_shape, vne__event__descriptor, event_view_fields, NULL);
 #undef PLAIN
 #undef GENERATED
 
+#define PLAIN struct history_view
+#define GENERATED Vne__History
+static const struct field history_view_fields[] = {
+	U64(wall_ms), TEXT(network, LABEL_BYTES), INTEGER(id, 0, NET_ID_MAX), U32(generation),
+	INTEGER(state, 0, NET_STATES - 1), TEXT(who, LABEL_BYTES), TEXT(why, REASON_BYTES)
+};
+SHAPE(history_view_shape, vne__history__descriptor, history_view_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
 /* ---- bodies: all of struct message, with the body's part of the union ----------------------- */
 
 #define PLAIN struct message
@@ -385,6 +395,26 @@ static const struct field exec_exit_fields[] = {
 SHAPE(exec_exit_shape, vne__exec_exit__descriptor, exec_exit_fields, NULL);
 #undef GENERATED
 
+#define GENERATED Vne__HistoryList
+static const struct field history_list_fields[] = {
+	LIST_(u.history.v, u.history.n, v, PARTS_MAX, history_view_shape)
+};
+SHAPE(history_list_shape, vne__history_list__descriptor, history_list_fields, NULL);
+#undef GENERATED
+
+#define GENERATED Vne__Backup
+static const struct field backup_fields[] = { SIMPLE_(FIELD_U64, u.backup.offset, offset, 0) };
+SHAPE(backup_shape, vne__backup__descriptor, backup_fields, NULL);
+#undef GENERATED
+
+#define GENERATED Vne__BackupData
+static const struct field backup_data_fields[] = {
+	SIMPLE_(FIELD_U64, u.backup_data.size, size, 0), SIMPLE_(FIELD_U64, u.backup_data.offset, offset, 0),
+	BLOB_(u.backup_data.data, u.backup_data.len, data, TEXT_BYTES)
+};
+SHAPE(backup_data_shape, vne__backup_data__descriptor, backup_data_fields, NULL);
+#undef GENERATED
+
 static const struct shape empty_shape = { .descriptor = &vne__empty__descriptor, .size = sizeof(struct message) };
 
 const struct message_body message_bodies[MSG_TYPES] = {
@@ -415,5 +445,9 @@ const struct message_body message_bodies[MSG_TYPES] = {
 	[MSG_EXEC] = { "exec", &exec_shape },
 	[MSG_EXEC_INPUT] = { "exec_input", &exec_data_shape },
 	[MSG_EXEC_OUTPUT] = { "exec_output", &exec_data_shape },
-	[MSG_EXEC_EXIT] = { "exec_exit", &exec_exit_shape }
+	[MSG_EXEC_EXIT] = { "exec_exit", &exec_exit_shape },
+	[MSG_BACKUP] = { "backup", &backup_shape },
+	[MSG_BACKUP_DATA] = { "backup_data", &backup_data_shape },
+	[MSG_HISTORY] = { "history", &name_shape },
+	[MSG_HISTORY_LIST] = { "history_list", &history_list_shape },
 };
