@@ -27,8 +27,16 @@ LIBS_vned := -lmicrohttpd -lsqlite3
 LIBS_vnagent :=
 LIBS_tests := -lcmocka
 
+# The helper for Xen guests is tied to one version of Xen's library, and left out where there is none.
+XEN := $(if $(shell pkg-config --exists xenlight xenstore 2>/dev/null && echo yes),vnagent/xen)
+LIBS_vnagent/xen := -Wl,--as-needed -lxenlight -lxlutil -lxentoollog -lxenstore -Wl,--no-as-needed
+ifeq ($(XEN),)
+$(info libxen-dev is not installed: no vnagent-xen, no Xen guests)
+endif
+
 NEEDS_vned := vned proto model base
 NEEDS_vnagent := vnagent proto model base
+NEEDS_vnagent-xen := vnagent/xen vnagent model base
 NEEDS_vnguest := vnagent/guest model base
 NEEDS_vnctl := proto model base
 NEEDS_vnembed := embed proto model base
@@ -36,12 +44,12 @@ NEEDS_vnsim := origin embed model base
 NEEDS_vngen := origin model base
 NEEDS_vnimport := origin model base
 NEEDS_vnlab := proto model base
-NEEDS_tests := vned vnagent vnagent/guest origin embed proto model base
+NEEDS_tests := $(XEN) vned vnagent vnagent/guest origin embed proto model base
 
-LIBRARIES := base model origin embed proto vned vnagent vnagent/guest
+LIBRARIES := base model origin embed proto vned vnagent vnagent/guest $(XEN)
 DAEMONS := vned vnagent
 TOOLS := $(notdir $(patsubst %/,%,$(wildcard tools/vn*/)))
-PROGRAMS := $(patsubst %,$B/%,$(DAEMONS) $(TOOLS) vnguest vnimage)
+PROGRAMS := $(patsubst %,$B/%,$(DAEMONS) $(TOOLS) vnguest vnimage $(if $(XEN),vnagent-xen))
 
 # ---- how things are made ----------------------------------------------------------------
 objects = $(patsubst %.c,$B/obj/%.o,$1)
@@ -49,7 +57,7 @@ library = $(foreach l,$1,$B/lib$l.a)
 flags = $(foreach l,$1,$(LIBS_$l))
 
 GENERATED := $(patsubst %.proto,$B/gen/%.pb-c.c,$(wildcard proto/*.proto))
-TESTS := $(patsubst tests/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c tests/property/test_*.c tests/conformance/test_*.c))
+TESTS := $(patsubst tests/%.c,$B/tests/%,$(filter-out $(if $(XEN),,tests/unit/test_xen%),$(wildcard tests/unit/test_*.c tests/property/test_*.c tests/conformance/test_*.c)))
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -91,6 +99,7 @@ $B/$1: $(call objects,$2) $(call library,$(NEEDS_$1))
 endef
 $(foreach d,$(DAEMONS),$(eval $(call program_rule,$d,$d/main.c)))
 $(foreach t,$(TOOLS),$(eval $(call program_rule,$t,$(wildcard tools/$t/*.c))))
+$(if $(XEN),$(eval $(call program_rule,vnagent-xen,vnagent/xen/main.c)))
 # What is inside a guest, where every byte is memory of every router, and the script that makes an image of it.
 $B/vnguest: $(call objects,vnagent/guest/main.c) $(call library,$(NEEDS_vnguest))
 	$(CC) $(ALL_LDFLAGS) -Wl,--as-needed $(if $(SAN),,-s) $^ $(call flags,$(NEEDS_vnguest)) -o $@

@@ -5,11 +5,13 @@
  * A SOCK_SEQPACKET pair, the helper's end is its descriptor 3. One message is one packet: struct xen_message, then `len` bytes of
  * text. Both are of one build and trust each other's layout, not the contents: what a guest said is cleaned by the helper.
  * Requests carry a number that the answer repeats; answers come in any order; answers about one router come in the order of its
- * requests. The helper keeps no state that it cannot read back from Xen (domain names, xenstore): it may be killed and started
+ * requests, those of XEN_DIAL aside. The helper keeps no state that it cannot read back from Xen (domain names, xenstore): it may be killed and started
  * again at any moment, guests go on.
  *
- * A domain is `vne-<net>-<router>` (hex); under /local/domain/0/vne/<domid> in xenstore stand net, router, name, the network
- * namespace's cookie of the agent that made it, and which port each vif is. Only domains with such an entry are ours. */
+ * A domain is `vne-<net>-<router>` (hex); under /local/domain/<domid>/vne in xenstore stand net, router, name, the network
+ * namespace's cookie of the agent that made it, and `up` once its vnguest has answered. libxl writes them in the transaction that
+ * makes the domain, the guest may read them only. A domain with such an entry and our cookie is ours, no other; the names of its vifs say
+ * which port each is. */
 #pragma once
 
 #include <stdint.h>
@@ -21,7 +23,7 @@ enum xen_type {
 	XEN_PROBE = 1,  /* → XEN_PROBED */
 	XEN_LIST,       /* → XEN_LISTED, one for each guest, then XEN_DONE */
 	XEN_CREATE,     /* text: struct xen_spec, ports, setup; → XEN_DONE once its vnguest answers and its devices are there. Where it runs:
-	                 * devices that are missing are added */
+	                 * devices that are missing are added, the setup applied. Failed: nothing is left of it, unless it ran before */
 	XEN_DESTROY,    /* → XEN_DONE once nothing of it is left; cancels a create */
 	XEN_RESIZE,     /* text: struct xen_spec; weight, cap, vcpus, real-time; → XEN_DONE */
 	XEN_CONFIGURE,  /* text: the setup; → XEN_DONE */
