@@ -116,6 +116,7 @@ static _Noreturn void become_shell(const char *path)
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
 	setsid();
 	int fd = open(path, O_RDWR);
 	if (fd < 0)

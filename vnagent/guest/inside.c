@@ -333,6 +333,11 @@ const char *inside_name(const struct inside *in)
 	return in->setup.name;
 }
 
+const char *inside_bird(const struct inside *in)
+{
+	return in->setup.bird;
+}
+
 /* ---- links that come and go ------------------------------------------------------------------------ */
 static void settle(void *arg)
 {

@@ -16,3 +16,4 @@ void inside_close(struct inside *in); /* what was set stays. NULL accepted */
  * kernel refuses something, the one before is applied again and the reason returned. */
 int inside_apply(struct inside *in, struct guest_setup *setup, struct err *err) VNE_MUST;
 const char *inside_name(const struct inside *in); /* of the router; "" before the first setup */
+const char *inside_bird(const struct inside *in); /* the configuration of the setup applied last; NULL: none */

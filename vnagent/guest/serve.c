@@ -163,15 +163,23 @@ void connection_end(struct connection *c, int code, const char *text)
 }
 
 /* ---- applying ------------------------------------------------------------------------------------ */
-/* BIRD has the last word that can be no: it is asked first. */
+static void bird_is_back(void *arg, int code, const char *text)
+{
+	if (code)
+		log_warn("bird does not take its configuration of before back: %s", text);
+}
+
+/* BIRD was asked first, since what it says does not come at once; now the kernel. */
 static void bird_answered(void *arg, int code, const char *text)
 {
 	struct serve *s = arg;
 	struct err err = { 0 };
 	void (*done)(void *arg, int code, const char *text) = s->done;
 	s->done = NULL;
-	if (!code && (code = inside_apply(s->inside, &s->pending, &err)))
+	if (!code && (code = inside_apply(s->inside, &s->pending, &err))) {
 		text = err.text;
+		bird_set(s->bird, inside_bird(s->inside), bird_is_back, s);
+	}
 	guest_setup_done(&s->pending);
 	done(s->arg, code, text);
 }

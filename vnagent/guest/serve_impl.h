@@ -9,7 +9,8 @@
 #include "vnagent/guest/serve.h"
 #include "vnagent/guest_wire.h"
 
-enum { CONNECTIONS_MAX = 64, QUEUE_MAX = 256 << 10, CHUNK = 16 << 10 };
+/* Together 9 MB at most, of the 12 that a guest of 64 MiB has. */
+enum { CONNECTIONS_MAX = 32, QUEUE_MAX = 64 << 10, CHUNK = 16 << 10 };
 enum { FIRST_MS = 30000, LAST_MS = 5000, LINGER_MS = 300 };
 
 enum work { WORK_NONE, WORK_EXEC, WORK_APPLY, WORK_DIAL, WORK_DONE }; /* DONE: 'x' is said, all else is drained */
