@@ -44,8 +44,11 @@ struct fake { /* an agent that does what it is told, in memory */
 	size_t n_nets, ensures, commits, aborts;
 	uint64_t exec_id;
 	uint32_t exec_router;
+	bool exec_console;
 	enum message_type exec_heard;
 	const char *feature; /* what it announces, or NULL */
+	const struct probe_kind *guests; /* a kind beside netns that it offers, or NULL */
+	const char *image;   /* what it has for them, or NULL */
 };
 
 struct world {
@@ -138,15 +141,17 @@ static inline void fake_done(struct fake *f, const struct message *m, int code, 
 
 static inline void fake_hello(struct fake *f)
 {
-	struct probe_kind kind = { .kind = "netns", .usable = true };
+	struct probe_kind kinds[2] = { { .kind = "netns", .usable = true } };
+	if (f->guests)
+		kinds[1] = *f->guests;
 	struct probe_feature feature = { .present = true };
 	snprintf(feature.name, sizeof(feature.name), "%s", f->feature ? f->feature : "");
 	struct held_net held[HELD_MAX];
 	for (size_t i = 0; i < f->n_nets; i++)
 		held[i] = (struct held_net){ f->nets[i].net, f->nets[i].committed ? f->nets[i].generation : f->nets[i].prepared,
 			                         f->nets[i].committed, f->nets[i].prepared, f->nets[i].digest };
-	struct message m = { .type = MSG_HELLO, .u.hello = { .probe = { .version = "fake", .cores = 4, .kinds = &kind,
-		                 .n_kinds = 1, .features = &feature, .n_features = f->feature != NULL }, .term = f->term, .held = held, .n_held = f->n_nets } };
+	struct message m = { .type = MSG_HELLO, .u.hello = { .probe = { .version = "fake", .cores = 4, .kinds = kinds,
+		                 .n_kinds = f->guests ? 2 : 1, .images = (char **)(uintptr_t)&f->image, .n_images = f->image != NULL, .features = &feature, .n_features = f->feature != NULL }, .term = f->term, .held = held, .n_held = f->n_nets } };
 	fake_send(f, &m);
 }
 
@@ -220,6 +225,7 @@ static inline void fake_message(void *arg, struct message *m)
 	case MSG_EXEC:
 		f->exec_id = m->u.exec.id;
 		f->exec_router = m->u.exec.router_id;
+		f->exec_console = m->u.exec.console;
 		break;
 	case MSG_EXEC_INPUT:
 	case MSG_EXEC_EXIT:

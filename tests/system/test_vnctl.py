@@ -59,7 +59,7 @@ def test_nobody_there(vnctl, tmp_path):
 
 
 @pytest.mark.parametrize("words", [
-    ("submit",), ("submit", "a", "b"), ("plan",), ("release",), ("show",), ("list", "x"), ("exec", "net", "r1"),
+    ("submit",), ("submit", "a", "b"), ("plan",), ("release",), ("show",), ("list", "x"), ("exec", "net", "r1"), ("console", "net"),
     ("list", "--probe"), ("nodes", "--wait", "active"), ("-o", "xml", "list"), ("--timeout", "5", "list"), (),
     ("submitt", "a"), ("--nosuch",), ("audit", "a", "b"),
 ])

@@ -89,6 +89,57 @@ static void test_features(void **state)
 	assert_non_null(strstr(w->text, "no agent connected offers ospf"));
 }
 
+static bool n0_guests(struct world *w) { return w->v.agents[0].connected && w->v.agents[0].probe.n_kinds == 2; }
+
+static int submit_guest(struct world *w, const char *name, const char *more)
+{
+	mem_auto char *text = mem_printf("kind: network\nname: %s\nnodes:\n  - {name: r3, cpu: 0.1, router: xen%s}\n", name, more);
+	return submit(w, text);
+}
+
+/* What an agent has probed of guests bounds what is placed on its node, and comes back when they go. */
+static void test_guests(void **state)
+{
+	struct world *w = *state;
+	static const struct probe_kind xen = { .kind = "xen", .usable = true, .mem_kib = 200 << 10, .routers = 3, .ports = 2, .cores = 1 };
+	static const char rt[] = ", realtime: {period: 10ms, budget: 6ms}, memory: 1MiB";
+	assert_int_equal(submit_guest(w, "a", ""), 1); /* nobody hosts any */
+	fake_stop(&w->fakes[0]);
+	w->fakes[0].guests = &xen;
+	w->fakes[0].image = "small";
+	fake_start(w, 0);
+	assert_true(world_run(w, n0_guests, 5000));
+	assert_int_equal(submit_guest(w, "a", rt), 1);
+	assert_non_null(strstr(w->text, "r3 needs realtime 0.6; n0 has no real-time scheduler"));
+	assert_int_equal(submit_guest(w, "a", ", image: large"), 1);
+	assert_int_equal(submit_guest(w, "a", ", image: small, memory: 128MiB"), 0);
+	assert_int_equal(submit_guest(w, "b", ", memory: 128MiB"), 1); /* 200 MiB have room for one */
+	assert_non_null(strstr(w->text, "guest memory"));
+	assert_int_equal(submit_guest(w, "b", ""), 0); /* 64 MiB where nothing is said */
+	/* it comes back with a scheduler: promises stand, and utilisation sums up */
+	fake_stop(&w->fakes[0]);
+	w->fakes[0].feature = "realtime";
+	fake_start(w, 0);
+	assert_true(world_run(w, n0_offers, 5000));
+	assert_int_equal(w->v.left.node[0][RES_GUEST_KIB], (200 - 128 - 64) << 10);
+	assert_int_equal(w->v.left.node[0][RES_GUESTS], 1);
+	assert_int_equal(submit_guest(w, "c", rt), 1); /* of memory nothing is left */
+	assert_int_equal(release(w, "b"), 0);
+	assert_int_equal(submit_guest(w, "c", rt), 0);
+	assert_int_equal(w->v.left.node[0][RES_REALTIME_MILLI], 400);
+	assert_int_equal(release(w, "a"), 0);
+	assert_int_equal(submit_guest(w, "d", rt), 1);
+	assert_non_null(strstr(w->text, "r3 needs realtime 0.6; its only candidate, n0, has 0.4"));
+	/* a restart of the coordinator loses nothing of that */
+	world_close_vned(w);
+	world_open_vned(w);
+	assert_true(world_run(w, n0_guests, 5000));
+	assert_int_equal(w->v.left.node[0][RES_REALTIME_MILLI], 400);
+	assert_int_equal(w->v.left.node[0][RES_GUESTS], 2);
+	assert_int_equal(release(w, "c"), 0);
+	assert_int_equal(w->v.left.node[0][RES_REALTIME_MILLI], 1000);
+}
+
 static void test_several_documents(void **state)
 {
 	struct world *w = *state;
@@ -468,6 +519,17 @@ static void test_exec(void **state)
 	fake_send(&w->fakes[1], &m);
 	assert_true(world_run(w, has_exit, 5000));
 	assert_int_equal(w->answer.u.exec_exit.code, 7);
+	/* a console goes the same way, without words */
+	w->fakes[1].exec_id = 0;
+	m = (struct message){ .type = MSG_EXEC, .u.exec = { .id = 8, .network = (char *)"pair", .router = (char *)"r2",
+		                  .console = true } };
+	ask_no_wait(w, &m);
+	assert_true(world_run(w, exec_begun, 5000));
+	assert_true(w->fakes[1].exec_console);
+	m = (struct message){ .type = MSG_EXEC_EXIT, .u.exec_exit = { .id = w->fakes[1].exec_id, .code = 3 } };
+	fake_send(&w->fakes[1], &m);
+	assert_true(world_run(w, has_exit, 5000));
+	assert_int_equal(w->answer.u.exec_exit.id, 8);
 	/* nobody of that name */
 	m = (struct message){ .type = MSG_EXEC, .u.exec = { .id = 6, .network = (char *)"pair", .router = (char *)"r9",
 		                  .argv = argv, .argc = 2 } };
@@ -669,7 +731,7 @@ static void test_follower_goes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_submit_and_release), TEST(test_plan_changes_nothing), TEST(test_refused), TEST(test_features), TEST(test_several_documents),
+		TEST(test_submit_and_release), TEST(test_plan_changes_nothing), TEST(test_refused), TEST(test_features), TEST(test_guests), TEST(test_several_documents),
 		TEST(test_prepare_refused), TEST(test_prepare_silent), TEST(test_prepare_hangs), TEST(test_agent_restarts), TEST(test_vned_stalls),
 		TEST(test_release_without_agent), TEST(test_vned_restarts), TEST(test_submit_right_after_start), TEST(test_vned_stopped_while_preparing),
 		TEST(test_vned_stopped_while_committing), TEST(test_vned_stopped_while_releasing), TEST(test_aborted_stays_aborted),

@@ -26,10 +26,10 @@ _vnctl() {
 		;;
 	*)
 		case $command in
-		'') words='submit plan release list show nodes links events audit exec' ;;
+		'') words='submit plan release list show nodes links events audit exec console' ;;
 		submit | plan) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
 		release | show | audit) words=$(vnctl --timeout 2s -o json list 2>/dev/null | _vne_names) ;;
-		exec)
+		exec | console)
 			if ((COMP_CWORD == i + 1)); then
 				words=$(vnctl --timeout 2s -o json list 2>/dev/null | _vne_names)
 			elif ((COMP_CWORD == i + 2)); then

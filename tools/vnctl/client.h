@@ -64,6 +64,7 @@ int command_links(const struct settings *s, int argc, char **argv);
 int command_events(const struct settings *s, int argc, char **argv);
 int command_audit(const struct settings *s, int argc, char **argv);
 int command_exec(const struct settings *s, int argc, char **argv);
+int command_console(const struct settings *s, int argc, char **argv);
 int command_keys(const struct settings *s, int argc, char **argv);
 
 int print_result(const struct settings *s, struct writer *w); /* finishes w onto stdout; 0 or 70 */

@@ -35,6 +35,7 @@ static const struct command {
 	{ "events", "[--follow]", "what happened", command_events, TAKES_FOLLOW, false },
 	{ "audit", "[NAME] [--probe]", "what was promised beside what is delivered", command_audit, TAKES_PROBE, false },
 	{ "exec", "NAME ROUTER -- COMMAND ...", "run a command inside a router; its exit code", command_exec, 0, false },
+	{ "console", "NAME ROUTER", "the console of a router that is a guest; Ctrl-] ends", command_console, 0, false },
 	{ "keys", "new NAME ROLE [NODE]", "make NAME.key and NAME.pub here", command_keys, 0, true },
 };
 
