@@ -62,6 +62,18 @@ static void show(struct vned *v, const struct peer *peer, const struct message *
 	api_reply(v, peer, q->sequence, 0, "");
 }
 
+static void history(struct vned *v, const struct peer *peer, const struct message *q)
+{
+	struct err err = { 0 };
+	struct message m = { .type = MSG_HISTORY_LIST, .reply_to = q->sequence, .more = true };
+	if (history_find(v, peer, q->u.name.name, &m.u.history.v, &m.u.history.n, &err) < 0) {
+		api_reply(v, peer, q->sequence, 1, err.text);
+		return;
+	}
+	api_send(v, peer, &m);
+	api_reply(v, peer, q->sequence, 0, "");
+}
+
 static void nodes(struct vned *v, const struct peer *peer, const struct message *q)
 {
 	struct message m = { .type = MSG_NODE_LIST, .reply_to = q->sequence, .more = true };
@@ -198,7 +210,7 @@ static void release(struct vned *v, const struct peer *peer, const struct messag
 	*r = (struct releasing){ v, *peer, q->sequence };
 	waiter_add(&net->gone, released, r);
 	mem_auto char *why = mem_printf("asked for by %s", peer->identity);
-	flow_release(v, net, why);
+	flow_release(v, net, peer->identity, why);
 }
 
 /* ---- who may what ---------------------------------------------------------------------------- */
@@ -230,6 +242,12 @@ void api_message(struct vned *v, const struct peer *peer, struct message *m)
 		break;
 	case MSG_SHOW:
 		show(v, peer, m);
+		break;
+	case MSG_HISTORY:
+		history(v, peer, m);
+		break;
+	case MSG_BACKUP:
+		backup_message(v, peer, m);
 		break;
 	case MSG_NODES:
 		nodes(v, peer, m);

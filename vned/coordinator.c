@@ -43,6 +43,7 @@ static void tick(void *arg)
 	submit_tick(v);
 	exec_tick(v);
 	api_tick(v);
+	backup_tick(v);
 }
 
 static void doom(void *arg)
@@ -187,6 +188,8 @@ void vned_close(struct vned *v)
 	exec_done(v);
 	if (v->store)
 		v->store->driver->close(v->store);
+	backup_done(v);
+	history_done(v);
 	flow_done(v);
 	wire_close(v->wire);
 	if (v->by_id)

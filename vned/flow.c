@@ -6,8 +6,9 @@
  *   end      ACTIVE; or, aborted, taken out of the store
  *   release  RELEASING durable → agents remove it → taken out of the store
  *
- * A store that fails to make something durable ends the process (exit code 70): whether a decision
- * is on disk is then known only after a restart, and the networks run on meanwhile. */
+ * What the store cannot make durable (a full disk) it undoes: then a request is refused, a decision not
+ * taken, a network that is over kept until the store has forgotten it. Only where nobody can know
+ * what is on disk (-EIO) does the process end, with exit code 70; networks run on meanwhile. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,15 +50,50 @@ void flow_fatal(struct vned *v, const char *what, const char *reason)
 	loop_stop(v->loop);
 }
 
-enum { WRITE_OTHER, WRITE_ACCEPTED, WRITE_DECIDED };
+enum write_kind {
+	WRITE_OTHER,    /* nothing depends on it: the store leads to the same without */
+	WRITE_ACCEPTED,
+	WRITE_DECIDED,
+	WRITE_AGAIN,    /* a release, decided before the start */
+	WRITE_OVER      /* deleted */
+};
 struct write { /* on its way to disk; in v->writes */
 	struct write *next;
 	struct vned *v;
 	uint32_t net;
-	int kind;
+	enum write_kind kind;
 };
 
 static void flow_start(struct vned *v, struct network *net);
+
+static void refuse(struct vned *v, struct network *net, const char *reason);
+static void unrelease(struct vned *v, struct network *net, const char *reason);
+static void over_written(struct vned *v, struct network *net, int code, const char *reason);
+
+static void written_well(struct vned *v, struct network *net, enum write_kind kind)
+{
+	struct txn_event stored = { .type = TXN_EV_STORED };
+	if (kind == WRITE_ACCEPTED && !net->over) {
+		waiters_tell(&net->accepted, net, 0, "");
+		flow_start(v, net);
+	} else if (kind == WRITE_DECIDED || kind == WRITE_AGAIN) {
+		flow_event(v, net, &stored);
+	}
+}
+
+static void not_written(struct vned *v, struct network *net, enum write_kind kind, const char *reason)
+{
+	struct txn_event stored = { .type = TXN_EV_STORED }, unstored = { .type = TXN_EV_UNSTORED, .reason = reason };
+	log_warn("network %s: the store cannot be written: %s", net->full, reason);
+	if (kind == WRITE_ACCEPTED && !net->over)
+		refuse(v, net, reason);
+	else if (kind == WRITE_DECIDED && net->txn && net->txn->release)
+		unrelease(v, net, reason);
+	else if (kind == WRITE_DECIDED)
+		flow_event(v, net, &unstored);
+	else if (kind == WRITE_AGAIN)
+		flow_event(v, net, &stored);
+}
 
 static void written(void *arg, int code, const char *reason)
 {
@@ -66,23 +102,22 @@ static void written(void *arg, int code, const char *reason)
 		link = &(*link)->next;
 	*link = w.next;
 	free(arg);
-	if (code < 0) {
+	if (code == -EIO) {
 		flow_fatal(w.v, "the store cannot be written", reason);
 		return;
 	}
 	struct network *net = networks_find(w.v, w.net);
 	if (!net)
 		return;
-	if (w.kind == WRITE_ACCEPTED) {
-		waiters_tell(&net->accepted, net, 0, "");
-		flow_start(w.v, net);
-	} else if (w.kind == WRITE_DECIDED) {
-		struct txn_event stored = { .type = TXN_EV_STORED };
-		flow_event(w.v, net, &stored);
-	}
+	if (w.kind == WRITE_OVER)
+		over_written(w.v, net, code, reason);
+	else if (code == 0)
+		written_well(w.v, net, w.kind);
+	else
+		not_written(w.v, net, w.kind, reason);
 }
 
-static int write_batch(struct vned *v, uint32_t net, int kind, const struct store_op *ops, size_t n, struct err *err)
+static int write_batch(struct vned *v, uint32_t net, enum write_kind kind, const struct store_op *ops, size_t n, struct err *err)
 {
 	struct write *w = mem_alloc(sizeof(*w));
 	*w = (struct write){ v->writes, v, net, kind };
@@ -99,31 +134,63 @@ static void store_key(char key[32], uint32_t net)
 	snprintf(key, 32, "net/%u", net);
 }
 
-static int store_network(struct vned *v, const struct network *net, int kind, struct err *err)
+static int store_network(struct vned *v, const struct network *net, enum write_kind kind, struct err *err)
 {
-	char key[32], ids[64];
+	char key[32], past[STORE_KEY_MAX + 1], ids[64];
 	buf_auto struct buf value = BUF_INIT;
+	mem_auto uint8_t *history = NULL;
+	size_t history_len;
 	store_key(key, net->id);
 	network_pack(net, &v->substrate, &value);
+	history_key(net, past);
+	history_pack(net, &history, &history_len);
 	int len = snprintf(ids, sizeof(ids), "%u %u", v->next_net, v->next_vni);
-	struct store_op ops[] = { { key, value.data, value.len }, { "ids", ids, (size_t)len } };
+	struct store_op ops[] = { { key, value.data, value.len }, { past, history, history_len }, { "ids", ids, (size_t)len } };
 	return write_batch(v, net->id, kind, ops, ARRAY_LEN(ops), err);
 }
 
-static void store_forget(struct vned *v, const struct network *net)
+static void store_history(struct vned *v, const struct network *net)
 {
-	char key[32];
+	char past[STORE_KEY_MAX + 1];
+	mem_auto uint8_t *history = NULL;
+	size_t len;
 	struct err err = { 0 };
-	store_key(key, net->id);
-	struct store_op op = { key, NULL, 0 };
+	history_key(net, past);
+	history_pack(net, &history, &len);
+	struct store_op op = { past, history, len };
 	if (write_batch(v, net->id, WRITE_OTHER, &op, 1, &err) < 0)
 		flow_fatal(v, "the store cannot be written", err.text);
 }
 
+/* The network is deleted, what is known of it kept, and the oldest of what is kept let go. */
+static void store_over(struct vned *v, struct network *net)
+{
+	enum { TRIM = 8 };
+	char key[32], past[STORE_KEY_MAX + 1], *trimmed[TRIM];
+	mem_auto uint8_t *history = NULL;
+	size_t len, n = 0, n_trimmed = history_trim(v, trimmed, TRIM);
+	struct err err = { 0 };
+	struct store_op ops[2 + TRIM];
+	store_key(key, net->id);
+	history_key(net, past);
+	history_pack(net, &history, &len);
+	ops[n++] = (struct store_op){ key, NULL, 0 };
+	ops[n++] = (struct store_op){ past, history, len };
+	for (size_t i = 0; i < n_trimmed; i++)
+		ops[n++] = (struct store_op){ trimmed[i], NULL, 0 };
+	net->over_retry_ms = 0;
+	if (write_batch(v, net->id, WRITE_OVER, ops, n, &err) < 0)
+		flow_fatal(v, "the store cannot be written", err.text);
+	for (size_t i = 0; i < n_trimmed; i++)
+		free(trimmed[i]);
+}
+
 static void set_state(struct vned *v, struct network *net, enum net_state state, const char *why)
 {
+	bool asked = net->asked_by && (state == NET_RELEASING || state == NET_RELEASED || state == NET_FAILED);
 	net->state = state;
 	net->changed_ms = (uint64_t)clock_wall_ms();
+	history_add(net, state, asked ? net->asked_by : "vned", why ? why : asked ? net->asked_why : "");
 	events_publish(v->events, "network", net->full, why ? "state %s: %s" : "state %s", net_state_names[state], why);
 	log_info("network %s: %s%s%s", net->full, net_state_names[state], why ? ": " : "", why ? why : "");
 }
@@ -145,12 +212,17 @@ static int64_t prepare_limit_ms(const struct vned *v, const struct network *net)
 	return (v->config.prepare_timeout_us + (int64_t)most * v->config.guest_timeout_us) / 1000;
 }
 
+static void txn_drop(struct network *net)
+{
+	if (net->txn)
+		txn_done(net->txn);
+	free(net->txn);
+	net->txn = NULL;
+}
+
 static struct txn *txn_begin(struct vned *v, struct network *net, bool release)
 {
-	if (net->txn) {
-		txn_done(net->txn);
-		free(net->txn);
-	}
+	txn_drop(net);
 	net->txn = mem_alloc(sizeof(*net->txn));
 	txn_init(net->txn, net->plan.n_nodes, release, v->config.prepare_timeout_us / 1000);
 	net->txn->prepare_ms = prepare_limit_ms(v, net);
@@ -174,8 +246,9 @@ static void flow_start(struct vned *v, struct network *net)
 static void decide(struct vned *v, struct network *net)
 {
 	struct err err = { 0 };
+	enum write_kind kind = net->state == NET_RELEASING ? WRITE_AGAIN : WRITE_DECIDED;
 	set_state(v, net, net->txn->release ? NET_RELEASING : NET_COMMITTING, NULL);
-	if (store_network(v, net, WRITE_DECIDED, &err) == 0)
+	if (store_network(v, net, kind, &err) == 0)
 		return;
 	struct txn_event unstored = { .type = TXN_EV_UNSTORED, .reason = err.text };
 	if (net->txn->release)
@@ -184,16 +257,67 @@ static void decide(struct vned *v, struct network *net)
 		flow_event(v, net, &unstored);
 }
 
-/* The network is gone, or never came to be. */
+/* ---- the end -------------------------------------------------------------------------------- */
+
+/* It is gone, or never came to be; who waits for that is told once the store has forgotten it, too. */
 static void forget(struct vned *v, struct network *net, int code, const char *reason)
 {
-	struct waiter *accepted = net->accepted, *active = net->active, *gone = net->gone;
-	net->accepted = net->active = net->gone = NULL;
-	waiters_tell(&accepted, net, code, reason);
-	waiters_tell(&active, net, code, reason);
-	store_forget(v, net);
+	net->over_why = mem_str(reason);
+	net->over_code = code;
+	net->over = true;
+	txn_drop(net);
+	store_over(v, net);
+}
+
+static void over_written(struct vned *v, struct network *net, int code, const char *reason)
+{
+	if (code < 0) {
+		buf_auto struct buf why = BUF_INIT;
+		buf_printf(&why, "network %s is gone, but that cannot be stored (%s): it is tried again until it can", net->full, reason);
+		log_warn("%s", buf_cstr(&why));
+		waiters_tell(&net->accepted, net, net->over_code, net->over_why);
+		waiters_tell(&net->active, net, net->over_code, net->over_why);
+		waiters_tell(&net->gone, net, 70, buf_cstr(&why));
+		net->over_retry_ms = clock_ms() + RETRY_MS;
+		return;
+	}
+	struct waiter *gone = net->gone;
+	net->gone = NULL;
+	waiters_tell(&net->accepted, net, net->over_code, net->over_why);
+	waiters_tell(&net->active, net, net->over_code, net->over_why);
+	history_gone(v, net);
 	networks_remove(v, net);
 	waiters_tell(&gone, NULL, 0, "");
+}
+
+/* What was never in the store. */
+static void refuse(struct vned *v, struct network *net, const char *reason)
+{
+	buf_auto struct buf why = BUF_INIT;
+	buf_printf(&why, "the store cannot be written: %s; nothing was built: make room in %s, then ask again", reason,
+	           v->config.state);
+	v->counters.failed++;
+	events_publish(v->events, "network", net->full, "state %s: %s", net_state_names[NET_FAILED], buf_cstr(&why));
+	net->state = NET_FAILED;
+	struct waiter *gone = net->gone;
+	net->gone = NULL;
+	waiters_tell(&net->accepted, net, 70, buf_cstr(&why));
+	waiters_tell(&net->active, net, 70, buf_cstr(&why));
+	networks_remove(v, net);
+	waiters_tell(&gone, NULL, 0, "");
+}
+
+/* A release that was not decided: no agent has heard of it, the network goes on. */
+static void unrelease(struct vned *v, struct network *net, const char *reason)
+{
+	buf_auto struct buf why = BUF_INIT;
+	buf_printf(&why, "the store cannot be written: %s; the network goes on: make room in %s, then ask again", reason,
+	           v->config.state);
+	net->plan.generation = --net->generation;
+	txn_drop(net);
+	set_state(v, net, NET_ACTIVE, buf_cstr(&why));
+	net->release_retry_ms = clock_ms() + RETRY_MS;
+	waiters_tell(&net->gone, net, 70, buf_cstr(&why));
 }
 
 static void end_committed(struct vned *v, struct network *net, bool behind, const char *reason)
@@ -203,9 +327,7 @@ static void end_committed(struct vned *v, struct network *net, bool behind, cons
 		net->parts[i].synced = net->txn->agents[i].state == TXN_AGENT_READY;
 		net->parts[i].retry_ms = clock_ms() + RETRY_MS;
 	}
-	txn_done(net->txn);
-	free(net->txn);
-	net->txn = NULL;
+	txn_drop(net);
 	net->degraded = behind;
 	free(net->reason);
 	net->reason = behind ? mem_str(reason) : NULL;
@@ -284,6 +406,7 @@ int flow_accept(struct vned *v, struct network *net, struct err *err)
 		network_free(net);
 		return r;
 	}
+	history_add(net, NET_PLANNED, net->owner, "submitted");
 	r = store_network(v, net, WRITE_ACCEPTED, err);
 	if (r < 0) {
 		networks_remove(v, net);
@@ -302,13 +425,18 @@ static void release_begin(struct vned *v, struct network *net)
 	flow_event(v, net, &start);
 }
 
-void flow_release(struct vned *v, struct network *net, const char *why)
+void flow_release(struct vned *v, struct network *net, const char *who, const char *why)
 {
-	if (net->txn && net->txn->release)
+	if (net->over || (net->txn && net->txn->release))
 		return;
 	log_info("network %s: release: %s", net->full, why);
+	free(net->asked_by);
+	free(net->asked_why);
+	net->asked_by = mem_str(who);
+	net->asked_why = mem_str(why);
 	if (net->state == NET_PLANNED && !net->txn) {
 		/* not begun: nothing stands anywhere */
+		set_state(v, net, NET_RELEASED, why);
 		forget(v, net, 1, why);
 		return;
 	}
@@ -360,6 +488,8 @@ static void judge(struct vned *v, struct network *net)
 	net->reason = degraded ? mem_str(buf_cstr(&why)) : NULL;
 	net->degraded = degraded;
 	net->changed_ms = (uint64_t)clock_wall_ms();
+	history_add(net, degraded ? NET_DEGRADED : NET_ACTIVE, "vned", buf_cstr(&why));
+	store_history(v, net);
 	events_publish(v->events, "network", net->full, degraded ? "state degraded: %s" : "state active%s", buf_cstr(&why));
 	log_info("network %s: %s%s", net->full, degraded ? "degraded: " : "active again", buf_cstr(&why));
 }
@@ -390,7 +520,10 @@ static void resume(struct vned *v, struct network *net)
 
 static void tick_network(struct vned *v, struct network *net)
 {
-	if (net->give_up_ms) {
+	if (net->over) {
+		if (net->over_retry_ms && clock_ms() >= net->over_retry_ms)
+			store_over(v, net);
+	} else if (net->give_up_ms) {
 		resume(v, net);
 	} else if (net->txn) {
 		struct txn_event tick = { .type = TXN_EV_TICK };
@@ -415,8 +548,8 @@ void flow_tick(struct vned *v)
 		if (net)
 			tick_network(v, net);
 		net = networks_find(v, ids[i]);
-		if (net && net->expires_ms && wall >= net->expires_ms && !(net->txn && net->txn->release))
-			flow_release(v, net, "its lifetime is over");
+		if (net && net->expires_ms && wall >= net->expires_ms && clock_ms() >= net->release_retry_ms)
+			flow_release(v, net, "vned", "its lifetime is over");
 	}
 	free(ids);
 }
@@ -431,7 +564,7 @@ void flow_agent_changed(struct vned *v, struct agent *agent)
 	for (size_t i = 0; i < n; i++) {
 		struct network *net = networks_find(v, ids[i]);
 		size_t part = net ? network_part(net, agent->snode) : SIZE_MAX;
-		if (part == SIZE_MAX)
+		if (part == SIZE_MAX || net->over)
 			continue;
 		event.agent = part;
 		if (!agent->connected)
@@ -552,6 +685,8 @@ int flow_load(struct vned *v, struct err *err)
 			network_free(net);
 	}
 	free(l.v_net);
+	if (l.code == 0)
+		history_load(v);
 	for (size_t i = 0; l.code == 0 && i < v->n_networks; i++)
 		load_resume(v, v->networks[i]);
 	if (l.code == 0 && v->n_networks)

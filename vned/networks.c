@@ -102,6 +102,10 @@ void network_free(struct network *net)
 	free(net->name);
 	free(net->full);
 	free(net->reason);
+	history_free(net);
+	free(net->asked_by);
+	free(net->asked_why);
+	free(net->over_why);
 	free(net);
 }
 

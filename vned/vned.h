@@ -12,6 +12,7 @@
 
 #include "base/hash.h"
 #include "base/loop.h"
+#include "base/vec.h"
 #include "model/embedding.h"
 #include "model/plan.h"
 #include "model/view.h"
@@ -42,6 +43,8 @@ struct network {
 	char *owner, *name, *full; /* full: owner/name */
 	enum net_state state;      /* as stored: PLANNED, COMMITTING, ACTIVE, RELEASING */
 	char *reason;              /* why it is degraded, or NULL; not stored */
+	struct history_view *history; /* history.c */
+	size_t n_history;
 	uint64_t submitted_ms, changed_ms, expires_ms; /* wall clock; 0: never */
 	struct request request;
 	struct embedding embedding;
@@ -61,7 +64,14 @@ struct network {
 	bool degraded;
 	int64_t give_up_ms; /* PLANNED after a restart: until when its agents are awaited; 0: not waiting */
 	struct waiter *accepted, *active, *gone;
+	char *asked_by, *asked_why; /* who wants it gone, or NULL */
+	int64_t release_retry_ms;   /* the store could not take it: at its lifetime's end not tried before */
 	struct net_load load;
+	/* it stands nowhere any more, and is kept until the store has forgotten it */
+	bool over;
+	int over_code;
+	char *over_why;
+	int64_t over_retry_ms; /* 0: on its way to disk */
 };
 
 struct agent { /* one per substrate node */
@@ -97,8 +107,10 @@ struct vned {
 	struct metrics *metrics;
 	struct follower *followers;
 	struct execs *execs;
+	struct backups *backups;
 	struct submission *submissions;
 	struct write *writes;
+	VEC(char *) gone; /* keys of the histories of networks that are no more, the oldest first */
 	struct loop_source *tick, *doom;
 	int64_t started_ms, refused_ms, ticked_ms, knock_ms;
 	int exit_code;
@@ -133,9 +145,22 @@ bool network_committed(const struct network *net); /* its plan is what should be
 void network_pack(const struct network *net, const struct substrate *s, struct buf *out);
 int network_unpack(const void *data, size_t len, const struct substrate *s, struct network **ret, struct err *err) VNE_MUST;
 
+/* history.c: who did what to a network, when and why. The caller writes it to the store, under history_key. */
+void history_add(struct network *net, enum net_state state, const char *who, const char *why);
+void history_free(struct network *net);
+void history_key(const struct network *net, char key[STORE_KEY_MAX + 1]);
+void history_pack(const struct network *net, uint8_t **ret, size_t *ret_len);
+void history_gone(struct vned *v, const struct network *net); /* the store has it, and the network is no more */
+size_t history_trim(struct vned *v, char *keys[], size_t max); /* the oldest, where there are too many: keys to be deleted, the caller's */
+void history_load(struct vned *v); /* after the networks */
+void history_done(struct vned *v);
+/* Of networks that are or were, as far as `peer` may see them; the caller frees each and the array. -ENOENT, -ENOTUNIQ. */
+int history_find(const struct vned *v, const struct peer *peer, const char *name, struct history_view **ret, size_t *ret_n,
+                 struct err *err) VNE_MUST;
+
 /* flow.c: a network's life, through store and transaction. */
 int flow_accept(struct vned *v, struct network *net, struct err *err) VNE_MUST; /* PLANNED into the store, then on by itself; takes net, frees it on failure */
-void flow_release(struct vned *v, struct network *net, const char *why);
+void flow_release(struct vned *v, struct network *net, const char *who, const char *why);
 void flow_event(struct vned *v, struct network *net, const struct txn_event *event);
 void flow_tick(struct vned *v);
 int flow_load(struct vned *v, struct err *err) VNE_MUST; /* at start: what the store holds */
@@ -172,6 +197,11 @@ void api_send(struct vned *v, const struct peer *peer, struct message *m); /* fr
 void api_event(void *vned, const struct event_view *event); /* to those who follow */
 void api_tick(struct vned *v);
 void api_done(struct vned *v);
+
+/* backup.c: copies of the store for clients, piece by piece. */
+void backup_message(struct vned *v, const struct peer *peer, const struct message *m);
+void backup_tick(struct vned *v);
+void backup_done(struct vned *v); /* after the store is closed */
 
 /* exec.c: relays between a client and an agent. */
 void exec_client_message(struct vned *v, const struct peer *peer, struct message *m);
