@@ -19,6 +19,7 @@ static void router_view_done(struct router_view *v)
 	free(v->state);
 	free(v->reason);
 	free(v->loopback);
+	free(v->image);
 }
 
 static void vlink_view_done(struct vlink_view *v)
@@ -59,6 +60,7 @@ void node_view_done(struct node_view *v)
 	free(v->kinds);
 	free(v->address);
 	free(v->lacks);
+	free(v->images);
 	*v = (struct node_view){ 0 };
 }
 

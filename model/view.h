@@ -21,6 +21,8 @@ struct router_view {
 	int64_t cpu_milli, mem_kib; /* promised */
 	double cpu_used;            /* cores, over the last seconds; < 0: not known */
 	int64_t mem_used_kib;       /* -1: not known */
+	char *image;                /* that it asked for, or NULL */
+	int64_t rt_period_us, rt_budget_us; /* 0: none */
 };
 
 struct path_view {
@@ -69,6 +71,11 @@ struct node_view {
 	bool has_location;
 	double latitude, longitude;
 	char *lacks;         /* features that the agent lacks, separated by ", " */
+	bool hosts_guests;   /* and then: */
+	size_t guests;
+	int64_t guests_max, guest_kib, guest_reserved_kib; /* UNLIMITED: not limited */
+	int64_t realtime_milli, realtime_reserved_milli;
+	char *images;        /* names separated by a blank */
 };
 
 struct slink_view {

@@ -103,6 +103,18 @@ static const char *delay_text(int64_t us, char text[static UNITS_TEXT])
 
 /* ---- networks --------------------------------------------------------------------------- */
 
+static void write_realtime(struct writer *w, const struct router_view *v)
+{
+	char a[UNITS_TEXT], b[UNITS_TEXT], text[2 * UNITS_TEXT + 8];
+
+	write_object(w, "realtime", NULL);
+	write_int(w, "period_us", NULL, v->rt_period_us);
+	write_int(w, "budget_us", NULL, v->rt_budget_us);
+	write_end(w);
+	snprintf(text, sizeof(text), "%s of %s", units_delay_text(v->rt_budget_us, a), units_delay_text(v->rt_period_us, b));
+	write_string(w, NULL, "realtime", text);
+}
+
 static void write_router(struct writer *w, const struct router_view *v)
 {
 	char text[TEXT], units[UNITS_TEXT];
@@ -122,6 +134,10 @@ static void write_router(struct writer *w, const struct router_view *v)
 		write_int(w, "memory_used_kib", NULL, v->mem_used_kib);
 		write_quantity(w, NULL, "in use", 0, used_text(v->mem_used_kib, text));
 	}
+	if (v->image)
+		write_string(w, "image", "image", v->image);
+	if (v->rt_period_us)
+		write_realtime(w, v);
 	write_string(w, "reason", "reason", v->reason);
 	write_end(w);
 }
@@ -279,6 +295,33 @@ static void write_node_memory(struct writer *w, const struct node_view *v)
 		write_number(w, "memory_used_ratio", "in use", (double)v->mem_used_kib / (double)v->mem_total_kib, 3);
 }
 
+/* Of a node that hosts guests: as text one column, as JSON an object. */
+static void write_guests(struct writer *w, const struct node_view *v)
+{
+	char a[UNITS_TEXT], b[UNITS_TEXT];
+	buf_auto struct buf text = BUF_INIT;
+
+	write_object(w, "guests", NULL);
+	write_int(w, "count", NULL, (int64_t)v->guests);
+	buf_printf(&text, "%zu", v->guests);
+	if (v->guests_max != UNLIMITED) {
+		write_int(w, "max", NULL, v->guests_max);
+		buf_printf(&text, " of %lld", (long long)v->guests_max);
+	}
+	write_int(w, "memory_reserved_kib", NULL, v->guest_reserved_kib);
+	if (v->guest_kib != UNLIMITED) {
+		write_int(w, "memory_kib", NULL, v->guest_kib);
+		buf_printf(&text, ", %s of %s", units_memory_text(v->guest_reserved_kib, a), units_memory_text(v->guest_kib, b));
+	}
+	write_number(w, "realtime", NULL, (double)v->realtime_milli / 1000, 3);
+	write_number(w, "realtime_reserved", NULL, (double)v->realtime_reserved_milli / 1000, 3);
+	if (v->realtime_milli)
+		buf_printf(&text, ", realtime %s of %s", units_cpu_text(v->realtime_reserved_milli, a), units_cpu_text(v->realtime_milli, b));
+	write_words(w, "images", NULL, v->images, " ");
+	write_end(w);
+	write_string(w, NULL, "guests", buf_cstr(&text));
+}
+
 void write_node_view(struct writer *w, const struct node_view *v)
 {
 	char a[TEXT], b[TEXT], text[3 * TEXT];
@@ -296,6 +339,8 @@ void write_node_view(struct writer *w, const struct node_view *v)
 	if (v->cpu_used_ratio >= 0)
 		write_number(w, "cpu_used_ratio", "load", v->cpu_used_ratio, 3);
 	write_node_memory(w, v);
+	if (v->hosts_guests)
+		write_guests(w, v);
 	if (v->seen_ms_ago >= 0) {
 		write_int(w, "seen_ms_ago", NULL, v->seen_ms_ago);
 		snprintf(text, sizeof(text), "%.1f s ago", (double)v->seen_ms_ago / 1000);

@@ -160,7 +160,8 @@ SHAPE(segment_load_shape, vne__segment_load__descriptor, segment_load_fields, NU
 static const struct field router_view_fields[] = {
 	TEXT(name, LABEL_BYTES), TEXT(node, LABEL_BYTES), TEXT(kind, LABEL_BYTES), TEXT(state, LABEL_BYTES),
 	TEXT_OR_NULL(reason, REASON_BYTES), TEXT(loopback, LABEL_BYTES), INTEGER(cpu_milli, 0, INT64_MAX),
-	INTEGER(mem_kib, 0, INT64_MAX), REAL(cpu_used), INTEGER(mem_used_kib, -1, INT64_MAX)
+	INTEGER(mem_kib, 0, INT64_MAX), REAL(cpu_used), INTEGER(mem_used_kib, -1, INT64_MAX), TEXT_OR_NULL(image, NAME_BYTES),
+	INTEGER(rt_period_us, 0, RT_PERIOD_MAX_US), INTEGER(rt_budget_us, 0, RT_PERIOD_MAX_US)
 };
 SHAPE(router_view_shape, vne__router__descriptor, router_view_fields, NULL);
 #undef PLAIN
@@ -220,7 +221,9 @@ static const struct field node_view_fields[] = {
 	INTEGER(mem_reserved_kib, 0, INT64_MAX), REAL(cpu_used_ratio), INTEGER(mem_total_kib, -1, INT64_MAX),
 	INTEGER(mem_used_kib, -1, INT64_MAX), INTEGER(routers, 0, INT64_MAX), INTEGER(segments, 0, INT64_MAX),
 	INTEGER(seen_ms_ago, -1, INT64_MAX), BOOLEAN(has_location), REAL(latitude), REAL(longitude),
-	TEXT(lacks, TEXT_BYTES)
+	TEXT(lacks, TEXT_BYTES), BOOLEAN(hosts_guests), INTEGER(guests, 0, INT64_MAX), INTEGER(guests_max, 0, INT64_MAX),
+	INTEGER(guest_kib, 0, INT64_MAX), INTEGER(guest_reserved_kib, 0, INT64_MAX), INTEGER(realtime_milli, 0, INT64_MAX),
+	INTEGER(realtime_reserved_milli, 0, INT64_MAX), TEXT(images, TEXT_BYTES)
 };
 SHAPE(node_view_shape, vne__node__descriptor, node_view_fields, NULL);
 #undef PLAIN

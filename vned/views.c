@@ -63,7 +63,8 @@ static void view_router(const struct source *src, size_t i, struct router_view *
 		                         .node = mem_str(src->e ? src->v->substrate.nodes[src->e->host[i]].name : ""),
 		                         .state = mem_str(m && m->known ? router_state_names[m->state] : ""),
 		                         .loopback = loopbacks(src, i), .cpu_milli = n->demand[RES_CPU_MILLI],
-		                         .mem_kib = n->demand[RES_MEM_KIB], .cpu_used = -1, .mem_used_kib = -1 };
+		                         .mem_kib = n->demand[RES_MEM_KIB], .cpu_used = -1, .mem_used_kib = -1,
+		                         .image = mem_str(n->image), .rt_period_us = n->rt_period_us, .rt_budget_us = n->rt_budget_us };
 	if (!m || !m->known)
 		return;
 	double us = rate_per_second(&m->cpu, clock_us());
@@ -190,13 +191,17 @@ void view_request(const struct vned *v, const char *owner, const struct request 
 
 /* ---- nodes and links ------------------------------------------------------------------------ */
 
-static char *kinds_text(const struct vned *v, const struct agent *a)
+static char *names_text(const struct yaml_names *names)
 {
 	buf_auto struct buf out = BUF_INIT;
-	const struct yaml_names *kinds = a->seen ? &v->usable.nodes[a->snode].kinds : &v->substrate.nodes[a->snode].kinds;
-	for (size_t i = 0; i < kinds->n && out.len < 3000; i++)
-		buf_printf(&out, "%s%s", i ? " " : "", kinds->v[i]);
+	for (size_t i = 0; i < names->n && out.len < 3000; i++)
+		buf_printf(&out, "%s%s", i ? " " : "", names->v[i]);
 	return buf_take(&out);
+}
+
+static char *kinds_text(const struct vned *v, const struct agent *a)
+{
+	return names_text(a->seen ? &v->usable.nodes[a->snode].kinds : &v->substrate.nodes[a->snode].kinds);
 }
 
 static char *lacks_text(const struct agent *a)
@@ -223,6 +228,11 @@ void view_node(const struct vned *v, uint32_t snode, struct node_view *ret)
 		.mem_reserved_kib = networks_reserved(v, snode, RES_MEM_KIB), .cpu_used_ratio = -1,
 		.mem_total_kib = -1, .mem_used_kib = -1, .seen_ms_ago = a->seen ? clock_ms() - a->heard_ms : -1,
 		.has_location = s->coords.kind == COORDS_LOCATION, .lacks = lacks_text(a),
+		.hosts_guests = a->seen && snode_hosts(&v->usable.nodes[snode], KIND_GUEST), .guests_max = all[RES_GUESTS],
+		.guest_kib = all[RES_GUEST_KIB], .guest_reserved_kib = networks_reserved(v, snode, RES_GUEST_KIB),
+		.realtime_milli = all[RES_REALTIME_MILLI] == UNLIMITED ? 0 : all[RES_REALTIME_MILLI],
+		.realtime_reserved_milli = networks_reserved(v, snode, RES_REALTIME_MILLI),
+		.images = names_text(&v->usable.nodes[snode].images),
 	};
 	if (ret->has_location) {
 		ret->latitude = s->coords.a;
@@ -237,7 +247,10 @@ void view_node(const struct vned *v, uint32_t snode, struct node_view *ret)
 		size_t part = network_part(v->networks[i], snode);
 		if (part == SIZE_MAX)
 			continue;
-		ret->routers += v->networks[i]->plan.nodes[part].n_routers;
+		const struct node_plan *np = &v->networks[i]->plan.nodes[part];
+		ret->routers += np->n_routers;
+		for (size_t k = 0; k < np->n_routers; k++)
+			ret->guests += kind_is_guest(np->routers[k].kind);
 		ret->segments += v->networks[i]->plan.nodes[part].n_segments;
 	}
 }

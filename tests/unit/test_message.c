@@ -92,7 +92,7 @@ static struct network_view sample_network(bool detailed)
 		return v;
 	v.routers = mem_alloc(sizeof(*v.routers));
 	*v.routers = (struct router_view){ mem_str("r1"), mem_str("atla"), mem_str("netns"), mem_str("running"), NULL,
-		                               mem_str("10.255.0.0"), 500, 65536, -1, -1 };
+		                               mem_str("10.255.0.0"), 500, 65536, -1, -1, mem_str("small"), 10000, 2000 };
 	v.links = mem_alloc(sizeof(*v.links));
 	*v.links = (struct vlink_view){ .name = mem_str("l"), .a = mem_str("r1"), .b = mem_str("r2"),
 		                            .address_a = mem_str("10.64.0.0"), .address_b = mem_str("10.64.0.1"), .mbit = 20,
@@ -116,7 +116,8 @@ static void sample_lists(struct message *m)
 		m->u.nodes.n = 1;
 		m->u.nodes.v = mem_alloc(sizeof(struct node_view));
 		*m->u.nodes.v = (struct node_view){ mem_str("atla"), mem_str("up"), mem_str("netns xen"), mem_str("192.0.2.1"), 1, 2,
-			                                INT64_MAX, 3, -1, -1, 4, 5, 6, 7, true, 33.5, -84.25, mem_str("netem") };
+			                                INT64_MAX, 3, -1, -1, 4, 5, 6, 7, true, 33.5, -84.25, mem_str("netem"), true,
+			                                3, 8, 1 << 20, 1 << 19, 1000, 600, mem_str("large small") };
 		break;
 	case MSG_LINK_LIST:
 		m->u.links.n = 1;

@@ -133,7 +133,8 @@ static void test_guests(void **state)
 	/* a restart of the coordinator loses nothing of that */
 	world_close_vned(w);
 	world_open_vned(w);
-	assert_true(world_run(w, n0_guests, 5000));
+	assert_true(world_run(w, is_client_up, 10000));
+	assert_true(world_run(w, n0_guests, 10000));
 	assert_int_equal(w->v.left.node[0][RES_REALTIME_MILLI], 400);
 	assert_int_equal(w->v.left.node[0][RES_GUESTS], 2);
 	assert_int_equal(release(w, "c"), 0);

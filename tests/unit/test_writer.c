@@ -325,9 +325,9 @@ static struct network_view network(void)
 		.loopback = mem_str("10.255.0.0"), .cpu_milli = 500, .mem_kib = 65536, .cpu_used = 0.031, .mem_used_kib = 3000,
 	};
 	v.routers[1] = (struct router_view){
-		.name = mem_str("r2"), .node = mem_str("hstn"), .kind = mem_str("netns"), .state = mem_str("failed"),
+		.name = mem_str("r2"), .node = mem_str("hstn"), .kind = mem_str("xen"), .state = mem_str("failed"),
 		.reason = mem_str("its holder ended"), .loopback = mem_str("10.255.0.1"), .cpu_milli = 500, .mem_kib = 0,
-		.cpu_used = -1, .mem_used_kib = -1,
+		.cpu_used = -1, .mem_used_kib = -1, .image = mem_str("small"), .rt_period_us = 10000, .rt_budget_us = 2500,
 	};
 	v.links = mem_array(2, sizeof(*v.links));
 	v.links[0] = (struct vlink_view){
@@ -384,9 +384,9 @@ static void test_network_text(void **state)
 		"solver         heuristic\n"
 		"status         feasible\n"
 		"routers:\n"
-		"  router  node  kind   state    loopback    cpu   used  memory  in use  reason\n"
-		"  r1      atla  netns  running  10.255.0.0  0.5  0.031   64MiB  2.9MiB  -\n"
-		"  r2      hstn  netns  failed   10.255.0.1  0.5      -    0MiB       -  its holder ended\n"
+		"  router  node  kind   state    loopback    cpu   used  memory  in use  image  realtime       reason\n"
+		"  r1      atla  netns  running  10.255.0.0  0.5  0.031   64MiB  2.9MiB  -      -              -\n"
+		"  r2      hstn  xen    failed   10.255.0.1  0.5      -    0MiB       -  small  2.5ms of 10ms  its holder ended\n"
 		"links:\n"
 		"  link   from  to     promised      now →     now ←  drops → ←  delay  at most   mtu  via\n"
 		"  r1-r2  r1    r2       20mbit  19.87mbit  0.00mbit  7 0         12ms     30ms  1450  "
@@ -408,7 +408,7 @@ static void test_network_json(void **state)
 	                             "\"backup\": {\"via\": [\"atla\", \"kans\", \"hstn\"]"));
 	assert_non_null(strstr(page, "\"mbit_now\": [19.87, 0.0], \"frames\": [10, 2]"));
 	assert_non_null(strstr(page, "\"state\": \"failed\", \"loopbacks\": [\"10.255.0.1\"], \"cpu\": 0.5, \"memory_kib\": 0, "
-	                             "\"reason\": \"its holder ended\"}"));
+	                             "\"image\": \"small\", \"realtime\": {\"period_us\": 10000, \"budget_us\": 2500}, \"reason\": \"its holder ended\"}"));
 	sample_network(true, false, &list);
 	leave_sample("networks.json", list);
 	assert_null(strstr(list, "\"routers\":"));
@@ -457,7 +457,8 @@ static void test_node(void **state)
 		  .seen_ms_ago = 400, .has_location = true, .latitude = 33.75, .longitude = -84.38, .lacks = mem_str("netem, ifb") },
 		{ .name = mem_str("hstn"), .state = mem_str("never seen"), .kinds = mem_str(""), .address = mem_str(""),
 		  .cpu_milli = 8000, .mem_kib = 1048576, .cpu_used_ratio = -1, .mem_total_kib = -1, .mem_used_kib = -1,
-		  .seen_ms_ago = -1, .lacks = mem_str("") },
+		  .seen_ms_ago = -1, .lacks = mem_str(""), .hosts_guests = true, .guests = 2, .guests_max = 8, .guest_kib = 1 << 21,
+		  .guest_reserved_kib = 1 << 17, .realtime_milli = 1000, .realtime_reserved_milli = 600, .images = mem_str("large small") },
 	};
 	buf_auto struct buf out = BUF_INIT;
 	struct writer *w = writer_json();
@@ -470,9 +471,10 @@ static void test_node(void **state)
 	w = writer_text(false);
 	write_node_views(w, NULL, "", v, 2);
 	assert_written(w,
-		"node  state       kinds       routers  segments  cpu promised  load  memory promised  in use       seen  lacks\n"
-		"atla  up          netns fake        3         5  1.5 of 16     42 %  64MiB              25 %  0.4 s ago  netem, ifb\n"
-		"hstn  never seen  -                 0         0  0 of 8           -  0MiB of 1GiB          -          -  -\n");
+		"node  state       kinds       routers  segments  cpu promised  load  memory promised  in use       seen  lacks       guests\n"
+		"atla  up          netns fake        3         5  1.5 of 16     42 %  64MiB              25 %  0.4 s ago  netem, ifb  -\n"
+		"hstn  never seen  -                 0         0  0 of 8           -  0MiB of 1GiB          -          -  -           "
+		"2 of 8, 128MiB of 2GiB, realtime 0.6 of 1\n");
 	node_view_done(&v[0]);
 	node_view_done(&v[1]);
 }
