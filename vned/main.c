@@ -16,13 +16,15 @@
 const char *argp_program_version = "vned " VNE_VERSION;
 
 struct arguments {
-	const char *config;
+	const char *config, *restore;
 	bool check, verbose;
 };
 
 static const struct argp_option options[] = {
 	{ "config", 'c', "FILE", 0, "the configuration (VNE_CONFIG; default /etc/vne/vned.yaml)", 0 },
 	{ "check", 'n', NULL, 0, "read configuration, substrate and keys, say what is wrong, and end (VNE_CHECK)", 0 },
+	{ "restore", 'r', "FILE", 0, "put a backup of `vnctl backup` in the place of the store, and end; no vned may be running "
+	  "(VNE_RESTORE)", 0 },
 	{ "verbose", 'v', NULL, 0, "log more (VNE_VERBOSE)", 0 },
 	{ 0 },
 };
@@ -36,6 +38,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'n':
 		a->check = true;
+		return 0;
+	case 'r':
+		a->restore = arg;
 		return 0;
 	case 'v':
 		a->verbose = true;
@@ -81,6 +86,20 @@ static int check(const struct vned_config *c)
 	else
 		printf("%s", buf_cstr(&summary));
 	return n ? 2 : 0;
+}
+
+static int restore(const struct vned_config *c, const char *file)
+{
+	struct err err = { 0 };
+	mem_auto char *aside = NULL;
+	if (store_restore(c->state, file, &aside, &err) < 0) {
+		fprintf(stderr, "vned: %s\n", err.text);
+		return err.code == -EBUSY ? 1 : err.code == -EBADMSG || err.code == -ENOTSUP || err.code == -ENOENT || err.code == -EINVAL ? 2 : 70;
+	}
+	printf("%s is restored into %s\n", file, c->state);
+	if (aside)
+		printf("what was there before is kept as %s\n", aside);
+	return 0;
 }
 
 static void stop(void *arg)
@@ -133,7 +152,7 @@ static int serve(struct vned_config *config)
 int main(int argc, char **argv)
 {
 	struct arguments a = { .config = getenv("VNE_CONFIG"), .check = environment("VNE_CHECK"),
-		                   .verbose = environment("VNE_VERBOSE") };
+		                   .verbose = environment("VNE_VERBOSE"), .restore = getenv("VNE_RESTORE") };
 	struct vned_config config = { 0 };
 	argp_err_exit_status = 2;
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
@@ -141,7 +160,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	int code = read_config(a.config && *a.config ? a.config : "/etc/vne/vned.yaml", &config);
 	if (code == 0)
-		code = a.check ? check(&config) : serve(&config);
+		code = a.check ? check(&config) : a.restore && *a.restore ? restore(&config, a.restore) : serve(&config);
 	vned_config_done(&config);
 	return code;
 }

@@ -22,12 +22,13 @@ _vnctl() {
 		submit) words+=' --wait' ;;
 		audit) words+=' --probe' ;;
 		events) words+=' --follow' ;;
+		show) words+=' --history' ;;
 		esac
 		;;
 	*)
 		case $command in
-		'') words='submit plan release list show nodes links events audit exec console' ;;
-		submit | plan) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+		'') words='submit plan release list show nodes links events audit backup exec console' ;;
+		submit | plan | backup) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
 		release | show | audit) words=$(vnctl --timeout 2s -o json list 2>/dev/null | _vne_names) ;;
 		exec | console)
 			if ((COMP_CWORD == i + 1)); then

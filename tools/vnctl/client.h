@@ -15,7 +15,7 @@
 struct settings {
 	char *server, *server_key, *key; /* from flags, else environment, else the file; owned */
 	char *config;                    /* the file itself, NULL: found by itself */
-	bool json, wait_accepted, probe, follow;
+	bool json, wait_accepted, probe, follow, history;
 	int64_t timeout_us;
 };
 void settings_done(struct settings *s);
@@ -53,11 +53,12 @@ int client_ask(struct client *c, struct message *m, int64_t timeout_us,
 int client_run(struct client *c, int64_t timeout_us);
 void client_end(struct client *c, int code);
 
-/* commands.c, audit.c, exec.c, keys.c: each takes its own words; returns the exit code. */
+/* commands.c, audit.c, backup.c, exec.c, keys.c: each takes its own words; returns the exit code. */
 int command_submit(const struct settings *s, int argc, char **argv);
 int command_plan(const struct settings *s, int argc, char **argv);
 int command_release(const struct settings *s, int argc, char **argv);
 int command_list(const struct settings *s, int argc, char **argv);
+int command_backup(const struct settings *s, int argc, char **argv);
 int command_show(const struct settings *s, int argc, char **argv);
 int command_nodes(const struct settings *s, int argc, char **argv);
 int command_links(const struct settings *s, int argc, char **argv);

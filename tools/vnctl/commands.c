@@ -166,12 +166,28 @@ int command_list(const struct settings *s, int argc, char **argv)
 	return code;
 }
 
+static int show_history(const struct settings *s, const char *name)
+{
+	struct kept answer = { 0 };
+	struct message m = { .type = MSG_HISTORY, .u.name = { .name = (char *)(uintptr_t)name } };
+	int code = ask_once(s, &m, &answer);
+	if (!code && answer.m.type == MSG_HISTORY_LIST) {
+		struct writer *w = settings_writer(s);
+		write_history_views(w, NULL, "", answer.m.u.history.v, answer.m.u.history.n);
+		code = print_result(s, w);
+	}
+	message_done(&answer.m);
+	return code;
+}
+
 int command_show(const struct settings *s, int argc, char **argv)
 {
 	struct client c;
 	struct kept answer = { 0 };
+	if (argc == 2 && s->history)
+		return show_history(s, argv[1]);
 	if (argc != 2)
-		return usage("show NAME");
+		return usage("show NAME [--history]");
 	struct message m = { .type = MSG_SHOW, .u.name = { .name = argv[1] } };
 	int code = client_open(&c, s);
 	if (code)

@@ -17,7 +17,7 @@ struct arguments {
 	unsigned given; /* options that only some commands take, given as flags */
 };
 
-enum { TAKES_WAIT = 1, TAKES_PROBE = 2, TAKES_FOLLOW = 4 };
+enum { TAKES_WAIT = 1, TAKES_PROBE = 2, TAKES_FOLLOW = 4, TAKES_HISTORY = 8 };
 
 static const struct command {
 	const char *name, *words, *about;
@@ -29,13 +29,14 @@ static const struct command {
 	{ "plan", "FILE", "what would happen; changes nothing", command_plan, 0, false },
 	{ "release", "NAME", "take a network away", command_release, 0, false },
 	{ "list", "", "all networks", command_list, 0, false },
-	{ "show", "NAME", "one network: routers, links, loads, a map", command_show, 0, false },
+	{ "show", "NAME [--history]", "one network: routers, links, loads, a map", command_show, TAKES_HISTORY, false },
 	{ "nodes", "", "the substrate's nodes and their load", command_nodes, 0, false },
 	{ "links", "", "the substrate's links and what they carry", command_links, 0, false },
 	{ "events", "[--follow]", "what happened", command_events, TAKES_FOLLOW, false },
 	{ "audit", "[NAME] [--probe]", "what was promised beside what is delivered", command_audit, TAKES_PROBE, false },
 	{ "exec", "NAME ROUTER -- COMMAND ...", "run a command inside a router; its exit code", command_exec, 0, false },
 	{ "console", "NAME ROUTER", "the console of a router that is a guest; Ctrl-] ends", command_console, 0, false },
+	{ "backup", "FILE", "a copy of vned's store, for vned --restore", command_backup, 0, false },
 	{ "keys", "new NAME ROLE [NODE]", "make NAME.key and NAME.pub here", command_keys, 0, true },
 };
 
@@ -53,6 +54,7 @@ static const struct argp_option options[] = {
 	  "active)", 0 },
 	{ "probe", 'p', NULL, 0, "of audit: measure by sending (VNE_PROBE=1)", 0 },
 	{ "follow", 'f', NULL, 0, "of events: go on with those to come (VNE_FOLLOW=1)", 0 },
+	{ "history", 'H', NULL, 0, "of show: what happened to it, also when it is gone (VNE_HISTORY=1)", 0 },
 	{ 0 }
 };
 
@@ -95,6 +97,9 @@ static error_t set(int key, const char *value, struct settings *s, const struct 
 	case 'p':
 		s->probe = !value || !strcmp(value, "1");
 		return 0;
+	case 'H':
+		s->history = !value || !strcmp(value, "1");
+		return 0;
 	case 'f':
 		s->follow = !value || !strcmp(value, "1");
 		return 0;
@@ -115,7 +120,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 	if (key == ARGP_KEY_NO_ARGS)
 		argp_error(state, "no command");
-	a->given |= key == 'w' ? TAKES_WAIT : key == 'p' ? TAKES_PROBE : key == 'f' ? TAKES_FOLLOW : 0;
+	a->given |= key == 'w' ? TAKES_WAIT : key == 'p' ? TAKES_PROBE : key == 'f' ? TAKES_FOLLOW : key == 'H' ? TAKES_HISTORY : 0;
 	return set(key, arg, &a->settings, state);
 }
 
@@ -126,7 +131,7 @@ static void from_environment(struct settings *s)
 		int key;
 	} names[] = { { "VNE_CONFIG", 'c' }, { "VNE_SERVER", 's' }, { "VNE_SERVER_KEY", 'S' }, { "VNE_KEY", 'k' },
 		      { "VNE_OUTPUT", 'o' }, { "VNE_TIMEOUT", 't' }, { "VNE_WAIT", 'w' }, { "VNE_PROBE", 'p' },
-		      { "VNE_FOLLOW", 'f' } };
+		      { "VNE_FOLLOW", 'f' }, { "VNE_HISTORY", 'H' } };
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		const char *value = getenv(names[i].name);
 		if (value && *value)
