@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """vnguest, not as pid 1 but in a network namespace: the same code with a veth pair for its control interface,
 real interfaces, a real BIRD."""
+import contextlib
+import itertools
 import json
 import re
+import select
 import socket
 import struct
 import subprocess
@@ -114,6 +117,28 @@ def test_a_slow_reader_gets_everything(guest):
     assert code == 0 and len(out) == 4000000
 
 
+@contextlib.contextmanager
+def changes_of(guest):
+    """A list that has, behind the block, the lines of `ip monitor` about what went on in it."""
+    lines = []
+    watch = subprocess.Popen(guest.command("ip", "-o", "monitor", "link", "address", "route"), stdout=subprocess.PIPE, text=True)
+    try:
+        # it listens from some moment on: marks are made until one is seen
+        for i in itertools.count():
+            guest.run("ip", "link", "add", f"a{i}", "type", "bridge")
+            if select.select([watch.stdout], [], [], 0.2)[0]:
+                break
+        yield lines
+        guest.run("ip", "link", "add", "last", "type", "bridge")
+        for line in watch.stdout:
+            if "last" in line:
+                break
+            lines.append(line)
+    finally:
+        watch.kill()
+        watch.wait()
+
+
 def test_apply_is_declarative(guest):
     for name, mac in (("h0", A), ("h1", B)):
         guest.wire(name, mac)
@@ -126,23 +151,11 @@ def test_apply_is_declarative(guest):
     assert interfaces(guest)["eth0"]["mtu"] == 1400
     assert routes(guest) == {("10.0.0.2", "10.1.0.1", "eth0", "10.0.0.1"), ("fd00:1::2", "fd00::3", "eth1", None)}
 
-    watch = subprocess.Popen(guest.command("ip", "-o", "monitor", "link", "address", "route"), stdout=subprocess.PIPE, text=True)
-    guest.run("ip", "link", "add", "mark0", "type", "veth")  # seen: the monitor listens
-    line = watch.stdout.readline()
-    while "mark0" not in line:
-        line = watch.stdout.readline()
-    code, text = guest.apply("vne 1\nrouter r1\n"
-                             f"port {A} eth0 1400 10.1.0.0/31\nport {B} eth1 1500 fd00::4/127\nloopback 10.0.0.1/32\n"
-                             "route 10.0.0.2/32 via 10.1.0.1 dev eth0 src 10.0.0.1\nroute 10.0.0.3/32 via 10.1.0.1 dev eth0\n", size=7)
-    assert (code, text) == (0, "")
-    guest.run("ip", "link", "add", "mark1", "type", "veth")
-    changes = []
-    for line in watch.stdout:
-        if "mark1" in line:
-            break
-        changes.append(line)
-    watch.terminate()
-    watch.wait()
+    with changes_of(guest) as changes:
+        code, text = guest.apply("vne 1\nrouter r1\n"
+                                 f"port {A} eth0 1400 10.1.0.0/31\nport {B} eth1 1500 fd00::4/127\nloopback 10.0.0.1/32\n"
+                                 "route 10.0.0.2/32 via 10.1.0.1 dev eth0 src 10.0.0.1\nroute 10.0.0.3/32 via 10.1.0.1 dev eth0\n", size=7)
+        assert (code, text) == (0, "")
     deleted = "".join(c for c in changes if "Deleted" in c)
     assert "eth0" not in deleted and "10.0.0.1" not in deleted, "what stays was touched"
     assert addresses(guest, "eth1") == {"fd00::4/127"} and addresses(guest, "lo") == {"10.0.0.1/32"}
