@@ -274,6 +274,10 @@ static void tails_are_short_and_clean(void **state)
 	buf_clear(&out);
 	console_tail_of("", 0, &out);
 	assert_int_equal(out.len, 0);
+	static const char panic[] = "ok\n[ 3.0] Kernel panic - not syncing: lost\r\n1\n2\n3\n4\n5\n6\n";
+	console_tail_of(panic, sizeof(panic) - 1, &out);
+	assert_string_equal(buf_cstr(&out), "; its console: Kernel panic - not syncing: lost … 2 | 3 | 4 | 5 | 6");
+	buf_clear(&out);
 	char flood[CONSOLE_RING];
 	memset(flood, 0xff, sizeof(flood));
 	console_tail_of(flood, sizeof(flood), &out);

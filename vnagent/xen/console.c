@@ -13,7 +13,8 @@
 #include "base/mem.h"
 #include "vnagent/xen/talk.h"
 
-enum { CHUNK = 2 << 10, CHUNKS_PER_TICK = 8 };
+enum { CHUNK = 2 << 10, CHUNKS_PER_TICK = 8, CONSOLE_PANIC = 120 };
+#define PANIC "Kernel panic - "
 
 struct joined {
 	struct console *c;
@@ -182,6 +183,18 @@ void console_tail_of(const char *data, size_t len, struct buf *out)
 			text[i] = '?';
 	talk_clean(text);
 	const char *between = "; its console: ";
+	const char *panic = memmem(data, len, PANIC, sizeof(PANIC) - 1);
+	if (panic && panic < data + begin) { /* what follows it is registers */
+		char line[CONSOLE_PANIC + 1];
+		size_t n = 0;
+		while (n < CONSOLE_PANIC && panic + n < data + begin && panic[n] != '\r' && panic[n] != '\n' && panic[n])
+			n++;
+		memcpy(line, panic, n);
+		line[n] = 0;
+		talk_clean(line);
+		buf_printf(out, "%s%s", between, line);
+		between = " … ";
+	}
 	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
 		size_t n = strlen(line);
 		while (n && line[n - 1] == ' ')

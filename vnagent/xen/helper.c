@@ -435,11 +435,17 @@ static void cancel(struct helper *h, uint32_t net, uint32_t router)
 	}
 }
 
+struct listing {
+	struct helper *h;
+	uint32_t number;
+};
+
 static void list_one(void *value, void *arg)
 {
 	struct guest *g = value;
-	struct helper *h = arg;
-	struct xen_message m = { .type = XEN_LISTED, .net = g->d.net, .router = g->d.router };
+	const struct listing *l = arg;
+	struct helper *h = l->h;
+	struct xen_message m = { .type = XEN_LISTED, .number = l->number, .net = g->d.net, .router = g->d.router };
 	if (!g->seen || g->died)
 		return;
 	if (g->d.up && !g->d.shutdown)
@@ -497,7 +503,7 @@ static void handle(struct helper *h, const struct xen_message *m, const char *te
 		probe(h, m);
 	} else if (m->type == XEN_LIST) {
 		scan(h, false);
-		hash_each(h->guests, list_one, h);
+		hash_each(h->guests, list_one, &(struct listing){ h, m->number });
 		answer(m, 0, "");
 		pump(h);
 	} else if (m->type == XEN_CONSOLE) {

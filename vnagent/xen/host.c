@@ -36,8 +36,12 @@ __attribute__((format(printf, 5, 0))) static void heard(struct xentoollog_logger
 		return;
 	vsnprintf(text, sizeof(text), format, ap);
 	log_debug("%s: %s", context ? context : "libxl", text);
-	if (!h->said[0])
-		memcpy(h->said, text, sizeof(h->said));
+	/* "file:line:function: what"; that a program of ours failed says less than what it wrote to hotplug-error, which comes next */
+	const char *what = text;
+	for (int i = 0; i < 3 && *what; i++)
+		what += strcspn(what, ":") + (what[strcspn(what, ":")] != 0);
+	if (!h->said[0] && *what && !strstr(text, "libxl_report_child_exitstatus"))
+		snprintf(h->said, sizeof(h->said), "%s", what + strspn(what, " "));
 }
 
 static void forget(struct xentoollog_logger *logger)
@@ -234,12 +238,12 @@ int host_mark_up(struct host *h, uint32_t domid, struct err *err)
 	return xs_write(h->xs, XBT_NULL, path, "1", 1) ? 0 : err_sys(err, -errno, "xenstore: %s", path);
 }
 
-char *host_console(struct host *h, uint32_t domid)
+char *host_console(struct host *h, uint32_t domid) /* not by libxl, which complains while there is none */
 {
-	char *path = NULL;
-	int rc = libxl_primary_console_get_tty(h->ctx, domid, &path);
-	h->said[0] = 0;
-	return rc ? NULL : path;
+	char path[96];
+	unsigned len;
+	snprintf(path, sizeof(path), "/local/domain/%u/console/tty", domid);
+	return xs_read(h->xs, XBT_NULL, path, &len);
 }
 
 /* ---- their lives -------------------------------------------------------------------------------------- */
@@ -261,11 +265,17 @@ int host_destroy(struct host *h, uint32_t domid, struct err *err)
 	return rc && rc != ERROR_DOMAIN_NOTFOUND ? failed(h, rc, err, "destroying the domain") : 0;
 }
 
-static libxl_device_nic *nic_named(libxl_device_nic *nics, int n, const char *ifname)
+/* libxl does not read back what it was told as a vif's name; the backend's directory has it. */
+static libxl_device_nic *nic_named(struct host *h, uint32_t domid, libxl_device_nic *nics, int n, const char *ifname)
 {
-	for (int i = 0; i < n; i++)
-		if (nics[i].ifname && !strcmp(nics[i].ifname, ifname))
+	for (int i = 0; i < n; i++) {
+		char path[96];
+		unsigned len;
+		snprintf(path, sizeof(path), "/local/domain/%u/backend/vif/%u/%d/vifname", nics[i].backend_domid, domid, nics[i].devid);
+		mem_auto char *name = xs_read(h->xs, XBT_NULL, path, &len);
+		if (name && !strcmp(name, ifname))
 			return &nics[i];
+	}
 	return NULL;
 }
 
@@ -280,7 +290,7 @@ int host_add_ports(struct host *h, uint32_t domid, uint32_t net, const struct do
 	for (uint32_t i = 0; !rc && i < r->spec.n_ports; i++) {
 		libxl_device_nic nic;
 		device_port_name(net, r->ports[i].id, name);
-		if (nic_named(nics, n, name))
+		if (nic_named(h, domid, nics, n, name))
 			continue;
 		libxl_device_nic_init(&nic);
 		domain_nic(net, &r->ports[i], next++, script, &nic);
@@ -296,7 +306,7 @@ int host_remove_port(struct host *h, uint32_t domid, uint32_t net, uint32_t port
 	int n = 0, rc = 0;
 	char name[DEVICE_NAME];
 	device_port_name(net, port, name);
-	libxl_device_nic *nics = libxl_device_nic_list(h->ctx, domid, &n), *nic = nic_named(nics, n, name);
+	libxl_device_nic *nics = libxl_device_nic_list(h->ctx, domid, &n), *nic = nic_named(h, domid, nics, n, name);
 	if (nic) /* destroy, not remove: that would wait for the guest to agree */
 		rc = libxl_device_nic_destroy(h->ctx, domid, nic, NULL);
 	libxl_device_nic_list_free(nics, n);
