@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Bash completion of vnctl, vnlab, vngen and vnimport: commands, options, and the names that a running vned or lab
+# Bash completion of vnctl, vnlab, vngen, vnimport and vnimage: commands, options, and the names that a running vned or lab
 # knows. Source it, or put it into /etc/bash_completion.d.
 
 _vne_names() { # of a JSON list on standard input
@@ -80,7 +80,17 @@ _vnimport() {
 	fi
 }
 
+_vnimage() {
+	local word=${COMP_WORDS[COMP_CWORD]}
+	if ((COMP_CWORD == 1)); then
+		mapfile -t COMPREPLY < <(compgen -W 'build show --cache= --help --version' -- "$word")
+	else
+		mapfile -t COMPREPLY < <(compgen -d -- "$word")
+	fi
+}
+
 complete -F _vngen vngen
+complete -o filenames -F _vnimage vnimage
 complete -o filenames -F _vnimport vnimport
 complete -F _vnctl vnctl
 complete -F _vnlab vnlab
