@@ -89,6 +89,8 @@ static int failed(struct store_db *db, int rc, struct err *err)
 	int code = code_of(db->sql, rc);
 	if (code == -EBADMSG)
 		return damaged(db->path, sqlite3_errmsg(db->sql), err);
+	if (code == -EBUSY)
+		return err_set(err, code, "%s: another program has it open; end that first", db->path);
 	return err_set(err, code, "%s: %s", db->path, sqlite3_errmsg(db->sql));
 }
 
