@@ -146,8 +146,8 @@ int ctlnet_connect(uint32_t domid, int64_t deadline_ms, int *ret_fd, struct err 
 	if (setns(ns, CLONE_NEWNET) < 0)
 		return err_sys(err, -errno, "entering the control network namespace");
 	close(ns);
-	/* A guest that boots refuses or says nothing: nobody tells us when that changes. */
-	while ((code = attempt(domid, deadline_ms, ret_fd)) && clock_ms() + PAUSE_MS < deadline_ms)
+	/* A guest that boots refuses or says nothing: nobody tells us when that changes. One without a vif has ended. */
+	while ((code = attempt(domid, deadline_ms, ret_fd)) && code != -ENODEV && clock_ms() + PAUSE_MS < deadline_ms)
 		poll(NULL, 0, PAUSE_MS);
 	if (code == -ETIMEDOUT || code == -ECONNREFUSED || code == -EHOSTUNREACH)
 		return err_set(err, -ETIMEDOUT, "the guest does not answer on its control connection");

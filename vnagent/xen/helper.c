@@ -157,13 +157,14 @@ static void review(void *value, void *arg)
 	bool alive = g->seen && !g->d.shutdown;
 	if (alive && g->d.up && v->n < XEN_TEXT_MAX / sizeof(*v->loads))
 		v->loads[v->n++] = (struct xen_load){ g->d.net, g->d.router, g->d.cpu_us, g->d.mem_kib };
-	if (!alive && r && r->m.type == XEN_CREATE && !r->cleaning && !r->cancelled && r->domid == g->d.domid && r->pid) {
-		err_set(&r->why, -EIO, "it did not come up: %s", why_ended(g));
+	if (!alive && r && !r->cleaning && !r->cancelled && r->domid == g->d.domid && (r->m.type == XEN_CREATE || r->m.type == XEN_CONFIGURE)) {
+		if (!r->why.code)
+			err_set(&r->why, -EIO, r->m.type == XEN_CREATE ? "it did not come up: %s" : "it has ended: %s", why_ended(g));
 		kill(r->pid, SIGKILL); /* nothing more will come of it */
 	} else if (!alive && !r && !g->died && g->d.up) {
 		tell_death(v->h, g);
 	}
-	if (alive && r && r->m.type == XEN_CREATE)
+	if (alive && r && r->m.type == XEN_CREATE && g->d.domid != r->before)
 		r->domid = g->d.domid; /* the one that it makes */
 	if (!g->seen && !r) {
 		hash_del_u64(v->h->guests, key_of(g->d.net, g->d.router));
@@ -223,6 +224,9 @@ static void balance(struct helper *h)
 		uint64_t key = (uint64_t)s->v[i].domid << 32 | s->v[i].id;
 		const struct vcpu *before = hash_get_u64(h->times, key);
 		s->b[i].core = s->v[i].core;
+		/* One that goes where it likes would be somewhere else by the time another has made room for it: it stays where it is. */
+		if (!s->v[i].placed && host_place(h->host, s->v[i].domid, s->v[i].id, s->v[i].core, &err))
+			log_warn("%s", err.text);
 		if (before && s->v[i].time_ns > before->time_ns) /* thousandths of a core */
 			s->b[i].load_milli = (int64_t)((s->v[i].time_ns - before->time_ns) / (1000000ull * BALANCE_TICKS * TICK_MS / 1000));
 		free(hash_put_u64(times, key, mem_dup(&s->v[i], sizeof(s->v[i]))));
@@ -360,6 +364,7 @@ static int start(struct helper *h, struct request *r, struct err *err)
 	if (r->m.type != XEN_CREATE || up)
 		r->domid = up ? g->d.domid : 0;
 	r->ran = r->m.type == XEN_CREATE && up;
+	r->before = g && !up ? g->d.domid : 0;
 	r->deadline_ms = clock_ms() + limit_ms;
 	int code = job_start(h->host, h->o.images, h->o.script, r, err);
 	if (code)

@@ -365,10 +365,9 @@ size_t host_vcpus(struct host *h, uint32_t domid, struct vcpu *ret, size_t max)
 		if (!list[i].online)
 			continue;
 		ret[used] = (struct vcpu){ .domid = domid, .id = list[i].vcpuid, .core = list[i].cpu, .time_ns = list[i].vcpu_time };
-		if (libxl_bitmap_count_set(&list[i].cpumap_soft) == 1)
-			for (int core = 0; core < cores; core++)
-				if (libxl_bitmap_test(&list[i].cpumap_soft, core))
-	
+		ret[used].placed = libxl_bitmap_count_set(&list[i].cpumap_soft) == 1;
+		for (int core = 0; ret[used].placed && core < cores; core++)
+			if (libxl_bitmap_test(&list[i].cpumap_soft, core))
 				ret[used].core = (uint32_t)core;
 		used++;
 	}

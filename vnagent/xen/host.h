@@ -51,6 +51,7 @@ int host_schedule(struct host *h, uint32_t domid, const struct xen_spec *spec, s
 
 struct vcpu {
 	uint32_t domid, id, core;
+	bool placed; /* core is where it prefers to be; else where it happens to be now */
 	uint64_t time_ns;
 };
 /* Appends those of a domain that are online; the number of them. */

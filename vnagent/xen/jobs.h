@@ -18,6 +18,7 @@ struct request {
 	/* while it runs */
 	pid_t pid;
 	uint32_t domid;      /* of the guest, where it is known to be up: saves asking Xen; 0: not */
+	uint32_t before;     /* a create: the domain that stood there when it began, which it removes */
 	int result;          /* from the child; -1 */
 	int64_t deadline_ms;
 	bool cancelled, ran; /* ran: the guest was up before: a create that fails leaves it */
