@@ -50,6 +50,11 @@ static inline void write_snode(struct buf *out, struct rng *rng, uint32_t i, uns
 		buf_printf(out, ", agent: false");
 	else if (f & F_KINDS && below(rng, 2))
 		buf_printf(out, ", routers: %s", below(rng, 3) ? "[netns]" : below(rng, 2) ? "[xen, netns]" : "[]");
+	if (f & F_KINDS && below(rng, 4))
+		buf_printf(out, ", guest_memory: %uMiB, max_guests: %u, max_guest_ports: %u, realtime: 0.%u", 64 * (1 + below(rng, 3)),
+		           1 + below(rng, 3), 2 + below(rng, 3), 2 + below(rng, 8));
+	if (f & F_KINDS && below(rng, 3) == 0)
+		buf_printf(out, ", images: [p]");
 	if (f & F_PORTS)
 		buf_printf(out, ", max_ports: %u, max_routers: %u", below(rng, 7), below(rng, 4));
 	if (f & F_UPLINKS && below(rng, 3))
@@ -86,7 +91,8 @@ static inline void write_vnode(struct buf *out, struct rng *rng, uint32_t u, uin
 	if (f & F_MEMORY)
 		buf_printf(out, ", memory: %uMiB", below(rng, 3));
 	if (f & F_KINDS && below(rng, 2))
-		buf_printf(out, ", router: %s", below(rng, 2) ? "netns" : "xen");
+		buf_printf(out, ", router: %s", (const char *[]){ "netns", "netns", "xen", "xen, image: p", "xen, image: q",
+			"xen, realtime: {period: 10ms, budget: 3ms}" }[below(rng, 6)]);
 	if (f & F_UPLINKS && below(rng, 3) == 0)
 		buf_printf(out, ", uplinks: [{port: %c}]", "pq"[below(rng, 2)]);
 	if (f & F_PLACE && below(rng, 2)) {
