@@ -158,6 +158,7 @@ int main(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
 	log_open("vned", a.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a limit of the size of files is a write that fails */
 	int code = read_config(a.config && *a.config ? a.config : "/etc/vne/vned.yaml", &config);
 	if (code == 0)
 		code = a.check ? check(&config) : a.restore && *a.restore ? restore(&config, a.restore) : serve(&config);
