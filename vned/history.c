@@ -103,7 +103,8 @@ size_t history_trim(struct vned *v, char *keys[], size_t max)
 		keys[n] = v->gone.v[n];
 		n++;
 	}
-	memmove(v->gone.v, v->gone.v + n, (v->gone.n - n) * sizeof(*v->gone.v));
+	if (n) /* there may be no list at all */
+		memmove(v->gone.v, v->gone.v + n, (v->gone.n - n) * sizeof(*v->gone.v));
 	v->gone.n -= n;
 	return n;
 }
