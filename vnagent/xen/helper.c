@@ -255,6 +255,7 @@ static struct request *enqueue(struct helper *h, const struct xen_message *m, co
 	memcpy(r->text, text, m->len);
 	memcpy(r->fds, fds, sizeof(r->fds));
 	r->result = -1;
+	r->owner = h;
 	*h->last = r;
 	h->last = &r->next;
 	h->n_requests++;
@@ -292,11 +293,6 @@ static bool is_talk(const struct request *r)
 	return r->m.type == XEN_EXEC || r->m.type == XEN_DIAL;
 }
 
-struct ended {
-	struct helper *h;
-	struct request *r;
-};
-
 /* A create that failed: the reason gets the console's tail, then what is left of it goes, then it is answered. */
 static void begin_cleaning(struct helper *h, struct request *r, const struct err *why)
 {
@@ -316,12 +312,10 @@ static void begin_cleaning(struct helper *h, struct request *r, const struct err
 
 static void job_ended(void *arg, int status)
 {
-	struct ended *e = arg;
-	struct helper *h = e->h;
-	struct request *r = e->r;
+	struct request *r = arg;
+	struct helper *h = r->owner;
 	struct job_result result = { .code = -EIO };
 	struct guest *g = guest_of(h, r->m.net, r->m.router);
-	free(e);
 	r->pid = 0;
 	if (is_talk(r)) {
 		h->n_talks--;
@@ -369,11 +363,8 @@ static int start(struct helper *h, struct request *r, struct err *err)
 	int code = job_start(h->host, h->o.images, h->o.script, r, err);
 	if (code)
 		return code;
-	struct ended *e = mem_alloc(sizeof(*e));
-	*e = (struct ended){ h, r };
-	if ((code = loop_add_child(h->loop, r->pid, job_ended, e, NULL, err))) {
+	if ((code = loop_add_child(h->loop, r->pid, job_ended, r, NULL, err))) {
 		kill(r->pid, SIGKILL);
-		free(e);
 		r->pid = 0;
 		return code;
 	}
@@ -600,6 +591,28 @@ static void stop(void *arg)
 	loop_stop(arg);
 }
 
+static void release(void *value, void *arg)
+{
+	struct guest *g = value;
+	console_close(g->console);
+	free(g);
+}
+
+/* Jobs end with us, by PR_SET_PDEATHSIG; all else is Xen's to keep. */
+static void helper_free(struct helper *h)
+{
+	while (h->first)
+		forget(h, h->first);
+	if (h->guests)
+		hash_each(h->guests, release, NULL);
+	hash_free(h->guests, NULL);
+	hash_free(h->times, free);
+	host_close(h->host);
+	if (h->loop)
+		loop_free(h->loop);
+	free(h);
+}
+
 int helper_run(const struct helper_options *options, struct err *err)
 {
 	struct helper *h = mem_alloc(sizeof(*h));
@@ -626,7 +639,6 @@ int helper_run(const struct helper_options *options, struct err *err)
 	if (!code)
 		code = loop_run(h->loop, err);
 out:
-	if (h->loop) /* jobs end with us, by PR_SET_PDEATHSIG; all else is Xen's to keep */
-		host_close(h->host);
+	helper_free(h);
 	return code;
 }

@@ -10,11 +10,14 @@
 #include "vnagent/xen/image.h"
 #include "vnagent/xen_wire.h"
 
+struct helper;
+
 struct request {
 	struct xen_message m;
 	char *text;
 	int fds[4];          /* -1: none */
 	struct request *next;
+	struct helper *owner;
 	/* while it runs */
 	pid_t pid;
 	uint32_t domid;      /* of the guest, where it is known to be up: saves asking Xen; 0: not */
