@@ -9,12 +9,13 @@
 enum router_state { ROUTER_ABSENT, ROUTER_STARTING, ROUTER_RUNNING, ROUTER_FAILED };
 extern const char *const router_state_names[];
 
+enum { ROUTER_REASON_MAX = 512 };
 struct router_load {
 	uint32_t net, router;
 	enum router_state state;
 	uint64_t cpu_us;  /* used since it was built */
 	int64_t mem_kib;  /* -1: not known here */
-	char reason[128]; /* with FAILED */
+	char reason[ROUTER_REASON_MAX]; /* with FAILED; a guest's has the end of its console */
 };
 
 /* One per port: a virtual link has two, one at each end. "tx": from the router into the link. */

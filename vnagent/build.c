@@ -78,7 +78,7 @@ static int open_driver(struct builder *b, const char *kind, struct err *err)
 	if (code)
 		return err_add(err, code, "router kind %s", kind);
 	b->drivers[b->n_drivers++] = (struct open_driver){ ops, self };
-	b->real |= ops->ports == ROUTER_PORTS_VETH;
+	b->real |= ops->ports != ROUTER_PORTS_NONE;
 	return 0;
 }
 

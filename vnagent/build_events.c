@@ -61,7 +61,7 @@ void build_router_event(void *arg, const struct router_event *e)
 		return;
 	if (e->type == ROUTER_EVENT_READY)
 		build_fail_router(net, e->key.router, NULL);
-	if (e->type != ROUTER_EVENT_FAILED)
+	if (e->type != ROUTER_EVENT_FAILED && (e->type != ROUTER_EVENT_CONFIGURED || !e->code))
 		return;
 	const struct plan_router *r = plan_index_router(&job->now, e->key.router);
 	build_fail_router(net, e->key.router, e->text);

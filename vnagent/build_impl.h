@@ -37,6 +37,7 @@ struct job {
 	bool full;              /* apply everything, not only what differs */
 	struct hash *pending;   /* routers that are being made or ended: number → itself */
 	struct hash *remade;    /* routers that this operation made: number → itself */
+	struct hash *arrived;   /* ports that a driver has made since: number + 1 → itself */
 	struct hash *unreal;    /* VNIs of segments whose other end has no data plane here */
 	uint32_t n_pending_at_first;
 	int64_t told_ms;        /* last progress */
@@ -46,7 +47,7 @@ struct job {
 
 struct failed_router {
 	uint32_t id;
-	char reason[128];
+	char reason[ROUTER_REASON_MAX];
 };
 
 struct build_net {
@@ -106,6 +107,19 @@ int build_wall_update(struct builder *b, struct err *err) VNE_MUST;
 step_fn *const *build_steps(enum build_op op);
 step_fn *const *build_undo_steps(void);
 bool build_port_is_real(const struct builder *b, const struct plan_index *index, const struct plan_port *port);
+
+bool build_looks_at_all(const struct job *job);
+bool build_port_changed(const struct plan_port *old, const struct plan_port *now);
+
+/* build_driver_ports.c: routers whose driver makes their ports (ROUTER_PORTS_DRIVER). */
+void build_await(struct job *job, uint32_t router); /* the operation waits for an event of it */
+/* Creates what does not run, and what runs but lacks ports. */
+void build_create_with_ports(struct builder *b, struct job *job, const struct open_driver *d, struct router_spec *spec,
+                             const struct plan_router *r, bool runs);
+/* Tells a router's inside where that differs; at once in COMMIT and its like, never in PREPARE. */
+void build_configure(struct builder *b, struct job *job, const struct open_driver *d, const struct plan_router *r);
+void build_detach_changed(struct builder *b, struct job *job);
+void build_detach_surplus(struct builder *b, struct job *job, bool (*surplus)(const struct device *d, void *arg), void *arg);
 
 /* load.c */
 void build_counters_free(struct hash *counters);

@@ -62,6 +62,7 @@ static void job_free(struct job *job)
 		plan_index_done(&job->old);
 		hash_free(job->pending, NULL);
 		hash_free(job->remade, NULL);
+		hash_free(job->arrived, NULL);
 		hash_free(job->unreal, NULL);
 	}
 	node_plan_done(&job->want);
@@ -188,6 +189,7 @@ static void job_begin(struct builder *b, struct job *job)
 	plan_index_init(&job->old, net->has_committed ? &net->committed : NULL);
 	job->pending = hash_new();
 	job->remade = hash_new();
+	job->arrived = hash_new();
 	job->unreal = hash_new();
 	job->steps = build_steps(job->op);
 	job->told_ms = clock_ms();

@@ -20,7 +20,7 @@
 
 enum { SLICE_OBJECTS = 48, SLICE_ROUTERS = 24, PROGRESS_MS = 200 };
 
-static bool looks_at_all(const struct job *job)
+bool build_looks_at_all(const struct job *job)
 {
 	return job->full || job->op == BUILD_ENSURE || job->op == BUILD_REPAIR;
 }
@@ -44,7 +44,7 @@ bool build_port_is_real(const struct builder *b, const struct plan_index *index,
 {
 	const struct plan_router *r = plan_index_router(index, port->router);
 	const struct open_driver *d = r ? build_driver(b, r->kind) : NULL;
-	return b->real && d && d->ops->ports == ROUTER_PORTS_VETH;
+	return b->real && d && d->ops->ports != ROUTER_PORTS_NONE;
 }
 
 static bool segment_is_real(const struct builder *b, const struct job *job, const struct plan_segment *s)
@@ -80,7 +80,7 @@ static int step_survey(struct builder *b, struct job *job, struct err *err)
 		if (job->want.ports[i].id > PORT_ID_MAX)
 			return err_set(err, -ERANGE, "link %s: port number %u is above %d", job->want.ports[i].link,
 			               job->want.ports[i].id, PORT_ID_MAX);
-	if (b->real && looks_at_all(job)) {
+	if (b->real && build_looks_at_all(job)) {
 		int code = inventory_read(b->inv, b->nl, err);
 		if (code)
 			return code;
@@ -89,7 +89,7 @@ static int step_survey(struct builder *b, struct job *job, struct err *err)
 }
 
 /* ---- what must make room --------------------------------------------------------------------- */
-static bool port_changed(const struct plan_port *old, const struct plan_port *now)
+bool build_port_changed(const struct plan_port *old, const struct plan_port *now)
 {
 	return old->router != now->router || strcmp(old->ifname, now->ifname) || memcmp(old->mac, now->mac, 6);
 }
@@ -109,7 +109,7 @@ static bool must_go(const struct device *d, void *arg)
 		return now && old && segment_changed(old, now);
 	}
 	const struct plan_port *now = plan_index_port(&job->now, d->id), *old = plan_index_port(&job->old, d->id);
-	return now && ((old && port_changed(old, now)) || hash_get_u64(job->remade, (uint64_t)now->router + 1));
+	return now && ((old && build_port_changed(old, now)) || hash_get_u64(job->remade, (uint64_t)now->router + 1));
 }
 
 static int step_make_room(struct builder *b, struct job *job, struct err *err)
@@ -126,7 +126,7 @@ static int step_make_room(struct builder *b, struct job *job, struct err *err)
 	}
 	for (size_t i = 0; commits(job) && i < job->want.n_ports; i++) {
 		const struct plan_port *old = plan_index_port(&job->old, job->want.ports[i].id);
-		any |= old && port_changed(old, &job->want.ports[i]);
+		any |= old && build_port_changed(old, &job->want.ports[i]);
 	}
 	for (size_t i = 0; commits(job) && i < job->want.n_segments; i++) {
 		const struct plan_segment *old = plan_index_segment(&job->old, job->want.segments[i].vni);
@@ -134,6 +134,7 @@ static int step_make_room(struct builder *b, struct job *job, struct err *err)
 	}
 	if (!any || !b->real || !commits(job))
 		return STEP_NEXT;
+	build_detach_changed(b, job);
 	job->full = true; /* what pointed at them must point at what takes their place */
 	int code = inventory_remove(b->inv, b->nl, job->net->id, must_go, job, NULL, err);
 	return code ? code : STEP_NEXT;
@@ -147,19 +148,25 @@ static int step_routers(struct builder *b, struct job *job, struct err *err)
 		const struct plan_router *r = &job->want.routers[job->cursor];
 		const struct open_driver *d = build_driver(b, r->kind);
 		struct router_spec spec = { .key = { job->net->id, r->id }, .name = r->name, .cpu_milli = r->cpu_milli,
-			                    .mem_kib = r->mem_kib };
+			                    .mem_kib = r->mem_kib, .image = r->image, .rt_period_us = r->rt_period_us,
+			                    .rt_budget_us = r->rt_budget_us };
 		const struct plan_router *old = plan_index_router(&job->old, r->id);
-		if (d->ops->running(d->self, spec.key)) {
-			bool resized = !old || old->cpu_milli != r->cpu_milli || old->mem_kib != r->mem_kib;
-			int code = commits(job) && (resized || looks_at_all(job)) ? d->ops->resize(d->self, &spec, err) : 0;
+		bool runs = d->ops->running(d->self, spec.key);
+		if (runs) {
+			bool resized = !old || old->cpu_milli != r->cpu_milli || old->mem_kib != r->mem_kib ||
+			               old->rt_period_us != r->rt_period_us || old->rt_budget_us != r->rt_budget_us;
+			int code = commits(job) && (resized || build_looks_at_all(job)) ? d->ops->resize(d->self, &spec, err) : 0;
 			if (code)
 				return err_add(err, code, "router %s", r->name);
-			continue;
+		} else {
+			hash_put_u64(job->remade, (uint64_t)r->id + 1, job);
 		}
-		hash_put_u64(job->remade, (uint64_t)r->id + 1, job);
-		hash_put_u64(job->pending, (uint64_t)r->id + 1, job);
-		job->n_pending_at_first++;
-		d->ops->create(d->self, &spec);
+		if (d->ops->ports == ROUTER_PORTS_DRIVER) {
+			build_create_with_ports(b, job, d, &spec, r, runs);
+		} else if (!runs) {
+			build_await(job, r->id);
+			d->ops->create(d->self, &spec);
+		}
 	}
 	return job->cursor < job->want.n_routers ? STEP_AGAIN : STEP_NEXT;
 }
@@ -189,10 +196,20 @@ static void put_gate(struct builder *b, const struct device *d)
 
 static int put_port(struct builder *b, struct job *job, const struct plan_port *port, struct err *err)
 {
+	struct device *there = hash_get_u64(job->arrived, (uint64_t)port->id + 1) ? inventory_port(b->inv, job->net->id, port->id) : NULL;
+	if (there) {
+		put_gate(b, there);
+		device_put_mtu(b->batch, there->ifindex, port->mtu, there->name);
+		there->mtu = port->mtu;
+		job->full |= commits(job);
+		return 0;
+	}
 	if (!build_port_is_real(b, &job->now, port) || inventory_port(b->inv, job->net->id, port->id))
 		return 0;
 	const struct plan_router *r = plan_index_router(&job->now, port->router);
 	const struct open_driver *driver = build_driver(b, r->kind);
+	if (driver->ops->ports == ROUTER_PORTS_DRIVER)
+		return err_set(err, -ENODEV, "router %s runs, but its port %s is not there", r->name, port->ifname);
 	int netns = driver->ops->netns(driver->self, (struct router_key){ job->net->id, r->id });
 	if (netns < 0)
 		return err_set(err, -ENOENT, "router %s ended while its ports were made", r->name);
@@ -218,6 +235,11 @@ static int step_devices(struct builder *b, struct job *job, struct err *err)
 	size_t all = job->want.n_ports + job->want.n_segments, end = job->cursor + SLICE_OBJECTS;
 	if (!b->real)
 		return STEP_NEXT;
+	if (job->cursor == 0 && hash_count(job->arrived)) {
+		int seen = inventory_read(b->inv, b->nl, err);
+		if (seen)
+			return seen;
+	}
 	for (; job->cursor < all && job->cursor < end; job->cursor++) {
 		size_t i = job->cursor;
 		if (i >= job->want.n_ports) {
@@ -255,7 +277,7 @@ static bool same_routes(const struct plan_router *a, const struct plan_router *b
 static bool port_is_due(const struct job *job, const struct plan_port *port)
 {
 	const struct plan_port *old = plan_index_port(&job->old, port->id);
-	if (looks_at_all(job) || hash_get_u64(job->remade, (uint64_t)port->router + 1))
+	if (build_looks_at_all(job) || hash_get_u64(job->remade, (uint64_t)port->router + 1))
 		return true;
 	if (!commits(job))
 		return !old;
@@ -266,7 +288,7 @@ static void put_inside(struct nl_batch *b, const struct job *job, const struct p
                        size_t n_ports)
 {
 	const struct plan_router *old = plan_index_router(&job->old, r->id);
-	bool fresh = hash_get_u64(job->remade, (uint64_t)r->id + 1) != NULL, all = fresh || looks_at_all(job);
+	bool fresh = hash_get_u64(job->remade, (uint64_t)r->id + 1) != NULL, all = fresh || build_looks_at_all(job);
 	bool whole = all || (commits(job) ? old && !same_routes(old, r) : !old);
 	if (whole)
 		port_put_router(b, r);
@@ -291,6 +313,8 @@ static int configure(struct builder *b, struct job *job, const struct plan_route
 {
 	const struct open_driver *d = build_driver(b, r->kind);
 	struct nl *inside;
+	if (d->ops->ports == ROUTER_PORTS_DRIVER)
+		build_configure(b, job, d, r);
 	if (d->ops->ports != ROUTER_PORTS_VETH)
 		return 0;
 	put_inside(b->batch, job, r, ports, n_ports);
@@ -376,7 +400,7 @@ static void put_wires(struct builder *b, struct job *job, struct device *d, stru
 		device_put_mtu(b->batch, d->ifindex, mtu, d->name);
 		d->mtu = mtu;
 	}
-	if (looks_at_all(job))
+	if (build_looks_at_all(job))
 		put_gate(b, d); /* what somebody may have taken away */
 	put_limits(b, job, d, joins, n, mtu);
 	tc_put_redirect(b->batch, d->ifindex, targets, n_targets, d->name);
@@ -387,7 +411,7 @@ static void put_wires(struct builder *b, struct job *job, struct device *d, stru
 
 static bool is_due(const struct job *job, struct endpoint here, bool fresh, bool same_mtu)
 {
-	if (looks_at_all(job))
+	if (build_looks_at_all(job))
 		return true;
 	if (!commits(job))
 		return fresh;
@@ -514,6 +538,8 @@ static int step_remove(struct builder *b, struct job *job, struct err *err)
 	job->n_pending_at_first = 0;
 	staying_init(&s, job);
 	int code = b->real ? inventory_remove(b->inv, b->nl, job->net->id, is_surplus, &s, NULL, err) : 0;
+	if (b->real)
+		build_detach_surplus(b, job, is_surplus, &s);
 	end_surplus_routers(b, job, &s);
 	plan_index_done(&s.beside);
 	return code ? code : STEP_NEXT;
@@ -528,7 +554,7 @@ static int step_replace_prepared(struct builder *b, struct job *job, struct err 
 static step_fn *const prepare_steps[] = { step_survey, step_replace_prepared, step_wait, step_make_room, step_routers,
 	                                  step_wait, step_devices, step_inside, step_wires, NULL };
 static step_fn *const commit_steps[] = { step_survey, step_make_room, step_routers, step_wait, step_devices,
-	                                 step_wires, step_up, step_inside, step_store, step_remove, step_wait, NULL };
+	                                 step_wires, step_up, step_inside, step_wait, step_store, step_remove, step_wait, NULL };
 static step_fn *const abort_steps[] = { step_remove, step_wait, NULL };
 
 step_fn *const *build_steps(enum build_op op)

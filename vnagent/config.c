@@ -13,7 +13,7 @@
 #include "model/units.h"
 #include "proto/keys.h"
 
-enum { UNDERLAY_MAX = 4096, CGROUP_NAME_MAX = 63 };
+enum { UNDERLAY_MAX = 4096, IMAGES_MAX = 16, CGROUP_NAME_MAX = 63 };
 
 static const struct yaml_key underlay_keys[] = {
 	{ "device", yaml_read_string, offsetof(struct agent_underlay, device), true, NULL, "the name of a network device" },
@@ -41,6 +41,39 @@ static void read_underlay(const struct yaml_node *node, void *into, const struct
 	}
 }
 
+static const char *const balances[] = { "none", "load", NULL };
+
+static void read_images(const struct yaml_node *node, void *into, const struct yaml_key *key, struct yaml_errors *errors)
+{
+	struct yaml_names *images = into;
+	if (node->type != YAML_MAPPING || node->n > IMAGES_MAX) {
+		yaml_error(errors, node->mark, "images is not as it should be; expected %s, at most %d", key->expected, IMAGES_MAX);
+		return;
+	}
+	images->v = mem_array(node->n + 1, sizeof(*images->v));
+	for (const struct yaml_node *item = node->first; item; item = item->next) {
+		struct err err = { 0 };
+		if (name_check(item->key, strlen(item->key), &err))
+			yaml_error(errors, item->mark, "image: %s", err.text);
+		else if (item->type != YAML_SCALAR || !*item->text)
+			yaml_error(errors, item->mark, "image %s: expected the directory that vnimage has made", item->key);
+		else
+			images->v[images->n++] = mem_printf("%s=%s", item->key, item->text);
+	}
+}
+
+static const struct yaml_key xen_keys[] = {
+	{ "helper", yaml_read_string, offsetof(struct agent_xen, helper), false, NULL, "the path of vnagent-xen" },
+	{ "images", read_images, offsetof(struct agent_xen, images), false, NULL, "a mapping of names to directories" },
+	{ "balance", yaml_read_choice, offsetof(struct agent_xen, balance), false, balances, "none or load" },
+	{ 0 },
+};
+
+static void read_xen(const struct yaml_node *node, void *into, const struct yaml_key *key, struct yaml_errors *errors)
+{
+	yaml_read_mapping(node, xen_keys, into, NULL, errors);
+}
+
 #define KEY(key, reader, required, expected) \
 	{ #key, reader, offsetof(struct agent_config, key), required, NULL, expected }
 static const struct yaml_key keys[] = {
@@ -51,6 +84,7 @@ static const struct yaml_key keys[] = {
 	KEY(state, yaml_read_string, false, "a directory for plans, kept until reboot"),
 	KEY(cgroup, yaml_read_name, false, "the name of the control group that routers live under"),
 	KEY(routers, yaml_read_names, false, "a list of router kinds"),
+	{ "xen", read_xen, offsetof(struct agent_config, xen), false, NULL, "a mapping: helper, images, balance" },
 	{ "underlay", read_underlay, 0, false, NULL, "a list of {device, bandwidth}" },
 	{ 0 },
 };
@@ -84,9 +118,16 @@ static void check_key(const struct yaml_node *root, const char *key, const char 
 
 static void check_paths(const char *file, const struct yaml_node *root, struct agent_config *c, struct yaml_errors *errors)
 {
-	char **paths[] = { &c->server_key, &c->key, &c->state };
+	char **paths[] = { &c->server_key, &c->key, &c->state, &c->xen.helper };
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++)
 		beside(file, paths[i]);
+	for (size_t i = 0; i < c->xen.images.n; i++) {
+		char *image = c->xen.images.v[i], *at = strchr(image, '=') + 1, *directory = mem_str(at);
+		beside(file, &directory);
+		c->xen.images.v[i] = mem_printf("%.*s%s", (int)(at - image), image, directory);
+		free(directory);
+		free(image);
+	}
 	check_key(root, "server_key", c->server_key, false, errors);
 	check_key(root, "key", c->key, true, errors);
 }
@@ -140,6 +181,8 @@ void agent_config_done(struct agent_config *c)
 	free(c->key);
 	free(c->state);
 	free(c->cgroup);
+	free(c->xen.helper);
+	yaml_names_done(&c->xen.images);
 	yaml_names_done(&c->routers);
 	for (size_t i = 0; i < c->n_underlay; i++)
 		free(c->underlay[i].device);

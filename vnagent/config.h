@@ -14,6 +14,11 @@ struct agent_underlay {
 
 struct agent_config {
 	char *server, *server_key, *key, *state, *cgroup; /* paths absolute, or relative to where we are */
+	struct agent_xen {
+		char *helper;           /* NULL: the one beside vnagent */
+		struct yaml_names images; /* NAME=DIRECTORY each */
+		int balance;            /* 1: by load */
+	} xen;
 	struct yaml_names routers; /* n 0: not given */
 	struct agent_underlay *underlay;
 	size_t n_underlay;

@@ -114,6 +114,7 @@ static int read_link(void *arg, const struct nlmsghdr *m)
 	d.ifindex = ifindex;
 	d.mtu = nl_u32(table[IFLA_MTU]);
 	d.up = head->ifi_flags & IFF_UP;
+	d.drivers = !table[IFLA_LINKINFO]; /* nothing that rtnetlink could have made, such as a vif */
 	enter(inv, mem_dup(&d, sizeof(d)));
 	if (ifindex >= inv->next && ifindex < IFINDEX_LAST)
 		inv->next = ifindex + 1;
@@ -221,7 +222,7 @@ struct removal {
 static void choose(struct device *d, void *arg)
 {
 	struct removal *r = arg;
-	if (d->doomed || (d->net == r->net && r->doomed(d, r->arg)))
+	if (!d->drivers && (d->doomed || (d->net == r->net && r->doomed(d, r->arg))))
 		*vec_add(&r->victims) = d;
 	else if (d->net == r->net)
 		r->staying++;

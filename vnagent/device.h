@@ -29,6 +29,7 @@ struct device {
 	uint32_t mtu;
 	bool up;
 	bool doomed;
+	bool drivers; /* a router's driver made it, who takes it away: the kernel refuses that to others */
 };
 
 void device_port_name(uint32_t net, uint32_t port, char name[static DEVICE_NAME]);
@@ -50,7 +51,7 @@ void inventory_drop(struct inventory *inv, struct device *d); /* frees d */
 void inventory_each(const struct inventory *inv, void (*visit)(struct device *d, void *arg), void *arg);
 size_t inventory_count(const struct inventory *inv);
 
-/* Removes the devices, in one grace period where possible, from kernel and inventory. Reads the
+/* Removes the devices but those of drivers, in one grace period where possible, from kernel and inventory. Reads the
  * inventory anew first: whoever else stands in the group is spared. */
 int inventory_remove(struct inventory *inv, struct nl *nl, uint32_t net,
                      bool (*doomed)(const struct device *d, void *arg), void *arg, size_t *ret_n,

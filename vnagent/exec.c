@@ -329,7 +329,9 @@ static int start(struct exec_table *t, const struct builder *b, const struct mes
 	struct router_command command = { .argv = (const char *const *)m->u.exec.argv, .argc = m->u.exec.argc, .in = theirs[0],
 		                          .out = theirs[1], .error = theirs[2], .control = theirs[3] };
 	if (!code)
-		code = driver->exec(self, key, &command, err);
+		code = !m->u.exec.console ? driver->exec(self, key, &command, err) :
+		       driver->console    ? driver->console(self, key, &command, err) :
+		                            err_set(err, -EOPNOTSUPP, "%s routers have no console; use exec -- sh", driver->kind);
 	if (!code)
 		code = watch(c, err);
 	for (int i = 0; i < 4; i++)

@@ -14,6 +14,7 @@
 #include "vnagent/agent.h"
 #include "vnagent/cgroup.h"
 #include "vnagent/probe.h"
+#include "vnagent/router_xen.h"
 #include "vnagent/underlay.h"
 
 enum { EXIT_BAD = 2, EXIT_MACHINE = 70, HEARTBEAT_MS = 1000, REPORT_MS = 1000, KINDS_MAX = 8 };
@@ -134,7 +135,7 @@ static void choose_kinds(const struct agent_config *c, struct node_probe *probe,
 	for (size_t i = 0; i < probe->n_kinds && n < KINDS_MAX; i++) {
 		if (probe->kinds[i].usable)
 			kinds[n++] = probe->kinds[i].kind;
-		else
+		else if (c->routers.n || strcmp(probe->kinds[i].kind, KIND_GUEST))
 			log_warn("routers of kind %s cannot be hosted: %s", probe->kinds[i].kind, probe->kinds[i].why);
 	}
 	kinds[n] = NULL;
@@ -219,10 +220,13 @@ int main(int argc, char **argv)
 		yaml_errors_done(&errors);
 		return EXIT_BAD;
 	}
+	if (a.check && agent_config_load(a.config, &errors, &config, &err)) /* only what it says of Xen is of use here */
+		config = (struct agent_config){ 0 };
+	yaml_errors_done(&errors);
 	/* Whoever forks does so before the first thread. */
-	const char **wanted = config.routers.n ? mem_array(config.routers.n + 1, sizeof(*wanted)) : NULL;
+	const char **wanted = config.routers.n && !a.check ? mem_array(config.routers.n + 1, sizeof(*wanted)) : NULL;
 	bool fake_only = wanted != NULL;
-	for (size_t i = 0; i < config.routers.n; i++) {
+	for (size_t i = 0; wanted && i < config.routers.n; i++) {
 		wanted[i] = config.routers.v[i];
 		const struct router_driver *d = router_driver_find(wanted[i]);
 		fake_only &= d && d->ports == ROUTER_PORTS_NONE;
@@ -230,7 +234,11 @@ int main(int argc, char **argv)
 			code = err_set(&err, -EINVAL, "%s: there is no router kind %s", a.config, wanted[i]);
 	}
 	if (!code)
+	{
+		router_xen_set(&(struct router_xen_options){ config.xen.helper, (const char *const *)config.xen.images.v, config.xen.images.n,
+			                                     config.xen.balance });
 		code = probe_run(wanted, &probe, &err);
+	}
 	if (!code && a.check)
 		return probe_print(&probe, a.json);
 	if (!code && !fake_only)

@@ -112,6 +112,7 @@ static const struct {
 	{ "gso-guard", "limits that hold for trains of tiny frames, too", NULL },
 	{ "htb", "promised traffic before best effort on underlay devices", ask_htb },
 	{ "nftables", "tunnels that take frames from their neighbour's address only", NULL },
+	{ "realtime", "routers that ask for realtime: a hypervisor with the scheduler rtds", NULL },
 	{ "netem", "emulating the delay of substrate links (vnlab)", ask_netem },
 	{ "cgroup-cpu", "cpu shares and caps of routers, accounting of their cpu time", NULL },
 	{ "cgroup-memory", "memory limits of routers, accounting of their memory", NULL },
@@ -183,11 +184,24 @@ static bool probe_kinds(const char *const *wanted, struct node_probe *p)
 			continue;
 		struct probe_kind *k = &p->kinds[p->n_kinds++];
 		snprintf(k->kind, sizeof(k->kind), "%s", router_drivers[i]->kind);
-		k->usable = !router_drivers[i]->probe(&err);
+		const struct router_driver *d = router_drivers[i];
+		k->usable = !d->probe(&err);
 		snprintf(k->why, sizeof(k->why), "%.*s", (int)sizeof(k->why) - 1, err.text);
-		real |= router_drivers[i]->ports != ROUTER_PORTS_NONE;
+		if (k->usable && d->describe)
+			d->describe(p, k);
+		real |= d->ports != ROUTER_PORTS_NONE;
 	}
 	return real;
+}
+
+static bool any_realtime(const struct node_probe *p)
+{
+	bool any = false;
+	for (size_t i = 0; i < p->n_kinds; i++) {
+		const struct router_driver *d = router_driver_find(p->kinds[i].kind);
+		any |= p->kinds[i].usable && d && d->realtime && d->realtime();
+	}
+	return any;
 }
 
 /* Ports need all of these; without one of them no virtual link can be built. */
@@ -198,9 +212,10 @@ static void judge_kinds(struct node_probe *p)
 	for (size_t i = 0; i < p->n_kinds; i++) {
 		struct probe_kind *k = &p->kinds[i];
 		const struct router_driver *d = router_driver_find(k->kind);
-		for (size_t f = 0; k->usable && d && d->ports == ROUTER_PORTS_VETH && f < p->n_features; f++)
+		for (size_t f = 0; k->usable && d && d->ports != ROUTER_PORTS_NONE && f < p->n_features; f++)
 			for (size_t j = 0; j < ARRAY_LEN(needed); j++)
-				if (!p->features[f].present && !strcmp(p->features[f].name, needed[j])) {
+				if (!p->features[f].present && !strcmp(p->features[f].name, needed[j]) &&
+				    (d->ports == ROUTER_PORTS_VETH || strcmp(needed[j], "veth"))) {
 					k->usable = false;
 					snprintf(k->why, sizeof(k->why), "this kernel has no %s (%.80s)", needed[j], p->features[f].used_for);
 				}
@@ -237,6 +252,8 @@ int probe_run(const char *const *wanted, struct node_probe *ret, struct err *err
 				f->present = cgroup_has_cpu() && cgroup_usable();
 			else if (!strcmp(f->name, "cgroup-memory"))
 				f->present = cgroup_has_memory() && cgroup_usable();
+			else if (!strcmp(f->name, "realtime"))
+				f->present = any_realtime(&p);
 			else if (!strcmp(f->name, "gso-guard"))
 				f->present = gso_guard_fd() >= 0;
 		}
@@ -275,6 +292,8 @@ int probe_print(const struct node_probe *p, bool json)
 	       geteuid() ? "asked without root: this is what a user namespace (a rootless lab) can do here\n" : "");
 	for (size_t i = 0; i < p->n_kinds; i++)
 		printf("  %-14s %-8s %s\n", p->kinds[i].kind, p->kinds[i].usable ? "yes" : "NO", p->kinds[i].why);
+	for (size_t i = 0; i < p->n_images; i++)
+		printf("  %-14s %-8s\n", i ? "" : "images", p->images[i]);
 	printf("\nkernel\n");
 	for (size_t i = 0; i < p->n_features; i++)
 		printf("  %-14s %-8s %s\n", p->features[i].name, p->features[i].present ? "yes" : "missing", p->features[i].used_for);

@@ -79,6 +79,9 @@ struct router_driver {
 
 	/* Whether this machine can host the kind, tried for real; blocks shortly, changes nothing. */
 	int (*probe)(struct err *err) VNE_MUST;
+	/* After a probe that went well: the kind's limits and images, and in `why` a line about it. NULL: nothing to say. */
+	void (*describe)(struct node_probe *p, struct probe_kind *k);
+	bool (*realtime)(void); /* likewise: whether routers may ask for it; NULL: no */
 	/* Finds what lives already (after a restart of the agent). */
 	int (*open)(const struct router_options *options, void **ret_self, struct err *err) VNE_MUST;
 	void (*close)(void *self); /* routers go on */
@@ -108,7 +111,7 @@ struct router_driver {
 	void (*load)(void *self, struct router_key key, uint64_t *ret_cpu_us, int64_t *ret_mem_kib); /* mem -1: not known */
 };
 
-extern const struct router_driver router_netns, router_fake;
+extern const struct router_driver router_netns, router_xen, router_fake;
 extern const struct router_driver *const router_drivers[]; /* NULL-ended */
 const struct router_driver *router_driver_find(const char *kind); /* NULL: no such kind */
 
