@@ -104,6 +104,7 @@ size_t history_trim(struct vned *v, char *keys[], size_t max)
 		n++;
 	}
 	if (n) /* there may be no list at all */
+		if (n)
 		memmove(v->gone.v, v->gone.v + n, (v->gone.n - n) * sizeof(*v->gone.v));
 	v->gone.n -= n;
 	return n;
@@ -212,8 +213,9 @@ static void query_one(void *arg, const char *key, const void *value, size_t len)
 		at++;
 	for (size_t i = 0; i < n; i++)
 		(void)vec_add(&q->steps);
-	v = q->steps.v + at;
-	memmove(v + n, v, (q->steps.n - n - at) * sizeof(*v));
+	v = n ? q->steps.v + at : NULL;
+	if (n)
+		memmove(v + n, v, (q->steps.n - n - at) * sizeof(*v));
 	for (size_t i = 0; i < n; i++) {
 		v[i] = steps[i];
 		free(v[i].network);
