@@ -14,7 +14,10 @@
 #include "base/mem.h"
 #include "vned/vned.h"
 
-enum { TERM_LEAD_MAX = 1000000 }; /* of an agent's term before ours: more than starts can explain */
+enum {
+	TERM_LEAD_MAX = 1000000,      /* of an agent's term before ours: more than starts can explain */
+	GENERATION_LEAD_MAX = 1000000 /* likewise, of a network's generation */
+};
 
 struct command { /* sent, not answered */
 	uint32_t net, generation;
@@ -290,6 +293,9 @@ static void reconcile_held(struct vned *v, struct agent *a, const struct held_ne
 		return;
 	}
 	struct part *p = &net->parts[part];
+	uint32_t seen = h->generation > h->prepared ? h->generation : h->prepared;
+	if (!net->txn && seen > net->generation && seen - net->generation <= GENERATION_LEAD_MAX)
+		flow_overtake(v, net, seen);
 	p->synced = h->committed && h->generation == net->generation && h->digest == p->digest && h->prepared == 0;
 }
 

@@ -506,6 +506,22 @@ static void repair(struct vned *v, struct network *net)
 	}
 }
 
+void flow_overtake(struct vned *v, struct network *net, uint32_t seen)
+{
+	struct err err = { 0 };
+	log_warn("network %s: an agent holds generation %u, ours was %u: going beyond; was the store restored?", net->full, seen,
+	         net->generation);
+	net->plan.generation = net->generation = seen + 1;
+	for (size_t i = 0; i < net->plan.n_nodes; i++) {
+		net->plan.nodes[i].generation = net->generation;
+		net->parts[i].synced = false;
+		net->parts[i].retry_ms = 0;
+	}
+	/* not waited for: after a crash the next start finds the lower one and learns the same way */
+	if (store_network(v, net, WRITE_OTHER, &err) < 0)
+		flow_fatal(v, "the store cannot be written", err.text);
+}
+
 /* PLANNED before a restart: on, as soon as its agents are back. */
 static void resume(struct vned *v, struct network *net)
 {

@@ -162,6 +162,8 @@ int history_find(const struct vned *v, const struct peer *peer, const char *name
 int flow_accept(struct vned *v, struct network *net, struct err *err) VNE_MUST; /* PLANNED into the store, then on by itself; takes net, frees it on failure */
 void flow_release(struct vned *v, struct network *net, const char *who, const char *why);
 void flow_event(struct vned *v, struct network *net, const struct txn_event *event);
+/* An agent holds generation `seen`, beyond ours, as after a restore: go beyond that, or it would refuse what is older. */
+void flow_overtake(struct vned *v, struct network *net, uint32_t seen);
 void flow_tick(struct vned *v);
 int flow_load(struct vned *v, struct err *err) VNE_MUST; /* at start: what the store holds */
 void flow_stop(struct vned *v); /* answers who waits */

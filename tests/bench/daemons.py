@@ -146,7 +146,20 @@ def one_way(lab, mbit):
     return one_way.last
 
 
+def bench_store():
+    print("the store on the disk of /var/tmp: batches of 6000 bytes; vned's start with 10,000 networks in it")
+    store = json.loads(run(BUILD / "tests/bench/bench_store", "/var/tmp"))
+    bare = store["syncs_per_s"]
+    row("batches made durable one after the other, a second", store["alone_per_s"], "", f"{store['alone_per_s'] / bare:.2f}",
+        f"of {bare} bare write and fdatasync")
+    row("the same, up to 1000 on their way at once", store["together_per_s"], "", f"{store['together_per_s'] / bare:.2f}", "group commit")
+    row(f"open with a full check, {store['bytes'] >> 20} MB, s", f"{store['open_s']:.2f}", "", "", f"a copy of it: {store['copy_s']:.2f}")
+    start = json.loads(run(BUILD / "tests/bench/bench_start", 10000).splitlines()[-1])
+    row("vned ready with 10,000 networks, s", f"{start['start_s']:.2f}", "", "", "")
+
+
 def bench():
     bench_agent()
+    bench_store()
     bench_submit()
     bench_rates()

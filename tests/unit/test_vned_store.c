@@ -101,6 +101,28 @@ static void test_end_on_full_disk(void **state)
 	assert_int_equal(submit(w, world_pair), 0);
 }
 
+static bool all_hold_six(struct world *w)
+{
+	return w->fakes[0].nets[0].generation == 6 && w->fakes[1].nets[0].generation == 6 &&
+	       w->v.networks[0]->parts[0].synced && w->v.networks[0]->parts[1].synced;
+}
+
+/* After a restore an agent may hold a newer generation than the store knows of: it would refuse an older one. */
+static void test_generation_goes_beyond(void **state)
+{
+	struct world *w = *state;
+	assert_int_equal(submit(w, world_pair), 0);
+	fake_stop(&w->fakes[0]);
+	w->fakes[0].nets[0].generation = 5;
+	fake_start(w, 0);
+	assert_true(world_run(w, all_hold_six, 10000));
+	restart(w);
+	assert_int_equal(w->v.networks[0]->generation, 6);
+	assert_int_equal(shown_state(w, "pair"), NET_ACTIVE);
+	assert_int_equal(release(w, "pair"), 0);
+	assert_true(nothing_held(w));
+}
+
 /* ---- history -------------------------------------------------------------------------------------- */
 
 static int history(struct world *w, const char *name)
@@ -213,7 +235,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_submit_on_full_disk), TEST(test_release_on_full_disk), TEST(test_end_on_full_disk),
-		TEST(test_history_is_ones_own), TEST(test_history_is_bounded), TEST(test_backup_in_pieces),
+		TEST(test_generation_goes_beyond), TEST(test_history_is_ones_own), TEST(test_history_is_bounded), TEST(test_backup_in_pieces),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
