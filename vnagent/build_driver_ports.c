@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "vnagent/bird_config.h"
 #include "vnagent/build_impl.h"
 #include "vnagent/setup.h"
 
@@ -22,7 +23,10 @@ static void ports_of(const struct node_plan *p, uint32_t router, struct port_lis
 
 static void setup_of(const struct plan_router *r, const struct port_list *ports, struct buf *out)
 {
-	setup_write(r, ports->v.v, ports->v.n, NULL, out);
+	buf_auto struct buf bird = BUF_INIT;
+	if (r->routing == ROUTING_OSPF)
+		bird_config_write(r, ports->v.v, ports->v.n, &bird);
+	setup_write(r, ports->v.v, ports->v.n, bird.len ? buf_cstr(&bird) : NULL, out);
 }
 
 void build_await(struct job *job, uint32_t router)

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* See bird_config.h. Timers: hello 1 s and dead after 5, which is what OSPF offers in whole seconds and what a router that waits
+ * for its turn on a loaded node keeps; faster is BFD, every 200 ms, a link is down after five that are missing. */
+#include "vnagent/bird_config.h"
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+static const struct addr *loopback(const struct plan_router *r, uint8_t family)
+{
+	for (size_t i = 0; i < r->n_loopbacks; i++)
+		if (r->loopbacks[i].family == family)
+			return &r->loopbacks[i];
+	return NULL;
+}
+
+static bool speaks(const struct plan_router *r, const struct plan_port *const *ports, size_t n_ports, uint8_t family)
+{
+	for (size_t i = 0; i < n_ports; i++)
+		if (ports[i]->address.family == family)
+			return true;
+	return loopback(r, family) != NULL;
+}
+
+/* 32 bits that no other router of the network has: its IPv4 loopback, else its number. */
+static void put_router_id(const struct plan_router *r, struct buf *out)
+{
+	const struct addr *a = loopback(r, AF_INET);
+	char text[ADDR_TEXT];
+	if (a)
+		buf_printf(out, "router id %s;\n", addr_host_text(a, text));
+	else
+		buf_printf(out, "router id 0.%u.%u.%u;\n", (r->id + 1) >> 16 & 255, (r->id + 1) >> 8 & 255, (r->id + 1) & 255);
+}
+
+static void put_kernel(const struct plan_router *r, uint8_t family, struct buf *out)
+{
+	const struct addr *source = loopback(r, family);
+	char text[ADDR_TEXT];
+	buf_printf(out, "protocol kernel kernel%c {\n\tscan time 60;\n\tmerge paths yes;\n\tipv%c {\n\t\timport none;\n\t\texport filter {\n"
+	                "\t\t\tif source !~ [RTS_OSPF, RTS_OSPF_IA, RTS_OSPF_EXT1, RTS_OSPF_EXT2] then reject;\n",
+	           family == AF_INET6 ? '6' : '4', family == AF_INET6 ? '6' : '4');
+	if (source)
+		buf_printf(out, "\t\t\tkrt_prefsrc = %s;\n", addr_host_text(source, text));
+	buf_str(out, "\t\t\taccept;\n\t\t};\n\t};\n}\n");
+}
+
+static void put_ospf(const struct plan_router *r, const struct plan_port *const *ports, size_t n_ports, uint8_t family, struct buf *out)
+{
+	char version = family == AF_INET6 ? '3' : '2', ip = family == AF_INET6 ? '6' : '4';
+	buf_printf(out, "protocol ospf v%c ospf%c {\n\tecmp yes;\n\tipv%c { import all; export none; };\n\tarea 0 {\n", version, ip, ip);
+	if (loopback(r, family))
+		buf_str(out, "\t\tinterface \"lo\" { stub yes; };\n");
+	for (size_t i = 0; i < n_ports; i++)
+		if (ports[i]->address.family == family)
+			buf_printf(out, "\t\tinterface \"%s\" { type ptp; cost 10; hello 1; dead count 5; retransmit 2; wait 2; bfd yes; };\n",
+			           ports[i]->ifname);
+	buf_str(out, "\t};\n}\n");
+}
+
+void bird_config_write(const struct plan_router *r, const struct plan_port *const *ports, size_t n_ports, struct buf *out)
+{
+	static const uint8_t families[] = { AF_INET, AF_INET6 };
+	put_router_id(r, out);
+	buf_str(out, "log stderr { warning, error, fatal, bug };\nprotocol device { scan time 10; }\n");
+	buf_str(out, "protocol bfd {\n\tinterface \"eth*\" { interval 200 ms; multiplier 5; };\n}\n");
+	for (size_t i = 0; i < sizeof(families); i++)
+		if (speaks(r, ports, n_ports, families[i])) {
+			put_kernel(r, families[i], out);
+			put_ospf(r, ports, n_ports, families[i], out);
+		}
+}
