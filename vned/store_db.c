@@ -459,16 +459,24 @@ void store_copy_end(struct store_copy *c, void **ret, size_t *ret_len)
 	*ret = NULL;
 	sqlite3_backup_finish(c->backup);
 	unsigned char *data = c->done ? sqlite3_serialize(c->into, "main", &len, 0) : NULL;
+	sqlite3_close(c->into); /* before there is a third copy */
+	free(c);
 	if (data) {
 		*ret = mem_dup(data, (size_t)len);
 		*ret_len = (size_t)len;
 		sqlite3_free(data);
 	}
-	sqlite3_close(c->into);
-	free(c);
 }
 
 /* ---- the directory -------------------------------------------------------------------------- */
+
+/* Where it fails it is as if nobody had asked: whoever needs the file says so. */
+void store_give(int fd, const char *dir)
+{
+	struct stat st;
+	if (geteuid() == 0 && stat(dir, &st) == 0)
+		(void)!fchown(fd, st.st_uid, st.st_gid);
+}
 
 int store_lock(const char *dir, int *ret_fd, struct err *err)
 {
@@ -479,6 +487,7 @@ int store_lock(const char *dir, int *ret_fd, struct err *err)
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_sys(err, -errno, "state: %s cannot be written", path);
+	store_give(fd, dir);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		int code = errno;
 		close(fd);

@@ -39,6 +39,8 @@ void store_copy_end(struct store_copy *copy, void **ret, size_t *ret_len); /* *r
 
 /* The lock of a state directory, which is made if missing; it ends with the process. -EBUSY. */
 int store_lock(const char *dir, int *ret_fd, struct err *err) VNE_MUST;
+/* What root makes (vned --restore) belongs to whom the directory belongs to: vned may run as another user. */
+void store_give(int fd, const char *dir);
 int store_sync_dir(const char *dir) VNE_MUST;
 
 /* store_import.c: what the journal of releases before 0.2 in `dir` says. *ret_found false: there is none. */

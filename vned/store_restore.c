@@ -17,7 +17,7 @@
 
 enum { CHUNK = 1 << 20 };
 
-static int copy_file(const char *from, const char *to, struct err *err)
+static int copy_file(const char *from, const char *dir, const char *to, struct err *err)
 {
 	int in = open(from, O_RDONLY | O_CLOEXEC);
 	if (in < 0)
@@ -29,6 +29,8 @@ static int copy_file(const char *from, const char *to, struct err *err)
 	int out = r == 0 ? open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
 	if (r == 0 && out < 0)
 		r = err_sys(err, -errno, "%s", to);
+	if (out >= 0)
+		store_give(out, dir);
 	ssize_t n = 1;
 	while (r == 0 && n > 0) {
 		n = sendfile(out, in, NULL, CHUNK);
@@ -135,7 +137,7 @@ int store_restore(const char *dir, const char *file, char **ret_aside, struct er
 	if (r < 0)
 		return r;
 	unlink(copy_log);
-	r = copy_file(file, copy, err);
+	r = copy_file(file, dir, copy, err);
 	if (r == 0)
 		r = adopt(copy, file, 0, err);
 	uint64_t term = r == 0 && access(path, F_OK) == 0 ? old_term(path) : 0;

@@ -171,3 +171,31 @@ def test_no_half_backup(lab, tmp_path):
                           capture_output=True, text=True, timeout=60)
     assert full.returncode == 70 and "there is no backup" in full.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("moment", range(12))
+def test_what_was_said_is_kept(lab, moment):
+    """vned is killed while a submit or a release is under way: what the client was told holds after the restart."""
+    release = moment % 2 == 1
+    if release:
+        lab.submit(request("net"))
+    words = ("release", "net") if release else ("submit", "-")
+    client = subprocess.Popen(lab.command("vnctl", *words), env=lab.env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        client.communicate(None if release else request("net"), timeout=0.015 * (moment // 2 + 1))
+    lab.kill("vned")
+    restart(lab)
+    code = client.poll()
+    if code is None:  # it may be told yet that vned was away, or have been told before
+        client.communicate(timeout=60)
+        code = client.returncode
+    steady = (None, "active", "degraded")
+    eventually(lambda: lab.state("net") in steady)
+    if code == 0:
+        assert lab.state("net") == (None if release else "active")
+    if lab.state("net") is None:
+        eventually(lambda: all(lab.bare(n) for n in "abc"))
+    else:
+        eventually(lambda: lab.state("net") == "active")
+        lab.ping("net", "r1", lab.loopback("net", "r3"))
