@@ -43,6 +43,6 @@ int store_lock(const char *dir, int *ret_fd, struct err *err) VNE_MUST;
 void store_give(int fd, const char *dir);
 int store_sync_dir(const char *dir) VNE_MUST;
 
-/* store_import.c: what the journal of releases before 0.2 in `dir` says. *ret_found false: there is none. */
+/* store_import.c: what the journal of older releases in `dir` says. *ret_found false: there is none. */
 int store_import(const char *dir, struct store_table *into, uint64_t *ret_revision, bool *ret_found, struct err *err) VNE_MUST;
 void store_import_done(const char *dir); /* puts the journal aside, as journal.imported */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Reads the journal in which releases before 0.2 kept their store, once, to put it into the present one.
+/* Reads the journal in which older releases kept their store, once, to put it into the present one.
  *
  * File: "vnestore1\n", then records: u32 length of the body, u32 CRC-32 of the body, u32 CRC-32 of
  * these two; body: u64 revision, u32 count, then per operation u32 length of the key, u32 length of

@@ -32,6 +32,7 @@ struct world {
 	struct store *store;
 	char dir[64];
 	int durable, expected;
+	int ticks;
 	int refused, code; /* batches that were undone, and why */
 	bool inside; /* a batch is being made: no callback may come */
 };
@@ -709,6 +710,7 @@ static void test_copy_and_restore(void **state)
 
 static int syncs;
 static bool syncs_fail;
+static int sync_gate = -1; /* a pipe that a sync waits for, or -1 */
 
 /* SQLite's own call comes here, too: the program stands before the libraries. */
 int fdatasync(int fd)
@@ -718,6 +720,10 @@ int fdatasync(int fd)
 		errno = EIO;
 		return -1;
 	}
+	char byte;
+	int gate = __atomic_load_n(&sync_gate, __ATOMIC_RELAXED);
+	if (gate >= 0 && read(gate, &byte, 1) < 0)
+		return -1;
 	return (int)syscall(SYS_fdatasync, fd);
 }
 
@@ -740,6 +746,35 @@ static void test_group_commit(void **state)
 	}
 	assert_true(syncs - before >= ALONE);
 	print_message("%d batches at once: %d syncs; %d one after the other: %d\n", MANY, together, ALONE, syncs - before);
+}
+
+static void count_ticks(void *arg)
+{
+	struct world *w = arg;
+	if (++w->ticks == 20)
+		loop_stop(w->loop);
+}
+
+/* A disk that does not answer holds up neither the loop nor who has something to store; only the answers wait. */
+static void test_slow_disk(void **state)
+{
+	struct world *w = *state;
+	struct loop_source *timer;
+	int gate[2];
+	assert_int_equal(pipe(gate), 0);
+	__atomic_store_n(&sync_gate, gate[0], __ATOMIC_RELAXED);
+	for (int i = 0; i < 100; i++)
+		put(w, "a", i % 2 ? "1" : "0");
+	assert_int_equal(loop_add_timer(w->loop, 1, 1, count_ticks, w, &timer, NULL), 0);
+	assert_int_equal(loop_run(w->loop, NULL), 0);
+	assert_int_equal(w->ticks, 20);
+	assert_int_equal(w->durable, 0); /* nothing is said before it is so */
+	assert_value(w, "a", "1");
+	loop_remove(timer);
+	__atomic_store_n(&sync_gate, -1, __ATOMIC_RELAXED);
+	close(gate[1]); /* the sync that waits goes on */
+	wait_durable(w, 100);
+	close(gate[0]);
 }
 
 /* A sync that fails: nobody knows what is on disk. It is said, nothing more is taken; a new start finds out. */
@@ -915,6 +950,7 @@ int main(void)
 		TEST(test_import, &store_sqlite),
 		TEST(test_copy_and_restore, &store_sqlite),
 		TEST(test_group_commit, &store_sqlite),
+		TEST(test_slow_disk, &store_sqlite),
 		TEST(test_sync_fails, &store_sqlite),
 		TEST(test_hundred_thousand, &store_sqlite),
 		TEST(test_write_fails, &store_sqlite),
