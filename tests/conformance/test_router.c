@@ -299,15 +299,17 @@ static void a_death_is_told(void **state)
 /* Runs a command and gives its exit code; what it printed into `out`. */
 static int exec_in(struct bench *b, uint32_t router, const char *const *argv, char *out, size_t size, char *why)
 {
-	int pipes[2], control[2];
+	int pipes[2], control[2], nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	struct err err = { 0 };
 	size_t argc = 0;
 	while (argv[argc])
 		argc++;
+	assert_return_code(nothing, errno);
 	assert_return_code(pipe(pipes), errno);
 	assert_return_code(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control), errno);
-	struct router_command c = { .argv = argv, .argc = argc, .in = pipes[0], .out = pipes[1], .error = pipes[1], .control = control[1] };
+	struct router_command c = { .argv = argv, .argc = argc, .in = nothing, .out = pipes[1], .error = pipes[1], .control = control[1] };
 	int code = driver->exec(b->self, (struct router_key){ 9, router }, &c, &err);
+	close(nothing);
 	close(pipes[1]);
 	close(control[1]);
 	struct spawn_exit e = { .code = code };

@@ -28,7 +28,7 @@ HOST_ADDRESS = f"{NET}.254"
 BOOT_SECONDS = 150
 MODULES = """xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs xen-netback virtio_net virtio_pci veth vxlan dummy ifb tun bridge
     sch_tbf sch_htb sch_ingress cls_bpf cls_u32 cls_matchall act_mirred act_gact sch_fq_codel sch_prio nf_tables crc32c_generic""".split()
-HOST_PROGRAMS = "bash ip tc bridge nft ping tcpdump bird birdc nsenter unshare setpriv strace".split()
+HOST_PROGRAMS = "bash env ip tc bridge nft ping tcpdump bird birdc nsenter unshare setpriv strace".split()
 CLONE_NEWNET = 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -179,12 +179,12 @@ while :; do sleep 1000; done
 """
 
 # A connection: the script's length in a line, the script, then its input. Back: its output, its error output, and a last part of
-# fixed length: exit code and length of the error output.
+# fixed length: exit code and length of the error output. (nc ignores the end of its children, and what it starts inherits that.)
 SERVE = r"""#!/usr/bin/bash
 export PATH=/usr/sbin:/usr/bin HOME=/root LC_ALL=C
 IFS= read -r n; IFS= read -r -N "$n" script
 exec 4>/run/error.$$
-bash -c "$script" 2>&4
+env --default-signal=CHLD bash -c "$script" 2>&4
 code=$?
 bytes=$(busybox stat -c %s /run/error.$$)
 busybox cat /run/error.$$; busybox rm -f /run/error.$$
@@ -281,6 +281,7 @@ def base(say=lambda text: None):
         module_files(kernel, tree)
         tree.put("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nbird:x:101:101::/run:/bin/false\n")
         tree.put("etc/group", "root:x:0:\nbird:x:101:\n")
+        tree.put("etc/xen/xl.conf", "")
         tree.put("etc/hosts", "127.0.0.1 localhost\n")
         tree.put("init", INIT, 0o755)
         tree.put("usr/sbin/serve", SERVE, 0o755)
