@@ -149,19 +149,6 @@ static int store_network(struct vned *v, const struct network *net, enum write_k
 	return write_batch(v, net->id, kind, ops, ARRAY_LEN(ops), err);
 }
 
-static void store_history(struct vned *v, const struct network *net)
-{
-	char past[STORE_KEY_MAX + 1];
-	mem_auto uint8_t *history = NULL;
-	size_t len;
-	struct err err = { 0 };
-	history_key(net, past);
-	history_pack(net, &history, &len);
-	struct store_op op = { past, history, len };
-	if (write_batch(v, net->id, WRITE_OTHER, &op, 1, &err) < 0)
-		flow_fatal(v, "the store cannot be written", err.text);
-}
-
 /* The network is deleted, what is known of it kept, and the oldest of what is kept let go. */
 static void store_over(struct vned *v, struct network *net)
 {
@@ -451,60 +438,7 @@ void flow_release(struct vned *v, struct network *net, const char *who, const ch
 	release_begin(v, net);
 }
 
-/* ---- health and repair ------------------------------------------------------------------------ */
-
-static bool part_healthy(struct vned *v, struct network *net, size_t i, struct buf *why)
-{
-	const char *node = v->substrate.nodes[net->plan.snode[i]].name;
-	const struct agent *a = &v->agents[net->plan.snode[i]];
-	if (!a->connected) {
-		/* after our own start, agents are given time to come back */
-		if (!a->seen && clock_ms() - v->started_ms < 2 * v->config.timeout_us / 1000 + 2000)
-			return true;
-		buf_printf(why, "no word from the agent of node %s", node);
-	} else if (net->parts[i].why) {
-		buf_printf(why, "node %s: %s", node, net->parts[i].why);
-	} else if (!net->parts[i].synced && !net->parts[i].ensuring) {
-		buf_printf(why, "node %s has not confirmed its part", node);
-	}
-	return why->len == 0;
-}
-
-static void judge(struct vned *v, struct network *net)
-{
-	buf_auto struct buf why = BUF_INIT;
-	for (size_t i = 0; i < net->plan.n_nodes && part_healthy(v, net, i, &why); i++)
-		;
-	for (size_t i = 0; i < net->load.n_routers && why.len == 0; i++) {
-		const struct router_mon *m = &net->load.routers[i];
-		if (m->known && m->state == ROUTER_FAILED)
-			buf_printf(&why, "router %s: %s", net->request.nodes[i].name, m->reason[0] ? m->reason : "failed");
-	}
-	bool degraded = why.len > 0;
-	bool same = degraded == net->degraded && strcmp(buf_cstr(&why), net->reason ? net->reason : "") == 0;
-	if (same)
-		return;
-	free(net->reason);
-	net->reason = degraded ? mem_str(buf_cstr(&why)) : NULL;
-	net->degraded = degraded;
-	net->changed_ms = (uint64_t)clock_wall_ms();
-	history_add(net, degraded ? NET_DEGRADED : NET_ACTIVE, "vned", buf_cstr(&why));
-	store_history(v, net);
-	events_publish(v->events, "network", net->full, degraded ? "state degraded: %s" : "state active%s", buf_cstr(&why));
-	log_info("network %s: %s%s", net->full, degraded ? "degraded: " : "active again", buf_cstr(&why));
-}
-
-static void repair(struct vned *v, struct network *net)
-{
-	for (size_t i = 0; i < net->plan.n_nodes; i++) {
-		struct part *p = &net->parts[i];
-		if (p->synced || p->ensuring || clock_ms() < p->retry_ms || !agents_reachable(v, net->plan.snode[i]))
-			continue;
-		p->retry_ms = clock_ms() + RETRY_MS;
-		p->ensuring = true;
-		agents_command(v, net, i, COMMAND_ENSURE);
-	}
-}
+/* ---- time, and agents that come and go ---------------------------------------------------------- */
 
 void flow_overtake(struct vned *v, struct network *net, uint32_t seen)
 {
@@ -547,8 +481,8 @@ static void tick_network(struct vned *v, struct network *net)
 	} else if (net->gone) {
 		release_begin(v, net); /* asked for while the decision was on its way to disk */
 	} else if (network_committed(net)) {
-		repair(v, net);
-		judge(v, net);
+		health_repair(v, net);
+		health_judge(v, net);
 	}
 }
 
@@ -590,7 +524,7 @@ void flow_agent_changed(struct vned *v, struct agent *agent)
 		else if (net->give_up_ms)
 			resume(v, net);
 		else
-			judge(v, net);
+			health_judge(v, net);
 	}
 	free(ids);
 }

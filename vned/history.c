@@ -69,6 +69,20 @@ void history_pack(const struct network *net, uint8_t **ret, size_t *ret_len)
 	message_pack(&m, ret, ret_len);
 }
 
+/* Between what else is stored of the network; nothing waits for it. */
+void history_store(struct vned *v, const struct network *net)
+{
+	char key[STORE_KEY_MAX + 1];
+	mem_auto uint8_t *value = NULL;
+	size_t len;
+	struct err err = { 0 };
+	history_key(net, key);
+	history_pack(net, &value, &len);
+	struct store_op op = { key, value, len };
+	if (v->store->driver->batch(v->store, v->store->driver->revision(v->store), &op, 1, NULL, NULL, &err) < 0)
+		flow_fatal(v, "the store cannot be written", err.text);
+}
+
 static int unpack(const char *key, const void *value, size_t len, struct history_view **ret, size_t *ret_n)
 {
 	struct message m;

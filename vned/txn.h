@@ -34,7 +34,7 @@ enum txn_event_type {
 	TXN_EV_DOWN,    /* agent: lost, or its connection began anew */
 	TXN_EV_UP,      /* agent: there again */
 	TXN_EV_STORED,  /* the decision is durable */
-	TXN_EV_UNSTORED,/* it is not and never will be (the store refused it before anything was written) */
+	TXN_EV_UNSTORED,/* it is not and never will be (the store refused or undid it) */
 	TXN_EV_CANCEL,
 	TXN_EV_TICK     /* time has passed */
 };

@@ -145,11 +145,12 @@ bool network_committed(const struct network *net); /* its plan is what should be
 void network_pack(const struct network *net, const struct substrate *s, struct buf *out);
 int network_unpack(const void *data, size_t len, const struct substrate *s, struct network **ret, struct err *err) VNE_MUST;
 
-/* history.c: who did what to a network, when and why. The caller writes it to the store, under history_key. */
+/* history.c: who did what to a network, when and why. The caller writes it to the store, under history_key, or has history_store do it. */
 void history_add(struct network *net, enum net_state state, const char *who, const char *why);
 void history_free(struct network *net);
 void history_key(const struct network *net, char key[STORE_KEY_MAX + 1]);
 void history_pack(const struct network *net, uint8_t **ret, size_t *ret_len);
+void history_store(struct vned *v, const struct network *net);
 void history_gone(struct vned *v, const struct network *net); /* the store has it, and the network is no more */
 size_t history_trim(struct vned *v, char *keys[], size_t max); /* the oldest, where there are too many: keys to be deleted, the caller's */
 void history_load(struct vned *v); /* after the networks */
@@ -171,6 +172,10 @@ void flow_done(struct vned *v);
 void flow_agent_changed(struct vned *v, struct agent *agent); /* came or went */
 void flow_fatal(struct vned *v, const char *what, const char *reason);
 void waiter_add(struct waiter **list, void (*done)(void *, struct network *, int, const char *), void *arg);
+
+/* health.c: of a network that is committed. */
+void health_judge(struct vned *v, struct network *net);  /* degraded or active again? */
+void health_repair(struct vned *v, struct network *net); /* tells agents that have not confirmed their part, every few seconds */
 
 /* agents.c */
 int agents_init(struct vned *v, struct err *err) VNE_MUST;
