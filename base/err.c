@@ -99,3 +99,19 @@ int err_add(struct err *err, int code, const char *format, ...)
 	err_store(err, text, len);
 	return err->code;
 }
+
+void err_copy(char *to, size_t size, const char *from)
+{
+	static const char cut[] = "…";
+	size_t n = strlen(from);
+
+	if (n >= size) {
+		n = size - sizeof(cut);
+		while (n && ((unsigned char)from[n] & 0xc0) == 0x80)
+			n--;
+		memcpy(to + n, cut, sizeof(cut));
+	} else {
+		to[n] = '\0';
+	}
+	memcpy(to, from, n);
+}

@@ -7,6 +7,8 @@
  * everywhere. On success a struct err is left as it was. */
 #pragma once
 
+#include <stddef.h>
+
 #define VNE_MUST __attribute__((warn_unused_result))
 #define VNE_PRINTF(f, a) __attribute__((format(printf, f, a)))
 
@@ -25,3 +27,6 @@ int err_sys(struct err *err, int code, const char *format, ...) VNE_PRINTF(3, 4)
 
 /* Puts "context: " in front of the reason; returns err->code, or `code` where err is NULL. */
 int err_add(struct err *err, int code, const char *format, ...) VNE_PRINTF(3, 4);
+
+/* A reason into a field of fixed size: cut with "…" where it is longer, never inside a UTF-8 character. size > 3 */
+void err_copy(char *to, size_t size, const char *from);

@@ -38,7 +38,7 @@ void build_fail_router(struct build_net *net, uint32_t router, const char *reaso
 		return;
 	struct failed_router *f = vec_add(&net->failed);
 	f->id = router;
-	snprintf(f->reason, sizeof(f->reason), "%s", reason);
+	err_copy(f->reason, sizeof(f->reason), reason);
 }
 
 const struct plan_router *build_plan_router(const struct build_net *net, uint32_t id)

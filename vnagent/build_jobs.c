@@ -285,7 +285,7 @@ static bool job_run(struct builder *b, struct build_net *net)
 	}
 	if (!job->steps[job->step]) {
 		char text[ERR_TEXT_MAX];
-		snprintf(text, sizeof(text), "%s", job->err.text);
+		err_copy(text, sizeof(text), job->err.text);
 		job_end(b, job, job->code, text);
 		return net->first;
 	}

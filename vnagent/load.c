@@ -257,7 +257,7 @@ static void read_router(struct reading *r, const struct build_net *net, const st
 	for (size_t i = 0; i < net->failed.n; i++)
 		if (net->failed.v[i].id == router->id) {
 			load->state = ROUTER_FAILED;
-			snprintf(load->reason, sizeof(load->reason), "%s", net->failed.v[i].reason);
+			err_copy(load->reason, sizeof(load->reason), net->failed.v[i].reason);
 		}
 }
 

@@ -60,7 +60,7 @@ void net_load_router(struct net_load *l, const struct router_load *r, int64_t no
 	m->known = true;
 	m->state = r->state;
 	m->mem_kib = r->mem_kib;
-	memcpy(m->reason, r->reason, sizeof(m->reason));
+	err_copy(m->reason, sizeof(m->reason), r->reason);
 	rate_add(&m->cpu, now_us, r->cpu_us);
 }
 

@@ -21,7 +21,7 @@ struct router_mon {
 	bool known;
 	enum router_state state;
 	int64_t mem_kib;
-	char reason[128];
+	char reason[ROUTER_REASON_MAX];
 	struct rate cpu; /* µs */
 };
 struct port_mon {

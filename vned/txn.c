@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "base/mem.h"
 #include "base/vec.h"
 
@@ -43,7 +44,8 @@ static void say(struct txn *t, int code, const char *format, const char *who, co
 {
 	if (t->reason[0])
 		return; /* the first reason is the cause, what follows is its consequence */
-	snprintf(t->reason, sizeof(t->reason), format, who, why);
+	mem_auto char *text = mem_printf(format, who, why);
+	err_copy(t->reason, sizeof(t->reason), text);
 	t->code = code;
 }
 

@@ -149,12 +149,22 @@ static void tell_death(struct helper *h, struct guest *g)
 		clean_up(h, &g->d);
 }
 
+/* Whoever talks to a guest that is gone would wait for ever: nothing says so on its connection. */
+static void end_talks(struct helper *h, const struct guest *g)
+{
+	for (struct request *r = h->first; r; r = r->next)
+		if (r->pid && (r->m.type == XEN_EXEC || r->m.type == XEN_DIAL) && r->m.net == g->d.net && r->m.router == g->d.router)
+			kill(r->pid, SIGKILL);
+}
+
 static void review(void *value, void *arg)
 {
 	struct guest *g = value;
 	struct review *v = arg;
 	struct request *r = running(v->h, g->d.net, g->d.router);
 	bool alive = g->seen && !g->d.shutdown;
+	if (!alive)
+		end_talks(v->h, g);
 	if (alive && g->d.up && v->n < XEN_TEXT_MAX / sizeof(*v->loads))
 		v->loads[v->n++] = (struct xen_load){ g->d.net, g->d.router, g->d.cpu_us, g->d.mem_kib };
 	if (!alive && r && !r->cleaning && !r->cancelled && r->domid == g->d.domid && (r->m.type == XEN_CREATE || r->m.type == XEN_CONFIGURE)) {
