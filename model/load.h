@@ -9,6 +9,9 @@
 enum router_state { ROUTER_ABSENT, ROUTER_STARTING, ROUTER_RUNNING, ROUTER_FAILED };
 extern const char *const router_state_names[];
 
+/* Of routers that compute their routes (routing: ospf); NONE: those that do not. */
+enum router_routing { ROUTER_ROUTING_NONE, ROUTER_ROUTING_STARTING, ROUTER_ROUTING_CONVERGED };
+
 enum { ROUTER_REASON_MAX = 512 };
 struct router_load {
 	uint32_t net, router;
@@ -16,6 +19,8 @@ struct router_load {
 	uint64_t cpu_us;  /* used since it was built */
 	int64_t mem_kib;  /* -1: not known here */
 	char reason[ROUTER_REASON_MAX]; /* with FAILED; a guest's has the end of its console */
+	enum router_routing routing;
+	char routing_reason[128]; /* with STARTING: what it waits for */
 };
 
 /* One per port: a virtual link has two, one at each end. "tx": from the router into the link. */

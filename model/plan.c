@@ -151,6 +151,33 @@ static void open_nodes(struct maker *m)
 
 /* ---- routers and ports ------------------------------------------------------------------ */
 
+/* For each router how many its links lead to, itself included: union by links. Caller frees. */
+static uint32_t *reachable_routers(const struct request *r)
+{
+	mem_auto uint32_t *root = mem_array(r->n_nodes, sizeof(*root));
+	uint32_t *count = mem_array(r->n_nodes, sizeof(*count));
+
+	for (uint32_t i = 0; i < r->n_nodes; i++)
+		root[i] = i;
+	for (size_t k = 0; k < r->n_links; k++) {
+		uint32_t a = r->links[k].a, b = r->links[k].b;
+
+		while (root[a] != a)
+			a = root[a] = root[root[a]];
+		while (root[b] != b)
+			b = root[b] = root[root[b]];
+		root[a > b ? a : b] = a > b ? b : a;
+	}
+	for (uint32_t i = 0; i < r->n_nodes; i++) { /* roots are never above what they are the root of */
+		root[i] = root[root[i]];
+		count[root[i]]++;
+	}
+	for (uint32_t i = 0; i < r->n_nodes; i++)
+		if (root[i] != i)
+			count[i] = count[root[i]];
+	return count;
+}
+
 static int add_routers(struct maker *m, struct err *err)
 {
 	const struct plan_input *in = m->in;
@@ -159,6 +186,7 @@ static int add_routers(struct maker *m, struct err *err)
 
 	if (in->r->routing == ROUTING_STATIC)
 		rc = plan_routes_new(in->r, m->loopbacks, m->ends, &routes, err);
+	mem_auto uint32_t *reachable = in->r->routing == ROUTING_OSPF ? reachable_routers(in->r) : NULL;
 	for (size_t i = 0; !rc && i < in->r->n_nodes; i++) {
 		const struct vnode *v = &in->r->nodes[i];
 		struct node_plan *np = node_at(m, in->e->host[i]);
@@ -177,6 +205,7 @@ static int add_routers(struct maker *m, struct err *err)
 		router->cpu_milli = v->demand[RES_CPU_MILLI];
 		router->mem_kib = v->demand[RES_MEM_KIB];
 		router->routing = in->r->routing;
+		router->n_reachable = reachable ? reachable[i] : 0;
 		router->image = mem_str(v->image);
 		router->rt_period_us = v->rt_period_us;
 		router->rt_budget_us = v->rt_budget_us;

@@ -28,7 +28,7 @@ SHAPE(plan_route_shape, vne__plan_route__descriptor, plan_route_fields, NULL);
 static const struct field plan_router_fields[] = {
 	U32(id), NAME(name), NAME_CHARS(kind), INTEGER(cpu_milli, 0, CPU_MAX_MILLI), INTEGER(mem_kib, 0, MEM_MAX_KIB),
 	INTEGER(routing, ROUTING_STATIC, ROUTING_NONE), ARRAY_(FIELD_ADDRS, loopbacks, n_loopbacks, loopbacks, 2, NULL),
-	LIST(routes, PARTS_MAX, plan_route_shape), TEXT_OR_NULL(image, NAME_BYTES),
+	LIST(routes, PARTS_MAX, plan_route_shape), U32(n_reachable), TEXT_OR_NULL(image, NAME_BYTES),
 	INTEGER(rt_period_us, 0, RT_PERIOD_MAX_US), INTEGER(rt_budget_us, 0, RT_PERIOD_MAX_US)
 };
 SHAPE(plan_router_shape, vne__plan_router__descriptor, plan_router_fields, NULL);
@@ -128,7 +128,8 @@ SHAPE(held_shape, vne__held__descriptor, held_fields, NULL);
 #define GENERATED Vne__RouterLoad
 static const struct field router_load_fields[] = {
 	INTEGER(net, 1, NET_ID_MAX), U32(router), INTEGER(state, ROUTER_ABSENT, ROUTER_FAILED), U64(cpu_us),
-	INTEGER(mem_kib, -1, INT64_MAX), CHARS(reason)
+	INTEGER(mem_kib, -1, INT64_MAX), CHARS(reason),
+	INTEGER(routing, ROUTER_ROUTING_NONE, ROUTER_ROUTING_CONVERGED), CHARS(routing_reason)
 };
 SHAPE(router_load_shape, vne__router_load__descriptor, router_load_fields, NULL);
 #undef PLAIN

@@ -14,7 +14,7 @@
 #include "vnagent/proc.h"
 #include "vnagent/underlay.h"
 
-enum { SEQUENCE_BITS = 48, PERIOD_MIN_MS = 10, PERIOD_MAX_MS = 60000 };
+enum { SEQUENCE_BITS = 48, SOON_MS = 50, PERIOD_MIN_MS = 10, PERIOD_MAX_MS = 60000 };
 #define SEQUENCE_MASK ((UINT64_C(1) << SEQUENCE_BITS) - 1)
 
 struct agent {
@@ -26,6 +26,7 @@ struct agent {
 	uint64_t connection; /* counts connections: an answer goes only where the question came from */
 	struct node_usage usage; /* of the last report */
 	bool report_failed;
+	struct loop_source *soon; /* a report before its time */
 	void (*welcome)(void *arg, uint32_t heartbeat_ms, uint32_t report_ms);
 	void *welcome_arg;
 };
@@ -98,6 +99,19 @@ static void noticed(void *arg, uint32_t net, const char *object, const char *wha
 	snprintf(named, sizeof(named), "network %u: %s", net, object);
 	struct message m = { .type = MSG_NOTICE, .net = net, .u.notice = { named, (char *)what } };
 	(void)send_message(a, &m);
+}
+
+static void report_soon(void *arg)
+{
+	agent_report(arg);
+}
+
+/* Several at once are one report. */
+static void routed(void *arg)
+{
+	struct agent *a = arg;
+	if (a->soon)
+		loop_set_timer(a->soon, SOON_MS, 0);
 }
 
 static void keep(void *arg, uint32_t net, enum build_slot slot, const struct node_plan *plan)
@@ -285,11 +299,13 @@ int agent_new(const struct agent_options *options, struct agent **ret, struct er
 	a->options = *options;
 	a->wire_state = WIRE_DOWN;
 	struct build_options build = { .loop = options->loop, .spawner = options->spawner, .cgroup = options->cgroup,
-		                       .kinds = options->kinds, .result = built, .progress = progressed, .notice = noticed,
+		                       .kinds = options->kinds, .result = built, .progress = progressed, .notice = noticed, .routed = routed,
 		                       .store = keep, .arg = a };
 	a->commands = exec_table_new(options->loop, send_message, a);
 	proc_node_usage(&a->usage);
-	int code = builder_new(&build, &a->builder, err);
+	int code = loop_add_timer(options->loop, PERIOD_MAX_MS, 0, report_soon, a, &a->soon, err);
+	if (!code)
+		code = builder_new(&build, &a->builder, err);
 	if (!code)
 		code = state_each(options->state, restore, bad_file, a, err);
 	if (code) {
@@ -319,6 +335,8 @@ void agent_free(struct agent *a)
 	if (!a)
 		return;
 	a->wire_state = WIRE_DOWN;
+	loop_remove(a->soon);
+	a->soon = NULL;
 	exec_table_free(a->commands);
 	builder_free(a->builder);
 	wire_close(a->wire);

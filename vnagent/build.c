@@ -96,6 +96,18 @@ static int open_kernel(struct builder *b, struct err *err)
 	return code ? code : inventory_read(b->inv, b->nl, err);
 }
 
+static void routed(void *arg)
+{
+	struct builder *b = arg;
+	if (b->options.routed)
+		b->options.routed(b->options.arg);
+}
+
+static void build_routing_notice(void *arg, uint32_t net, const char *object, const char *what)
+{
+	build_notice(arg, net, object, what);
+}
+
 int builder_new(const struct build_options *options, struct builder **ret, struct err *err)
 {
 	struct builder *b = mem_alloc(sizeof(*b));
@@ -104,6 +116,7 @@ int builder_new(const struct build_options *options, struct builder **ret, struc
 	b->batch = nl_batch_new();
 	b->nets = hash_new();
 	b->released = hash_new();
+	b->ospf = ospf_new(&(struct ospf_options){ options->loop, routed, build_routing_notice, b });
 	int code = loop_add_prepare(options->loop, build_work, b, &b->prepare, err);
 	for (const char *const *kind = options->kinds; !code && *kind; kind++)
 		code = open_driver(b, *kind, err);
@@ -125,6 +138,7 @@ void builder_free(struct builder *b)
 	loop_remove(b->event_source);
 	hash_free(b->nets, build_net_free);
 	hash_free(b->released, NULL);
+	ospf_free(b->ospf);
 	for (size_t i = 0; i < b->n_drivers; i++)
 		b->drivers[i].ops->close(b->drivers[i].self);
 	nl_close(b->nl);

@@ -43,6 +43,7 @@ struct build_options {
 	const char *const *kinds;     /* router kinds to offer, NULL-ended */
 	void (*result)(void *arg, const struct build_result *result);
 	void (*progress)(void *arg, uint32_t net, uint64_t cookie, uint32_t ready, uint32_t all);
+	void (*routed)(void *arg); /* a router has converged, or does no more; may be NULL */
 	void (*notice)(void *arg, uint32_t net, const char *object, const char *what);
 	/* Keeps a plan where a restart finds it; NULL: forget it. */
 	void (*store)(void *arg, uint32_t net, enum build_slot slot, const struct node_plan *plan);

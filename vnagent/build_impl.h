@@ -8,6 +8,7 @@
 #include "vnagent/build.h"
 #include "vnagent/device.h"
 #include "vnagent/plan_index.h"
+#include "vnagent/ospf.h"
 
 enum { DRIVERS_MAX = 8, JOBS_MAX = 16 };
 
@@ -76,6 +77,7 @@ struct builder {
 	struct hash *nets;      /* by number */
 	struct hash *released;  /* number → generation + 1 of the release */
 	struct hash *counters;  /* load.c */
+	struct ospf *ospf;
 	struct loop_source *prepare, *event_source;
 	size_t n_jobs;
 };

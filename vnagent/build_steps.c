@@ -486,6 +486,27 @@ static int step_store(struct builder *b, struct job *job, struct err *err)
 	return STEP_NEXT;
 }
 
+/* Routers that compute their routes begin once their ports carry traffic. */
+static int step_routing(struct builder *b, struct job *job, struct err *err)
+{
+	for (size_t i = 0; b->real && i < job->want.n_routers; i++) {
+		const struct plan_router *r = &job->want.routers[i];
+		const struct open_driver *d = build_driver(b, r->kind);
+		struct router_key key = { job->net->id, r->id };
+		if (r->routing != ROUTING_OSPF || d->ops->ports == ROUTER_PORTS_NONE) {
+			ospf_drop(b->ospf, key);
+			continue;
+		}
+		VEC(const struct plan_port *) ports = { 0 };
+		for (size_t k = 0; k < job->want.n_ports; k++)
+			if (job->want.ports[k].router == r->id)
+				*vec_add(&ports) = &job->want.ports[k];
+		ospf_set(b->ospf, d->ops, d->self, key, r, ports.v, ports.n);
+		vec_done(&ports);
+	}
+	return STEP_NEXT;
+}
+
 /* ---- removing -------------------------------------------------------------------------------------- */
 /* What stays: for ABORT and a failed PREPARE what was committed, else what is wanted; beside a
  * repair also what is prepared. */
@@ -525,6 +546,7 @@ static void end_surplus_routers(struct builder *b, struct job *job, const struct
 			if (r && build_driver(b, r->kind) == d)
 				continue;
 			hash_put_u64(job->pending, (uint64_t)keys[k].router + 1, job);
+			ospf_drop(b->ospf, keys[k]);
 			d->ops->destroy(d->self, keys[k]);
 			build_fail_router(job->net, keys[k].router, NULL);
 		}
@@ -554,7 +576,7 @@ static int step_replace_prepared(struct builder *b, struct job *job, struct err 
 static step_fn *const prepare_steps[] = { step_survey, step_replace_prepared, step_wait, step_make_room, step_routers,
 	                                  step_wait, step_devices, step_inside, step_wires, NULL };
 static step_fn *const commit_steps[] = { step_survey, step_make_room, step_routers, step_wait, step_devices,
-	                                 step_wires, step_up, step_inside, step_wait, step_store, step_remove, step_wait, NULL };
+	                                 step_wires, step_up, step_inside, step_wait, step_routing, step_store, step_remove, step_wait, NULL };
 static step_fn *const abort_steps[] = { step_remove, step_wait, NULL };
 
 step_fn *const *build_steps(enum build_op op)

@@ -250,6 +250,7 @@ static void read_router(struct reading *r, const struct build_net *net, const st
 		return;
 	if (d->ops->running(d->self, key)) {
 		load->state = ROUTER_RUNNING;
+		ospf_load(r->b->ospf, load);
 		d->ops->load(d->self, key, &load->cpu_us, &load->mem_kib);
 		return;
 	}

@@ -113,6 +113,7 @@ static const struct {
 	{ "htb", "promised traffic before best effort on underlay devices", ask_htb },
 	{ "nftables", "tunnels that take frames from their neighbour's address only", NULL },
 	{ "realtime", "routers that ask for realtime: a hypervisor with the scheduler rtds", NULL },
+	{ "ospf", "routing: ospf in routers of kind netns: BIRD (guests bring their own)", NULL },
 	{ "netem", "emulating the delay of substrate links (vnlab)", ask_netem },
 	{ "cgroup-cpu", "cpu shares and caps of routers, accounting of their cpu time", NULL },
 	{ "cgroup-memory", "memory limits of routers, accounting of their memory", NULL },
@@ -248,6 +249,8 @@ int probe_run(const char *const *wanted, struct node_probe *ret, struct err *err
 			f->present = present[i];
 			if (!strcmp(f->name, "namespaces"))
 				f->present = !proc_try_namespaces(NULL);
+			else if (!strcmp(f->name, "ospf"))
+				f->present = !access("/usr/sbin/bird", X_OK);
 			else if (!strcmp(f->name, "cgroup-cpu"))
 				f->present = cgroup_has_cpu() && cgroup_usable();
 			else if (!strcmp(f->name, "cgroup-memory"))

@@ -3,13 +3,18 @@
  * made by the spawner. The agent keeps two descriptors per router: the process, whose end it
  * thereby learns at once, and the network namespace, to build ports in. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/hash.h"
@@ -431,6 +436,39 @@ static int netns_exec(void *arg, struct router_key key, const struct router_comm
 	return spawner_run(self->options.spawner, &c, err);
 }
 
+/* A tenant is root inside: what it puts where the socket should be is looked up within its own root, never followed out of it. */
+static int netns_dial(void *arg, struct router_key key, const char *path, int *ret_fd, struct err *err)
+{
+	struct netns_router *r = find(arg, key);
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	char root[40];
+	struct stat st;
+	if (!r || r->state != RUNNING)
+		return err_set(err, -ENOENT, "the router does not run");
+	snprintf(root, sizeof(root), "/proc/%d/root", (int)r->pid);
+	int top = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC), at = -1, fd = -1, code = 0;
+	if (top < 0 || (at = (int)syscall(SYS_openat2, top, path, &how, sizeof(how))) < 0 || fstat(at, &st) < 0)
+		code = -errno;
+	else if (!S_ISSOCK(st.st_mode))
+		code = -ENOTSOCK;
+	if (!code && (fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) < 0)
+		code = -errno;
+	snprintf(to.sun_path, sizeof(to.sun_path), "/proc/self/fd/%d", at);
+	if (!code && connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+		code = -errno;
+	if (top >= 0)
+		close(top);
+	if (at >= 0)
+		close(at);
+	if (code && fd >= 0)
+		close(fd);
+	if (code)
+		return err_sys(err, code, "%s", path);
+	*ret_fd = fd;
+	return 0;
+}
+
 static void netns_load(void *arg, struct router_key key, uint64_t *ret_cpu_us, int64_t *ret_mem_kib)
 {
 	struct netns_router *r = find(arg, key);
@@ -466,6 +504,7 @@ const struct router_driver router_netns = {
 	.destroy = netns_destroy,
 	.resize = netns_resize,
 	.netns = netns_netns,
+	.dial = netns_dial,
 	.exec = netns_exec,
 	.load = netns_load,
 };

@@ -307,6 +307,25 @@ static void unrelease(struct vned *v, struct network *net, const char *reason)
 	waiters_tell(&net->gone, net, 70, buf_cstr(&why));
 }
 
+/* Guests boot their routing daemon, namespaces start theirs at once. */
+static int64_t settle_limit_ms(const struct vned *v, const struct network *net)
+{
+	for (size_t i = 0; i < net->request.n_nodes; i++)
+		if (net->embedding.kind[i] && !strcmp(net->embedding.kind[i], "xen"))
+			return (v->config.routing_timeout_us + v->config.guest_timeout_us) / 1000;
+	return v->config.routing_timeout_us / 1000;
+}
+
+void flow_settled(struct vned *v, struct network *net, int code, const char *why)
+{
+	net->settle_ms = 0;
+	if (!code) {
+		events_publish(v->events, "network", net->full, "state active");
+		log_info("network %s: its routers have converged", net->full);
+	}
+	waiters_tell(&net->active, net, code, why);
+}
+
 static void end_committed(struct vned *v, struct network *net, bool behind, const char *reason)
 {
 	struct err err = { 0 };
@@ -318,12 +337,14 @@ static void end_committed(struct vned *v, struct network *net, bool behind, cons
 	net->degraded = behind;
 	free(net->reason);
 	net->reason = behind ? mem_str(reason) : NULL;
+	net->settle_ms = net->request.routing == ROUTING_OSPF && !behind ? clock_ms() + settle_limit_ms(v, net) : 0;
 	set_state(v, net, NET_ACTIVE, behind ? reason : NULL);
 	/* nothing waits for this to be durable: after a restart, COMMITTING leads to the same */
 	if (store_network(v, net, WRITE_OTHER, &err) < 0)
 		flow_fatal(v, "the store cannot be written", err.text);
 	v->counters.accepted++;
-	waiters_tell(&net->active, net, behind ? 3 : 0, reason); /* it stands, but not all of it is confirmed */
+	if (!net->settle_ms)
+		waiters_tell(&net->active, net, behind ? 3 : 0, reason); /* it stands, but not all of it is confirmed */
 }
 
 static void end(struct vned *v, struct network *net)

@@ -62,6 +62,12 @@ void net_load_router(struct net_load *l, const struct router_load *r, int64_t no
 	m->state = r->state;
 	m->mem_kib = r->mem_kib;
 	err_copy(m->reason, sizeof(m->reason), r->reason);
+	m->routing = r->routing;
+	err_copy(m->routing_reason, sizeof(m->routing_reason), r->routing_reason);
+	if (r->routing == ROUTER_ROUTING_CONVERGED)
+		m->unrouted_us = 0;
+	else if (!m->unrouted_us)
+		m->unrouted_us = now_us;
 	rate_add(&m->cpu, now_us, r->cpu_us);
 }
 

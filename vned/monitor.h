@@ -22,6 +22,9 @@ struct router_mon {
 	enum router_state state;
 	int64_t mem_kib;
 	char reason[ROUTER_REASON_MAX];
+	enum router_routing routing;
+	char routing_reason[128];
+	int64_t unrouted_us; /* since when it has not been converged; 0: it is */
 	struct rate cpu; /* µs */
 };
 struct port_mon {

@@ -279,7 +279,10 @@ void submit_residual(struct vned *v, const struct residual *left, struct residua
 /* What can be embedded, but would not work when built: only agents know whether they have it. */
 static int admit_features(const struct vned *v, const struct request *r, struct err *err)
 {
-	if (r->routing == ROUTING_OSPF && !agents_offer(v, "ospf"))
+	bool guests_only = true; /* images bring their own routing daemon */
+	for (size_t i = 0; i < r->n_nodes; i++)
+		guests_only &= r->nodes[i].kind && !strcmp(r->nodes[i].kind, "xen");
+	if (r->routing == ROUTING_OSPF && !guests_only && !agents_offer(v, "ospf"))
 		return err_set(err, -ENOTSUP, "routing: ospf: no agent connected offers ospf, a routing daemon in its routers; "
 		               "use static or none");
 	for (size_t i = 0; i < r->n_nodes; i++) {

@@ -21,7 +21,9 @@ static double mbit_of(double bytes_per_second)
 
 enum net_state network_shown_state(const struct network *net)
 {
-	return net->state == NET_ACTIVE && net->degraded ? NET_DEGRADED : net->state;
+	if (net->state != NET_ACTIVE)
+		return net->state;
+	return net->degraded ? NET_DEGRADED : net->settle_ms ? NET_COMMITTING : NET_ACTIVE;
 }
 
 struct source { /* what a detailed view is made from; all but r may be NULL */

@@ -62,6 +62,7 @@ struct network {
 	} *parts;
 	struct txn *txn;
 	bool degraded;
+	int64_t settle_ms; /* it stands, and until then its routers are awaited to compute their routes; 0: not */
 	int64_t give_up_ms; /* PLANNED after a restart: until when its agents are awaited; 0: not waiting */
 	struct waiter *accepted, *active, *gone;
 	char *asked_by, *asked_why; /* who wants it gone, or NULL */
@@ -167,6 +168,7 @@ void flow_event(struct vned *v, struct network *net, const struct txn_event *eve
 void flow_overtake(struct vned *v, struct network *net, uint32_t seen);
 void flow_tick(struct vned *v);
 int flow_load(struct vned *v, struct err *err) VNE_MUST; /* at start: what the store holds */
+void flow_settled(struct vned *v, struct network *net, int code, const char *why); /* its routers need not be awaited any more */
 void flow_stop(struct vned *v); /* answers who waits */
 void flow_done(struct vned *v);
 void flow_agent_changed(struct vned *v, struct agent *agent); /* came or went */

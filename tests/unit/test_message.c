@@ -74,7 +74,7 @@ static void sample_report(struct load_report *r)
 	*r = (struct load_report){ .wall_ms = 9, .cpu_permille = 10, .cores = 2, .mem_total_kib = 11, .mem_used_kib = 12,
 		                       .n_routers = 1, .n_ports = 1, .n_segments = 1 };
 	r->routers = mem_alloc(sizeof(*r->routers));
-	*r->routers = (struct router_load){ 7, 1, ROUTER_FAILED, UINT64_MAX, -1, "it ended" };
+	*r->routers = (struct router_load){ 7, 1, ROUTER_FAILED, UINT64_MAX, -1, "it ended", ROUTER_ROUTING_STARTING, "knows 1 of 2" };
 	r->ports = mem_alloc(sizeof(*r->ports));
 	*r->ports = (struct port_load){ 7, 9, 1, 2, 3, 4, 5, UINT64_MAX };
 	r->segments = mem_alloc(sizeof(*r->segments));

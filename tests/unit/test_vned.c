@@ -629,7 +629,8 @@ static void test_load(void **state)
 	struct world *w = *state;
 	assert_int_equal(submit(w, world_pair), 0);
 	uint32_t net = w->v.networks[0]->id;
-	struct router_load routers[] = { { net, 0, ROUTER_RUNNING, 1000, 2048, "" }, { net, 1, ROUTER_FAILED, 0, 0, "a lie" } };
+	struct router_load routers[] = { { .net = net, .state = ROUTER_RUNNING, .cpu_us = 1000, .mem_kib = 2048 },
+		                         { .net = net, .router = 1, .state = ROUTER_FAILED, .reason = "a lie" } };
 	struct port_load port = { .net = net, .port = 0, .tx_frames = 10, .tx_bytes = 1000 };
 	struct message m = { .type = MSG_REPORT, .u.report = { .cores = 4, .cpu_permille = 250, .mem_total_kib = 100,
 		                 .mem_used_kib = 50, .routers = routers, .n_routers = 2, .ports = &port, .n_ports = 1 } };

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Routers that compute their routes: BIRD in a ring of ten on the Abilene lab; what breaks and comes back."""
+import re
+import subprocess
+
+import pytest
+
+from lab import eventually
+
+N = 10
+
+
+def ring(name, extra=""):
+    nodes = "\n".join(f"  - {{name: r{i}}}" for i in range(1, N + 1))
+    links = "\n".join(f"  - {{endpoints: [r{i}, r{i % N + 1}]}}" for i in range(1, N + 1))
+    return (f"kind: network\nname: {name}\nrouting: ospf\n{extra}defaults: {{node: {{cpu: 0.1, memory: 64MiB, router: netns}}, "
+            f"link: {{bandwidth: 10mbit}}}}\nnodes:\n{nodes}\nlinks:\n{links}\n")
+
+
+@pytest.fixture(scope="module")
+def network(abilene):
+    abilene.submit(ring("ring"), "--timeout", "60s")
+    return abilene
+
+
+def reaches(lab, name, source, target):
+    return lab.ping(name, source, lab.loopback(name, target), count=1, code=None).code == 0
+
+
+def test_active_means_converged(network):
+    assert network.state("ring") == "active"
+    for target in range(2, N + 1):
+        assert reaches(network, "ring", "r1", f"r{target}"), f"r{target}, right after submit said so"
+    routes = network.in_router("ring", "r1", "ip -4 route show proto bird").out
+    assert all(f"{network.loopback('ring', f'r{i}')} " in routes for i in range(2, N + 1)), routes
+    assert "src " + network.loopback("ring", "r1") in routes
+
+
+def test_fewest_hops(network):
+    out = network.ping("ring", "r1", network.loopback("ring", "r4"), count=1).out
+    assert out and "0% packet loss" in out
+    hops = network.in_router("ring", "r1", f"ping -n -c 1 {network.loopback('ring', 'r4')}").out
+    assert "ttl=62" in hops, hops
+
+
+def bird_pid(lab, router):
+    return lab.in_router("ring", router, "cat /run/bird.pid").out.strip()
+
+
+def node_of(lab, router):
+    return next(r["node"] for r in lab.ask("show", "ring")["routers"] if r["name"] == router)
+
+
+def test_a_link_that_is_cut_is_gone_round(network):
+    """One end's device is set down by hand on its node: BFD notices, the others find the way round."""
+    node = node_of(network, "r1")
+    device = next(d for d in network.devices_on(node) if d.startswith("vt"))
+    before = network.in_router("ring", "r1", "ip -4 route show proto bird").out
+    network.on_node(node, "ip", "link", "set", device, "down")
+    eventually(lambda: network.in_router("ring", "r1", "ip -4 route show proto bird").out != before, 30)
+    for target in ("r2", "r5", "r10"):
+        eventually(lambda target=target: reaches(network, "ring", "r1", target), 30)
+    eventually(lambda: network.state("ring") == "degraded", 30)
+    reason = network.ask("show", "ring")["reason"]
+    assert re.search(r"routing: r\d+: .*neighbour r\d+", reason), reason
+    network.on_node(node, "ip", "link", "set", device, "up")
+    eventually(lambda: network.state("ring") == "active", 60)
+
+
+def test_bird_that_dies_is_started_again(network):
+    pid = bird_pid(network, "r3")
+    network.in_router("ring", "r3", f"kill -9 {pid}")
+    eventually(lambda: bird_pid(network, "r3") != pid, 30)
+    eventually(lambda: reaches(network, "ring", "r1", "r3") and reaches(network, "ring", "r3", "r6"), 60)
+    assert any("router r3: BIRD has ended" in e["what"] for e in network.ask("events"))
+    eventually(lambda: network.state("ring") == "active", 60)
+
+
+def test_agents_that_are_killed_leave_routing_alone(network):
+    pids = {r: bird_pid(network, r) for r in ("r1", "r2", "r5")}
+    ping = network.long_ping(node_of(network, "r1"), network.loopback("ring", "r5"), 250)
+    for router in pids:
+        network.kill(node_of(network, router))
+        network.restart(node_of(network, router))
+    eventually(lambda: len(network.nodes_up()) == 11)
+    out = ping.communicate(timeout=60)[0]
+    assert "250 packets transmitted, 250 received" in out, out
+    assert {r: bird_pid(network, r) for r in pids} == pids, "found again, not started anew"
+    eventually(lambda: network.state("ring") == "active", 30)
+
+
+def test_ipv6(abilene, network):
+    abilene.submit(ring("six", "pools: {loopbacks: 'fd00:1::/64', links: 'fd00:2::/64'}\n"), "--timeout", "60s")
+    assert abilene.state("six") == "active"
+    assert reaches(abilene, "six", "r1", "r6")
+    assert "proto bird" in abilene.in_router("six", "r1", "ip -6 route").out
+    abilene.vnctl("release", "six")
+
+
+def test_memory_of_bird(network):
+    """What BIRD adds to a router, without what it shares with the other nine."""
+    for router in ("r1", "r7"):
+        rollup = network.in_router("ring", router, f"cat /proc/{bird_pid(network, router)}/smaps_rollup").out
+        own = int(re.search(r"^Pss_Anon: +(\d+)", rollup, re.M)[1])
+        assert own <= 1200, f"{own} kB"
+
+
+def test_release_ends_bird(network):
+    network.vnctl("release", "ring")
+    assert subprocess.run(["pgrep", "-f", "bird -c /run/bird.conf"], capture_output=True).returncode != 0
+    for node in network.nodes_up():
+        assert network.bare(node)

@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* See ospf.h. An entry goes round: dial → greeting → (another configuration: written, `configure`) → neighbours of each family →
+ * loopbacks it knows of each family → pause → neighbours …; wherever the connection breaks, it begins anew after a pause.
+ *
+ * BIRD's protocol: a line is a code of four digits, '-' where more of the answer follows and ' ' where it ends, and text; a line that
+ * begins with a blank has the code of the one before. */
+#include "vnagent/ospf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "vnagent/bird_config.h"
+
+enum { ANSWER_MAX = 256 << 10, SOON_MS = 250, CALM_MS = 2000, AGAIN_MIN_MS = 100, AGAIN_MAX_MS = 10000, STEADY_MS = 30000, TALK_MS = 5000 };
+
+enum asked { ASKED_NOTHING, ASKED_GREETING, ASKED_CONFIGURE, ASKED_NEIGHBOURS, ASKED_ROUTES };
+
+struct peer { /* at the other end of a port */
+	char ifname[IFNAME_MAX + 1], router[64], state[24]; /* state "": not seen */
+	uint8_t family;
+};
+
+struct entry {
+	struct ospf *all;
+	const struct router_driver *ops;
+	void *self;
+	struct router_key key;
+	char name[64];
+	uint32_t n_reachable;
+	uint8_t families[2]; /* that it speaks; 0: none */
+	struct addr loopbacks[2];
+	size_t n_loopbacks;
+	struct peer *peers;
+	size_t n_peers;
+	char *config;
+	bool stale;          /* BIRD may run with another configuration */
+
+	int fd, control;     /* to BIRD; of the command that writes its configuration, and starts it */
+	struct loop_source *source, *control_source, *timer;
+	enum asked asked;
+	int family;          /* index into families, of the question */
+	struct buf answer;
+	bool was_up;
+	int64_t up_ms;
+	int again_ms;
+
+	uint32_t known;      /* routers, itself included */
+	enum router_routing state;
+	char reason[128];
+};
+
+struct ospf {
+	struct ospf_options options;
+	struct hash *entries; /* by router_key_u64 */
+};
+
+static void begin(struct entry *e);
+static void due(void *arg);
+
+/* ---- what it tells ------------------------------------------------------------------------------------- */
+static void judge(struct entry *e, enum router_routing state, const char *reason)
+{
+	bool changed = state != e->state;
+	e->state = state;
+	err_copy(e->reason, sizeof(e->reason), reason);
+	if (changed)
+		e->all->options.changed(e->all->options.arg);
+}
+
+static void notice(struct entry *e, const char *what)
+{
+	char object[96];
+	snprintf(object, sizeof(object), "router %s", e->name);
+	e->all->options.notice(e->all->options.arg, e->key.net, object, what);
+}
+
+/* ---- connections --------------------------------------------------------------------------------------- */
+static void hang_up(struct entry *e)
+{
+	loop_remove(e->source);
+	e->source = NULL;
+	if (e->fd >= 0)
+		close(e->fd);
+	e->fd = -1;
+	e->asked = ASKED_NOTHING;
+	buf_clear(&e->answer);
+}
+
+static void end_command(struct entry *e)
+{
+	loop_remove(e->control_source);
+	e->control_source = NULL;
+	if (e->control >= 0)
+		close(e->control);
+	e->control = -1;
+}
+
+/* The connection is not, or no more. */
+static void lost(struct entry *e, const char *why)
+{
+	if (e->was_up) {
+		notice(e, "BIRD has ended; it is started again");
+		if (clock_ms() - e->up_ms > STEADY_MS)
+			e->again_ms = 0;
+	}
+	e->was_up = false;
+	hang_up(e);
+	judge(e, ROUTER_ROUTING_STARTING, why);
+	e->again_ms = e->again_ms ? e->again_ms * 2 : AGAIN_MIN_MS;
+	if (e->again_ms > AGAIN_MAX_MS)
+		e->again_ms = AGAIN_MAX_MS;
+	loop_set_timer(e->timer, e->again_ms, 0);
+}
+
+static void ask(struct entry *e, enum asked asked)
+{
+	char line[160];
+	char ip = e->families[e->family] == AF_INET6 ? '6' : '4';
+	switch (asked) {
+	case ASKED_CONFIGURE:
+		snprintf(line, sizeof(line), "configure\n");
+		break;
+	case ASKED_NEIGHBOURS:
+		snprintf(line, sizeof(line), "show ospf neighbors ospf%c\n", ip);
+		break;
+	default:
+		snprintf(line, sizeof(line), "show route table master%c where source = RTS_OSPF && net.len = %d\n", ip, ip == '6' ? 128 : 32);
+		break;
+	}
+	e->asked = asked;
+	buf_clear(&e->answer);
+	loop_set_timer(e->timer, TALK_MS, 0);
+	if (send(e->fd, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)strlen(line))
+		lost(e, "BIRD does not read");
+}
+
+/* ---- answers --------------------------------------------------------------------------------------------- */
+/* The text of a line, and its code; a line that goes on has *code as it was. */
+static const char *line_text(const char *line, int *code)
+{
+	if (line[0] == ' ')
+		return line + 1;
+	if (strspn(line, "0123456789") < 4)
+		return line;
+	*code = atoi((char[]){ line[0], line[1], line[2], line[3], 0 });
+	return line[4] ? line + 5 : line + 4;
+}
+
+static void read_neighbour(struct entry *e, const char *text)
+{
+	char id[64], state[24], time[32], ifname[32];
+	if (sscanf(text, "%63s %*s %23s %31s %31s", id, state, time, ifname) != 4)
+		return;
+	for (size_t i = 0; i < e->n_peers; i++)
+		if (e->peers[i].family == e->families[e->family] && !strcmp(e->peers[i].ifname, ifname))
+			snprintf(e->peers[i].state, sizeof(e->peers[i].state), "%s", state);
+}
+
+static void read_route(struct entry *e, const char *text)
+{
+	char word[ADDR_TEXT + 8], own[ADDR_TEXT];
+	if (sscanf(text, "%63[0-9a-fA-F:.]/%*u", word) != 1)
+		return;
+	for (size_t i = 0; i < e->n_loopbacks; i++)
+		if (!strcmp(word, addr_host_text(&e->loopbacks[i], own)))
+			return;
+	e->known += !e->family; /* one loopback of each is enough */
+}
+
+static void conclude(struct entry *e)
+{
+	char why[128];
+	for (size_t i = 0; i < e->n_peers; i++) {
+		const struct peer *p = &e->peers[i];
+		if (!strncmp(p->state, "Full", 4))
+			continue;
+		if (p->state[0])
+			snprintf(why, sizeof(why), "neighbour %s is %s", p->router, p->state);
+		else
+			snprintf(why, sizeof(why), "nothing heard of neighbour %s", p->router);
+		judge(e, ROUTER_ROUTING_STARTING, why);
+		return;
+	}
+	if (e->known < e->n_reachable) {
+		snprintf(why, sizeof(why), "knows %u of %u routers", e->known, e->n_reachable);
+		judge(e, ROUTER_ROUTING_STARTING, why);
+		return;
+	}
+	e->again_ms = 0;
+	judge(e, ROUTER_ROUTING_CONVERGED, "");
+}
+
+static void poll_begin(struct entry *e)
+{
+	for (size_t i = 0; i < e->n_peers; i++)
+		e->peers[i].state[0] = 0;
+	e->known = 1;
+	e->family = 0;
+	ask(e, ASKED_NEIGHBOURS);
+}
+
+static void answered(struct entry *e, int code)
+{
+	if (e->asked == ASKED_GREETING) {
+		e->was_up = true;
+		e->up_ms = clock_ms();
+	}
+	if (e->asked == ASKED_CONFIGURE && code >= 8000) {
+		lost(e, "BIRD refuses its configuration");
+		return;
+	}
+	if (e->asked == ASKED_GREETING && e->stale) {
+		e->asked = ASKED_NOTHING; /* the file first, then `configure` */
+		begin(e);
+		return;
+	}
+	if (e->asked == ASKED_GREETING || e->asked == ASKED_CONFIGURE) {
+		poll_begin(e);
+	} else if (e->families[e->family + 1 < 2 ? e->family + 1 : 0] && e->family == 0) {
+		e->family = 1;
+		ask(e, e->asked);
+	} else if (e->asked == ASKED_NEIGHBOURS) {
+		e->family = 0;
+		ask(e, ASKED_ROUTES);
+	} else {
+		e->asked = ASKED_NOTHING;
+		conclude(e);
+		loop_set_timer(e->timer, e->state == ROUTER_ROUTING_CONVERGED ? CALM_MS : SOON_MS, 0);
+	}
+}
+
+/* Every whole line that is there; the last of an answer leads on. */
+static void read_lines(struct entry *e)
+{
+	int code = 0;
+	char *text = mem_str(buf_cstr(&e->answer)), *rest = text;
+	bool over = false;
+	for (char *end; !over && (end = strchr(rest, '\n')); rest = end + 1) {
+		*end = 0;
+		over = strspn(rest, "0123456789") >= 4 && rest[4] == ' ';
+		(void)line_text(rest, &code);
+	}
+	if (over) { /* only then it is read: once */
+		code = 0;
+		strcpy(text, buf_cstr(&e->answer));
+		for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+			const char *words = line_text(line, &code);
+			if (e->asked == ASKED_NEIGHBOURS && code == 1013)
+				read_neighbour(e, words);
+			else if (e->asked == ASKED_ROUTES && code == 1007)
+				read_route(e, words);
+		}
+	}
+	free(text);
+	if (over)
+		answered(e, code);
+}
+
+static void readable(void *arg, uint32_t events)
+{
+	struct entry *e = arg;
+	char data[16 << 10];
+	ssize_t n = recv(e->fd, data, sizeof(data), MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0 || e->answer.len + (size_t)n > ANSWER_MAX || memchr(data, 0, (size_t)n)) {
+		lost(e, n > 0 ? "what answers is not BIRD" : "BIRD has ended");
+		return;
+	}
+	buf_add(&e->answer, data, (size_t)n);
+	if (e->asked != ASKED_NOTHING)
+		read_lines(e);
+}
+
+/* ---- starting ---------------------------------------------------------------------------------------------- */
+static void command_ended(void *arg, uint32_t events)
+{
+	struct entry *e = arg;
+	struct spawn_exit exit = { .code = -1 };
+	char why[128];
+	ssize_t n = recv(e->control, &exit, sizeof(exit), MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	exit.text[SPAWN_TEXT_MAX - 1] = 0;
+	end_command(e);
+	if (n == sizeof(exit) && exit.code == 0) {
+		e->stale = false;
+		if (e->fd >= 0)
+			ask(e, ASKED_CONFIGURE);
+		else
+			loop_set_timer(e->timer, AGAIN_MIN_MS, 0);
+		return;
+	}
+	snprintf(why, sizeof(why), "BIRD could not be started: %.80s (code %d)", exit.text[0] ? exit.text : "see bird -p", exit.code);
+	lost(e, why);
+}
+
+/* Writes the configuration inside the router, and starts BIRD where none answers. */
+static void begin(struct entry *e)
+{
+	static const char write_it[] = "umask 077; cat >" BIRD_CONFIG ".new && mv " BIRD_CONFIG ".new " BIRD_CONFIG;
+	static const char start_it[] = "umask 077; cat >" BIRD_CONFIG ".new && mv " BIRD_CONFIG ".new " BIRD_CONFIG
+				       " && exec bird -c " BIRD_CONFIG " -s " BIRD_SOCKET " -P " BIRD_PIDFILE;
+	const char *const argv[] = { "sh", "-c", e->fd >= 0 ? write_it : start_it, NULL };
+	struct err err = { 0 };
+	int pair[2] = { -1, -1 }, in = memfd_create("bird.conf", MFD_CLOEXEC), out = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int code = in < 0 || out < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 ? err_sys(&err, -errno, "starting BIRD") : 0;
+	size_t len = strlen(e->config);
+	if (!code && (write(in, e->config, len) != (ssize_t)len || lseek(in, 0, SEEK_SET) != 0))
+		code = err_set(&err, -ENOMEM, "no room for its configuration");
+	if (!code) {
+		struct router_command c = { .argv = argv, .argc = 3, .in = in, .out = out, .error = out, .control = pair[1] };
+		code = e->ops->exec(e->self, e->key, &c, &err);
+	}
+	if (!code)
+		code = loop_add_fd(e->all->options.loop, pair[0], EPOLLIN, command_ended, e, &e->control_source, &err);
+	for (size_t i = 0; i < 3; i++) {
+		int fd = (int[]){ in, out, pair[1] }[i];
+		if (fd >= 0)
+			close(fd);
+	}
+	if (code) {
+		if (pair[0] >= 0)
+			close(pair[0]);
+		lost(e, err.text);
+		return;
+	}
+	e->control = pair[0];
+	loop_set_timer(e->timer, TALK_MS, 0);
+}
+
+static void dial(struct entry *e)
+{
+	struct err err = { 0 };
+	int code = e->ops->dial ? e->ops->dial(e->self, e->key, BIRD_SOCKET, &e->fd, &err) : -ENOTSUP;
+	if (!code) {
+		e->asked = ASKED_GREETING;
+		loop_set_timer(e->timer, TALK_MS, 0);
+		if (loop_add_fd(e->all->options.loop, e->fd, EPOLLIN, readable, e, &e->source, &err))
+			lost(e, err.text);
+		return;
+	}
+	e->fd = -1;
+	if (e->ops->ports == ROUTER_PORTS_VETH && e->ops->running(e->self, e->key))
+		begin(e);
+	else
+		lost(e, "BIRD does not answer yet");
+}
+
+/* The pause is over, or an answer overdue. */
+static void due(void *arg)
+{
+	struct entry *e = arg;
+	if (e->control >= 0) {
+		end_command(e);
+		lost(e, "BIRD could not be started within 5 s");
+	} else if (e->fd < 0) {
+		dial(e);
+	} else if (e->asked != ASKED_NOTHING) {
+		lost(e, "BIRD does not answer");
+	} else {
+		poll_begin(e);
+	}
+}
+
+/* ---- the table --------------------------------------------------------------------------------------------- */
+struct ospf *ospf_new(const struct ospf_options *options)
+{
+	struct ospf *r = mem_alloc(sizeof(*r));
+	*r = (struct ospf){ .options = *options, .entries = hash_new() };
+	return r;
+}
+
+static void free_entry(void *value)
+{
+	struct entry *e = value;
+	end_command(e);
+	hang_up(e);
+	loop_remove(e->timer);
+	buf_done(&e->answer);
+	free(e->peers);
+	free(e->config);
+	free(e);
+}
+
+void ospf_free(struct ospf *r)
+{
+	if (!r)
+		return;
+	hash_free(r->entries, free_entry);
+	free(r);
+}
+
+static void take_plan(struct entry *e, const struct plan_router *plan, const struct plan_port *const *ports, size_t n_ports)
+{
+	size_t n_families = 0;
+	snprintf(e->name, sizeof(e->name), "%s", plan->name);
+	e->n_reachable = plan->n_reachable;
+	e->n_loopbacks = plan->n_loopbacks < 2 ? plan->n_loopbacks : 2;
+	memcpy(e->loopbacks, plan->loopbacks, e->n_loopbacks * sizeof(*e->loopbacks));
+	memset(e->families, 0, sizeof(e->families));
+	free(e->peers);
+	e->peers = mem_array(n_ports + 1, sizeof(*e->peers));
+	e->n_peers = 0;
+	for (size_t f = 0; f < 2; f++) {
+		uint8_t family = f ? AF_INET6 : AF_INET;
+		bool speaks = false;
+		for (size_t i = 0; i < e->n_loopbacks; i++)
+			speaks |= e->loopbacks[i].family == family;
+		for (size_t i = 0; i < n_ports; i++) {
+			if (ports[i]->address.family != family)
+				continue;
+			struct peer *p = &e->peers[e->n_peers++];
+			speaks = true;
+			p->family = family;
+			snprintf(p->ifname, sizeof(p->ifname), "%s", ports[i]->ifname);
+			snprintf(p->router, sizeof(p->router), "%s", ports[i]->peer_router);
+		}
+		if (speaks)
+			e->families[n_families++] = family;
+	}
+}
+
+void ospf_set(struct ospf *r, const struct router_driver *ops, void *self, struct router_key key,
+                 const struct plan_router *plan, const struct plan_port *const *ports, size_t n_ports)
+{
+	struct entry *e = hash_get_u64(r->entries, router_key_u64(key));
+	struct buf config = BUF_INIT;
+	struct err err = { 0 };
+	bird_config_write(plan, ports, n_ports, &config);
+	bool fresh = !e, same = e && !strcmp(e->config, buf_cstr(&config));
+	if (fresh) {
+		e = mem_alloc(sizeof(*e));
+		*e = (struct entry){ .all = r, .ops = ops, .self = self, .key = key, .fd = -1, .control = -1,
+			             .state = ROUTER_ROUTING_STARTING, .reason = "BIRD is being started" };
+		if (loop_add_timer(r->options.loop, 1, 0, due, e, &e->timer, &err)) {
+			r->options.notice(r->options.arg, key.net, plan->name, err.text);
+			free(e);
+			buf_done(&config);
+			return;
+		}
+		hash_put_u64(r->entries, router_key_u64(key), e);
+	}
+	take_plan(e, plan, ports, n_ports);
+	free(e->config);
+	e->config = mem_str(buf_cstr(&config));
+	buf_done(&config);
+	if (ops->ports == ROUTER_PORTS_VETH)
+		e->stale |= !same;
+	if (!fresh && !same && e->fd >= 0 && e->asked == ASKED_NOTHING && e->stale && e->control < 0)
+		begin(e); /* else when its turn comes: at the next greeting */
+	else if (!fresh && !same && e->fd >= 0 && e->control < 0) {
+		hang_up(e);
+		loop_set_timer(e->timer, 1, 0);
+	}
+}
+
+void ospf_drop(struct ospf *r, struct router_key key)
+{
+	struct entry *e = hash_del_u64(r->entries, router_key_u64(key));
+	if (!e)
+		return;
+	if (e->fd >= 0 && e->ops->ports == ROUTER_PORTS_VETH)
+		(void)!send(e->fd, "down\n", 5, MSG_NOSIGNAL | MSG_DONTWAIT);
+	free_entry(e);
+}
+
+void ospf_load(const struct ospf *r, struct router_load *load)
+{
+	const struct entry *e = hash_get_u64(r->entries, router_key_u64((struct router_key){ load->net, load->router }));
+	if (!e)
+		return;
+	load->routing = e->state;
+	err_copy(load->routing_reason, sizeof(load->routing_reason), e->reason);
+}
