@@ -47,10 +47,10 @@ static void put_kernel(const struct plan_router *r, uint8_t family, struct buf *
 
 static void put_ospf(const struct plan_router *r, const struct plan_port *const *ports, size_t n_ports, uint8_t family, struct buf *out)
 {
-	char version = family == AF_INET6 ? '3' : '2', ip = family == AF_INET6 ? '6' : '4';
+	char text[ADDR_TEXT], version = family == AF_INET6 ? '3' : '2', ip = family == AF_INET6 ? '6' : '4';
 	buf_printf(out, "protocol ospf v%c ospf%c {\n\tecmp yes;\n\tipv%c { import all; export none; };\n\tarea 0 {\n", version, ip, ip);
-	if (loopback(r, family))
-		buf_str(out, "\t\tinterface \"lo\" { stub yes; };\n");
+	if (loopback(r, family)) /* not as a stub interface: OSPFv3 takes none without a link-local address, and lo has none */
+		buf_printf(out, "\t\tstubnet %s/%d;\n", addr_host_text(loopback(r, family), text), loopback(r, family)->prefix);
 	for (size_t i = 0; i < n_ports; i++)
 		if (ports[i]->address.family == family)
 			buf_printf(out, "\t\tinterface \"%s\" { type ptp; cost 10; hello 1; dead count 5; retransmit 2; wait 2; bfd yes; };\n",
