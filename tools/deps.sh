@@ -6,7 +6,8 @@ set -eu
 
 build="gcc make pkg-config libc6-dev libglpk-dev libzmq3-dev libprotobuf-c-dev protobuf-c-compiler
        libyaml-dev libexpat1-dev libmnl-dev libjansson-dev libmicrohttpd-dev libsqlite3-dev scdoc libxen-dev"
-tests="libcmocka-dev libigraph-dev gnuplot-nox python3 python3-pytest python3-yaml python3-jsonschema"
+tests="libcmocka-dev libigraph-dev gnuplot-nox python3 python3-pytest python3-yaml python3-jsonschema
+       qemu-system-x86 binutils xz-utils"
 # what the routers of the demo and the tests run inside, and what looks at the result from outside
 run="bird2 iputils-ping iperf3 iproute2 nftables tcpdump util-linux procps"
 more=
