@@ -32,3 +32,11 @@ apt-get install -qq -y --no-install-recommends $missing >/dev/null 2>&1 || {
 	apt-get update -qq
 	apt-get install -qq -y --no-install-recommends $missing >/dev/null
 }
+# Routers start BIRD themselves; the host's own was not asked for.
+case " $missing " in
+*" bird2 "*)
+	if [ -d /run/systemd/system ] && systemctl disable --now bird >/dev/null 2>&1; then
+		echo "bird.service, which came with bird2, is disabled: routers start their own"
+	fi
+	;;
+esac
