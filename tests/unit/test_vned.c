@@ -62,6 +62,8 @@ static bool n0_lost(struct world *w) { return !w->v.agents[0].connected; }
 static bool n0_offers(struct world *w) { return w->v.agents[0].connected && w->v.agents[0].probe.n_features; }
 
 /* What no agent can build is refused, however well it could be embedded, until one says that it can. */
+static bool first_active(struct world *w) { return network_shown_state(w->v.networks[0]) == NET_ACTIVE; }
+
 static void test_features(void **state)
 {
 	struct world *w = *state;
@@ -82,7 +84,14 @@ static void test_features(void **state)
 	fake_start(w, 0);
 	assert_true(world_run(w, n0_offers, 5000));
 	assert_int_equal(submit(w, uplink), 1);
-	assert_int_equal(submit(w, ospf), 0);
+	w->v.config.routing_timeout_us = 300000;
+	assert_int_equal(submit(w, ospf), 4); /* it stands, but its router has not said that it has converged */
+	assert_non_null(strstr(w->text, "routing: r1: no word of it yet"));
+	assert_int_equal(network_shown_state(w->v.networks[0]), NET_DEGRADED);
+	struct router_load router = { .net = w->v.networks[0]->id, .state = ROUTER_RUNNING, .routing = ROUTER_ROUTING_CONVERGED };
+	struct message report = { .type = MSG_REPORT, .u.report = { .routers = &router, .n_routers = 1 } };
+	fake_send(&w->fakes[w->v.networks[0]->embedding.host[0]], &report);
+	assert_true(world_run(w, first_active, 5000));
 	fake_stop(&w->fakes[0]); /* gone with what it offered */
 	assert_true(world_run(w, n0_lost, 5000));
 	assert_int_equal(submit(w, "kind: network\nname: more\nrouting: ospf\nnodes:\n  - {name: r1, cpu: 1}\n"), 1);
