@@ -78,5 +78,15 @@ struct node_probe {
 	size_t n_mtus;
 	char **images; /* names of guest images that routers may ask for */
 	size_t n_images;
+	char **programs; /* names of forwarding programs that routers may ask for */
+	size_t n_programs;
+	struct probe_uplink { /* an outside port that the node's operator has named */
+		char *name;
+		char **users; /* owners of networks that may use it; n 0: everybody */
+		size_t n_users;
+		bool usable;
+		char why[128]; /* where not */
+	} *uplinks;
+	size_t n_uplinks;
 };
 void node_probe_done(struct node_probe *p);

@@ -48,9 +48,14 @@ struct plan_router {
 	uint32_t n_reachable; /* `ospf`: routers that it will come to know by its links, itself included */
 	char *image;          /* guest image by the operator's name; NULL: the node's default */
 	int64_t rt_period_us, rt_budget_us; /* 0: not real-time */
+	enum plane plane;     /* never DEFAULT */
+	char *program;        /* PLANE_PROGRAM */
+	char *controller;     /* OpenFlow: "tcp:ADDRESS:PORT", address resolved; NULL: none */
 };
 
-/* The router's end of a virtual link. */
+/* The router's end of a virtual link, or of an uplink: then `uplink` is its name, `link` and `peer_router` are NULL, no cross
+ * has it (the agent joins it to the outside device that its operator gave that name), and its id is PLAN_UPLINK_ID + a number. */
+enum { PLAN_UPLINK_ID = 1 << 30 };
 struct plan_port {
 	uint32_t id; /* link << 1 | end */
 	uint32_t router;
@@ -62,6 +67,10 @@ struct plan_port {
 	char *link;                  /* name of the virtual link */
 	char *peer_router;
 	int64_t bw_kbps;             /* promised, each direction; 0: best effort */
+	char *uplink;                /* NULL: a virtual link's end */
+	struct addr gateway;         /* of an uplink; family 0: none */
+	bool nat;                    /* of an uplink */
+	bool lan;                    /* `address` is of a LAN of several routers: no peer */
 };
 
 /* One tunnel over one substrate link (or a run of links through nodes without an agent). */

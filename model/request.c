@@ -214,6 +214,11 @@ int rt_check(int64_t period_us, int64_t budget_us, struct err *err)
 	return 0;
 }
 
+bool kind_is_switch(const char *kind)
+{
+	return kind && (!strcmp(kind, KIND_SWITCH) || !strcmp(kind, KIND_OPENFLOW));
+}
+
 bool kind_is_guest(const char *kind)
 {
 	return kind && strcmp(kind, KIND_GUEST) == 0;

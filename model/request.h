@@ -38,10 +38,22 @@ int rt_check(int64_t period_us, int64_t budget_us, struct err *err) VNE_MUST; /*
 enum { GUEST_KIB_MIN = 64 << 10 };
 bool kind_is_guest(const char *kind); /* NULL: false */
 
+/* An end outside: a port that the node's operator has named. */
 struct vuplink {
 	char *port;
-	struct addr address; /* with prefix length; family 0: none given */
+	struct addr address; /* with prefix length; family 0: by DHCP and router advertisements */
+	struct addr gateway; /* host: the default route goes there; family 0: none, or what DHCP says */
+	bool nat;            /* what leaves by it bears the router's own address */
 };
+
+/* How a router forwards. KERNEL: its own kernel; what a guest does is called GUEST. SPLIT: routes are computed inside, the
+ * host forwards. PROGRAM: a program that the node's operator has allowed decides first. */
+enum plane { PLANE_DEFAULT, PLANE_KERNEL, PLANE_GUEST, PLANE_SPLIT, PLANE_PROGRAM };
+
+/* Kinds that forward frames and know no addresses: what is joined by them is one LAN . */
+#define KIND_SWITCH "switch"
+#define KIND_OPENFLOW "openflow"
+bool kind_is_switch(const char *kind); /* of either; NULL: false */
 
 struct vnode {
 	char *name;
@@ -52,6 +64,9 @@ struct vnode {
 	struct place place;
 	char *image;               /* of a guest, by the name that the node's operator gave it; NULL: the node's default */
 	int64_t rt_period_us, rt_budget_us; /* `realtime`; 0: not asked for */
+	enum plane plane;
+	char *program;             /* PLANE_PROGRAM: by the name that the node's operator gave it; else NULL */
+	char *controller;          /* of KIND_OPENFLOW: "tcp:ADDRESS:PORT", or the name of a virtual node of this network; NULL: none */
 	uint32_t group; /* with PLACEMENT_GROUPS */
 };
 
