@@ -50,7 +50,7 @@ struct vuplink {
  * host forwards. PROGRAM: a program that the node's operator has allowed decides first. */
 enum plane { PLANE_DEFAULT, PLANE_KERNEL, PLANE_GUEST, PLANE_SPLIT, PLANE_PROGRAM };
 
-/* Kinds that forward frames and know no addresses: what is joined by them is one LAN . */
+/* Kinds that forward frames and know no addresses: what is joined by them is one LAN. */
 #define KIND_SWITCH "switch"
 #define KIND_OPENFLOW "openflow"
 bool kind_is_switch(const char *kind); /* of either; NULL: false */
