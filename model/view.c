@@ -87,3 +87,24 @@ void history_view_done(struct history_view *v)
 	free(v->why);
 	*v = (struct history_view){ 0 };
 }
+
+void routes_view_done(struct routes_view *v)
+{
+	for (size_t i = 0; i < v->n_neighbours; i++) {
+		free(v->neighbours[i].router);
+		free(v->neighbours[i].device);
+		free(v->neighbours[i].state);
+	}
+	for (size_t i = 0; i < v->n_routes; i++) {
+		free(v->routes[i].to);
+		free(v->routes[i].via);
+		free(v->routes[i].device);
+		free(v->routes[i].protocol);
+	}
+	free(v->neighbours);
+	free(v->routes);
+	free(v->router);
+	free(v->node);
+	free(v->why);
+	*v = (struct routes_view){ 0 };
+}

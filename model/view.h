@@ -102,8 +102,30 @@ struct history_view {
 	char *who, *why;   /* an identity, or "vned" */
 };
 
+/* What a router knows of the ways to others, as it says itself. */
+struct neighbour_view { /* by a routing protocol */
+	char *router, *device, *state; /* its name; our interface; "Full/PtP"; "" where nothing was heard */
+	uint32_t family;               /* 4, 6 */
+};
+struct route_view {
+	char *to, *via, *device, *protocol; /* via "": directly joined; protocol "" where it does not tell */
+	uint32_t metric;
+};
+enum { ROUTES_SHOWN_MAX = 4096 }; /* of one router */
+struct routes_view {
+	uint32_t id;
+	char *router, *node;
+	char *why;         /* not "": nothing is known, and why */
+	struct neighbour_view *neighbours;
+	size_t n_neighbours;
+	struct route_view *routes;
+	size_t n_routes;
+	uint64_t left_out; /* routes beyond ROUTES_SHOWN_MAX */
+};
+
 void network_view_done(struct network_view *v);
 void node_view_done(struct node_view *v);
 void slink_view_done(struct slink_view *v);
 void event_view_done(struct event_view *v);
 void history_view_done(struct history_view *v);
+void routes_view_done(struct routes_view *v);

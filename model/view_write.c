@@ -457,3 +457,41 @@ void write_history_views(struct writer *w, const char *key, const char *title, c
 	}
 	write_end(w);
 }
+
+void write_routes_views(struct writer *w, const char *key, const char *title, const struct routes_view *v, size_t n)
+{
+	write_list(w, key, title);
+	for (size_t i = 0; i < n; i++) {
+		write_object(w, NULL, "");
+		write_string(w, "router", "router", v[i].router);
+		write_string(w, "node", "node", v[i].node);
+		write_string(w, "why", "not known", v[i].why[0] ? v[i].why : NULL);
+		write_list(w, "neighbours", v[i].n_neighbours ? "neighbours" : NULL);
+		for (size_t k = 0; k < v[i].n_neighbours; k++) {
+			const struct neighbour_view *x = &v[i].neighbours[k];
+			write_object(w, NULL, "");
+			write_string(w, "router", "router", x->router);
+			write_string(w, "device", "device", x->device);
+			write_int(w, "family", "family", x->family);
+			write_string(w, "state", "state", x->state[0] ? x->state : "nothing heard");
+			write_end(w);
+		}
+		write_end(w);
+		write_list(w, "routes", v[i].n_routes ? "routes" : NULL);
+		for (size_t k = 0; k < v[i].n_routes; k++) {
+			const struct route_view *x = &v[i].routes[k];
+			write_object(w, NULL, "");
+			write_string(w, "to", "to", x->to);
+			write_string(w, "via", "via", x->via[0] ? x->via : NULL);
+			write_string(w, "device", "device", x->device[0] ? x->device : NULL);
+			write_string(w, "protocol", "protocol", x->protocol[0] ? x->protocol : NULL);
+			write_int(w, "metric", "metric", x->metric);
+			write_end(w);
+		}
+		write_end(w);
+		if (v[i].left_out)
+			write_int(w, "left_out", "more that are not shown", (int64_t)v[i].left_out);
+		write_end(w);
+	}
+	write_end(w);
+}

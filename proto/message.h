@@ -41,8 +41,10 @@ enum message_type {
 	MSG_NODE_LIST, MSG_LINK_LIST, MSG_EVENT_LIST,
 	/* exec: client → vned → agent, and back */
 	MSG_EXEC, MSG_EXEC_INPUT, MSG_EXEC_OUTPUT, MSG_EXEC_EXIT,
+	/* what routers know of the ways to others: client → vned → agents, and back in parts */
+	MSG_ROUTES, MSG_ROUTE_LIST,
 	/* the store: client → vned, and back */
-	MSG_BACKUP = MSG_EXEC_EXIT + 3, MSG_BACKUP_DATA, MSG_HISTORY, MSG_HISTORY_LIST,
+	MSG_BACKUP, MSG_BACKUP_DATA, MSG_HISTORY, MSG_HISTORY_LIST,
 	MSG_TYPES
 };
 const char *message_type_name(enum message_type type);
@@ -71,13 +73,14 @@ struct message {
 		struct { char *node; uint32_t heartbeat_ms, report_ms; } welcome;
 		struct node_plan plan;                           /* PREPARE, ENSURE */
 		struct { char *text; size_t len; bool wait_active; char *file; } submit; /* SUBMIT, PLAN: YAML */
-		struct { char *name; } name;                     /* RELEASE, SHOW, HISTORY */
+		struct { char *name; } name;                     /* RELEASE, SHOW, HISTORY, ROUTES */
 		struct { uint64_t since; bool follow; } events;
 		struct { struct network_view *v; size_t n; } networks;
 		struct { struct node_view *v; size_t n; } nodes;
 		struct { struct slink_view *v; size_t n; } links;
 		struct { struct event_view *v; size_t n; } events_list;
 		struct { struct history_view *v; size_t n; } history;
+		struct { struct routes_view *v; size_t n; } routes;
 		struct { uint64_t offset; } backup;
 		struct { uint64_t size, offset; uint8_t *data; size_t len; } backup_data;
 		/* EXEC: the id is chosen by whoever starts it, unique on the connection. From a client

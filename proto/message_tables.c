@@ -259,6 +259,34 @@ SHAPE(history_view_shape, vne__history__descriptor, history_view_fields, NULL);
 #undef PLAIN
 #undef GENERATED
 
+#define PLAIN struct neighbour_view
+#define GENERATED Vne__Neighbour
+static const struct field neighbour_view_fields[] = {
+	TEXT(router, NAME_BYTES), TEXT(device, LABEL_BYTES), TEXT(state, LABEL_BYTES), INTEGER(family, 4, 6)
+};
+SHAPE(neighbour_view_shape, vne__neighbour__descriptor, neighbour_view_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
+#define PLAIN struct route_view
+#define GENERATED Vne__Route
+static const struct field route_view_fields[] = {
+	TEXT(to, LABEL_BYTES), TEXT(via, LABEL_BYTES), TEXT(device, LABEL_BYTES), TEXT(protocol, LABEL_BYTES), U32(metric)
+};
+SHAPE(route_view_shape, vne__route__descriptor, route_view_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
+#define PLAIN struct routes_view
+#define GENERATED Vne__RouterRoutes
+static const struct field routes_view_fields[] = {
+	U32(id), TEXT(router, NAME_BYTES), TEXT(node, LABEL_BYTES), TEXT(why, REASON_BYTES),
+	LIST(neighbours, PARTS_MAX, neighbour_view_shape), LIST(routes, ROUTES_SHOWN_MAX, route_view_shape), U64(left_out)
+};
+SHAPE(routes_view_shape, vne__router_routes__descriptor, routes_view_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
 /* ---- bodies: all of struct message, with the body's part of the union ----------------------- */
 
 #define PLAIN struct message
@@ -406,6 +434,13 @@ static const struct field history_list_fields[] = {
 SHAPE(history_list_shape, vne__history_list__descriptor, history_list_fields, NULL);
 #undef GENERATED
 
+#define GENERATED Vne__RouteList
+static const struct field route_list_fields[] = {
+	LIST_(u.routes.v, u.routes.n, v, PARTS_MAX, routes_view_shape)
+};
+SHAPE(route_list_shape, vne__route_list__descriptor, route_list_fields, NULL);
+#undef GENERATED
+
 #define GENERATED Vne__Backup
 static const struct field backup_fields[] = { SIMPLE_(FIELD_U64, u.backup.offset, offset, 0) };
 SHAPE(backup_shape, vne__backup__descriptor, backup_fields, NULL);
@@ -450,6 +485,8 @@ const struct message_body message_bodies[MSG_TYPES] = {
 	[MSG_EXEC_INPUT] = { "exec_input", &exec_data_shape },
 	[MSG_EXEC_OUTPUT] = { "exec_output", &exec_data_shape },
 	[MSG_EXEC_EXIT] = { "exec_exit", &exec_exit_shape },
+	[MSG_ROUTES] = { "routes", &name_shape },
+	[MSG_ROUTE_LIST] = { "route_list", &route_list_shape },
 	[MSG_BACKUP] = { "backup", &backup_shape },
 	[MSG_BACKUP_DATA] = { "backup_data", &backup_data_shape },
 	[MSG_HISTORY] = { "history", &name_shape },

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "vnagent/exec.h"
 #include "vnagent/proc.h"
+#include "vnagent/routes.h"
 #include "vnagent/underlay.h"
 
 enum { SEQUENCE_BITS = 48, SOON_MS = 50, PERIOD_MIN_MS = 10, PERIOD_MAX_MS = 60000 };
@@ -21,6 +22,7 @@ struct agent {
 	struct agent_options options;
 	struct builder *builder;
 	struct exec_table *commands;
+	struct routes *routes;
 	struct wire *wire;
 	enum wire_state wire_state;
 	uint64_t connection; /* counts connections: an answer goes only where the question came from */
@@ -213,6 +215,10 @@ static void received(void *arg, struct message *m)
 	case MSG_EXEC_EXIT:
 		exec_end(a->commands, m->u.exec_exit.id);
 		break;
+	case MSG_ROUTES:
+		if (!obey(a, m, &err))
+			routes_ask(a->routes, a->builder, m);
+		break;
 	case MSG_REPLY:
 		replied(a, m);
 		break;
@@ -236,6 +242,7 @@ static void wire_changed(void *arg, enum wire_state state, const char *why)
 		return;
 	}
 	exec_end_all(a->commands);
+	routes_end_all(a->routes);
 	if (state == WIRE_REFUSED)
 		log_error("%s refuses us: %s", a->options.config->server, why ? why : "is our key in its allow-list?");
 	else if (state == WIRE_DOWN)
@@ -302,6 +309,7 @@ int agent_new(const struct agent_options *options, struct agent **ret, struct er
 		                       .kinds = options->kinds, .result = built, .progress = progressed, .notice = noticed, .routed = routed,
 		                       .store = keep, .arg = a };
 	a->commands = exec_table_new(options->loop, send_message, a);
+	a->routes = routes_new(options->loop, send_message, a);
 	proc_node_usage(&a->usage);
 	int code = loop_add_timer(options->loop, PERIOD_MAX_MS, 0, report_soon, a, &a->soon, err);
 	if (!code)
@@ -338,6 +346,7 @@ void agent_free(struct agent *a)
 	loop_remove(a->soon);
 	a->soon = NULL;
 	exec_table_free(a->commands);
+	routes_free(a->routes);
 	builder_free(a->builder);
 	wire_close(a->wire);
 	free(a);

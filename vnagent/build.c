@@ -263,3 +263,18 @@ int builder_find_router(const struct builder *b, struct router_key key, const st
 	*ret_self = d->self;
 	return 0;
 }
+
+void builder_routers(const struct builder *b, uint32_t net, uint32_t **ret, size_t *ret_n)
+{
+	const struct build_net *found = build_net_find(b, net);
+	const struct node_plan *plan = found && found->has_committed ? &found->committed : NULL;
+	*ret_n = plan ? plan->n_routers : 0;
+	*ret = mem_array(*ret_n + 1, sizeof(**ret));
+	for (size_t i = 0; i < *ret_n; i++)
+		(*ret)[i] = plan->routers[i].id;
+}
+
+void builder_neighbours(const struct builder *b, struct router_key key, struct neighbour_view **ret, size_t *ret_n)
+{
+	ospf_neighbours(b->ospf, key, ret, ret_n);
+}

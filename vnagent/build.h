@@ -69,6 +69,9 @@ void builder_start(struct builder *b, enum build_op op, uint32_t net, uint32_t g
 bool builder_leave(struct builder *b);
 bool builder_idle(const struct builder *b); /* nothing is being built or waits to be */
 void builder_held(const struct builder *b, struct held_net **ret, size_t *ret_n); /* caller frees */
+/* The routers of a network's committed plan, and what their routing last heard of their neighbours. Caller frees both. */
+void builder_routers(const struct builder *b, uint32_t net, uint32_t **ret, size_t *ret_n);
+void builder_neighbours(const struct builder *b, struct router_key key, struct neighbour_view **ret, size_t *ret_n);
 /* The driver and the instance that a router of the committed (else the prepared) plan lives in. */
 int builder_find_router(const struct builder *b, struct router_key key, const struct router_driver **ret_driver,
                         void **ret_self, struct err *err) VNE_MUST;

@@ -483,3 +483,14 @@ void ospf_load(const struct ospf *r, struct router_load *load)
 	load->routing = e->state;
 	err_copy(load->routing_reason, sizeof(load->routing_reason), e->reason);
 }
+
+void ospf_neighbours(const struct ospf *r, struct router_key key, struct neighbour_view **ret, size_t *ret_n)
+{
+	const struct entry *e = hash_get_u64(r->entries, router_key_u64(key));
+	*ret_n = e ? e->n_peers : 0;
+	*ret = mem_array(*ret_n + 1, sizeof(**ret));
+	for (size_t i = 0; i < *ret_n; i++) {
+		const struct peer *p = &e->peers[i];
+		(*ret)[i] = (struct neighbour_view){ mem_str(p->router), mem_str(p->ifname), mem_str(p->state), p->family == AF_INET6 ? 6 : 4 };
+	}
+}

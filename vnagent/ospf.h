@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/loop.h"
+#include "model/view.h"
 #include "vnagent/router.h"
 
 struct ospf;
@@ -24,5 +25,7 @@ void ospf_free(struct ospf *r); /* BIRDs go on. NULL accepted */
 void ospf_set(struct ospf *r, const struct router_driver *ops, void *self, struct router_key key,
                  const struct plan_router *plan, const struct plan_port *const *ports, size_t n_ports);
 void ospf_drop(struct ospf *r, struct router_key key); /* it computes none any more: its BIRD is ended where it still runs */
+/* What it heard last of its neighbours; the caller's, each by view.h. */
+void ospf_neighbours(const struct ospf *r, struct router_key key, struct neighbour_view **ret, size_t *ret_n);
 /* load->routing and routing_reason. */
 void ospf_load(const struct ospf *r, struct router_load *load);

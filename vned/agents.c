@@ -522,6 +522,9 @@ void agents_message(struct vned *v, const struct peer *peer, struct message *m)
 	case MSG_EXEC_EXIT:
 		exec_agent_message(v, a, m);
 		break;
+	case MSG_ROUTE_LIST:
+		routes_agent_message(v, a, m);
+		break;
 	default:
 		log_warn("agent of %s: %s is not an agent's to send", node_name(v, a), message_type_name(m->type));
 	}

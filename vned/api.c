@@ -246,6 +246,9 @@ void api_message(struct vned *v, const struct peer *peer, struct message *m)
 	case MSG_HISTORY:
 		history(v, peer, m);
 		break;
+	case MSG_ROUTES:
+		routes_client_message(v, peer, m);
+		break;
 	case MSG_BACKUP:
 		backup_message(v, peer, m);
 		break;

@@ -42,6 +42,7 @@ static void tick(void *arg)
 	flow_tick(v);
 	submit_tick(v);
 	exec_tick(v);
+	routes_tick(v);
 	api_tick(v);
 	backup_tick(v);
 }
@@ -186,6 +187,7 @@ void vned_close(struct vned *v)
 	submit_done(v);
 	api_done(v);
 	exec_done(v);
+	routes_done(v);
 	if (v->store)
 		v->store->driver->close(v->store);
 	backup_done(v);

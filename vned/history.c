@@ -118,7 +118,6 @@ size_t history_trim(struct vned *v, char *keys[], size_t max)
 		n++;
 	}
 	if (n) /* there may be no list at all */
-		if (n)
 		memmove(v->gone.v, v->gone.v + n, (v->gone.n - n) * sizeof(*v->gone.v));
 	v->gone.n -= n;
 	return n;

@@ -108,6 +108,7 @@ struct vned {
 	struct metrics *metrics;
 	struct follower *followers;
 	struct execs *execs;
+	struct asking *askings;
 	struct backups *backups;
 	struct submission *submissions;
 	struct write *writes;
@@ -218,6 +219,12 @@ void exec_agent_message(struct vned *v, struct agent *agent, struct message *m);
 void exec_agent_lost(struct vned *v, struct agent *agent);
 void exec_tick(struct vned *v);
 void exec_done(struct vned *v);
+
+/* routes.c: what routers know of the ways to others. */
+void routes_client_message(struct vned *v, const struct peer *peer, const struct message *q);
+void routes_agent_message(struct vned *v, struct agent *agent, struct message *m);
+void routes_tick(struct vned *v);
+void routes_done(struct vned *v);
 
 /* views.c: what is shown. The caller frees with the x_done of model/view.h. */
 void view_network(const struct vned *v, const struct network *net, bool detailed, struct network_view *ret);

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Routers that compute their routes: BIRD in a ring of ten on the Abilene lab; what breaks and comes back."""
+import json
 import re
 
 import pytest
 
-from lab import eventually
+from lab import check_schema, eventually
 
 N = 10
 
@@ -40,6 +41,36 @@ def test_fewest_hops(network):
     assert out and "0% packet loss" in out
     hops = network.in_router("ring", "r1", f"ping -n -c 1 {network.loopback('ring', 'r4')}").out
     assert "ttl=62" in hops, hops
+
+
+def test_tables_and_neighbours_are_shown(network):
+    shown = network.ask("show", "ring", "--routes")
+    check_schema("routes", shown, many=True)
+    assert [r["router"] for r in shown] == [f"r{i}" for i in range(1, N + 1)]
+    for i, router in enumerate(shown):
+        near = {f"r{(i + 1) % N + 1}", f"r{(i - 1) % N + 1}"}
+        assert {n["router"] for n in router["neighbours"]} == near
+        assert all(n["state"].startswith("Full") for n in router["neighbours"]), router
+        learnt = {r["to"] for r in router["routes"] if r.get("protocol") == "bird"}
+        assert learnt >= {network.loopback("ring", f"r{k + 1}") for k in range(N) if k != i}, router
+        assert all(r["via"] and r["device"] for r in router["routes"] if "." in r["to"] and "/" not in r["to"])
+    text = network.vnctl("show", "ring", "--routes").out
+    assert "Full/PtP" in text and "neighbours" in text and network.loopback("ring", "r7") in text
+
+
+def test_an_agent_that_does_not_answer_is_named(network):
+    """One agent is stopped: what its router knows is not known, the others' tables come all the same."""
+    node = node_of(network, "r3")
+    network.kill(node, "STOP")
+    try:
+        r = network.vnctl("-o", "json", "show", "ring", "--routes", code=3)
+        shown = {x["router"]: x for x in json.loads(r.out)}
+        assert node in shown["r3"]["why"] and shown["r3"]["routes"] == []
+        assert all(shown[f"r{i}"]["routes"] for i in range(1, N + 1) if i != 3)
+        assert "r3" in r.err
+    finally:
+        network.kill(node, "CONT")
+    eventually(lambda: network.state("ring") == "active", 30)
 
 
 def bird_pid(lab, router):

@@ -134,6 +134,14 @@ static void sample_lists(struct message *m)
 		m->u.history.v = mem_alloc(sizeof(struct history_view));
 		*m->u.history.v = (struct history_view){ 9, mem_str("a/b"), 7, 2, NET_RELEASED, mem_str("a"), mem_str("asked for") };
 		break;
+	case MSG_ROUTE_LIST:
+		m->u.routes.n = 1;
+		m->u.routes.v = mem_alloc(sizeof(struct routes_view));
+		*m->u.routes.v = (struct routes_view){ 3, mem_str("r4"), mem_str("a"), mem_str(""), mem_alloc(sizeof(struct neighbour_view)), 1,
+			                               mem_alloc(sizeof(struct route_view)), 1, 5 };
+		*m->u.routes.v->neighbours = (struct neighbour_view){ mem_str("r5"), mem_str("eth0"), mem_str("Full/PtP"), 4 };
+		*m->u.routes.v->routes = (struct route_view){ mem_str("10.0.0.0/8"), mem_str("10.1.0.1"), mem_str("eth0"), mem_str("bird"), 32 };
+		break;
 	default:
 		break;
 	}

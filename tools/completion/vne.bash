@@ -22,7 +22,7 @@ _vnctl() {
 		submit) words+=' --wait' ;;
 		audit) words+=' --probe' ;;
 		events) words+=' --follow' ;;
-		show) words+=' --history' ;;
+		show) words+=' --history --routes' ;;
 		esac
 		;;
 	*)

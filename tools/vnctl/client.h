@@ -15,7 +15,7 @@
 struct settings {
 	char *server, *server_key, *key; /* from flags, else environment, else the file; owned */
 	char *config;                    /* the file itself, NULL: found by itself */
-	bool json, wait_accepted, probe, follow, history;
+	bool json, wait_accepted, probe, follow, history, routes;
 	int64_t timeout_us;
 };
 void settings_done(struct settings *s);

@@ -180,14 +180,62 @@ static int show_history(const struct settings *s, const char *name)
 	return code;
 }
 
+static int by_router(const void *a, const void *b)
+{
+	const struct routes_view *x = a, *y = b;
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+struct gathered {
+	struct routes_view *v;
+	size_t n;
+};
+
+/* Each answer has one router, or several; they come as the routers are ready. */
+static void gather_routes(void *arg, struct message *m)
+{
+	struct gathered *g = arg;
+	if (m->type != MSG_ROUTE_LIST || !m->u.routes.n)
+		return;
+	g->v = mem_grow(g->v, g->n + m->u.routes.n, sizeof(*g->v));
+	memcpy(&g->v[g->n], m->u.routes.v, m->u.routes.n * sizeof(*g->v));
+	g->n += m->u.routes.n;
+	m->u.routes.n = 0; /* they are ours */
+}
+
+static int show_routes(const struct settings *s, const char *name)
+{
+	struct client c;
+	struct gathered g = { 0 };
+	struct message m = { .type = MSG_ROUTES, .u.name = { .name = (char *)(uintptr_t)name } };
+	int code = client_open(&c, s);
+	if (code)
+		return code;
+	code = client_ask(&c, &m, s->timeout_us, gather_routes, &g);
+	if (g.n) {
+		qsort(g.v, g.n, sizeof(*g.v), by_router);
+		struct writer *w = settings_writer(s);
+		write_routes_views(w, NULL, "", g.v, g.n);
+		int printed = print_result(s, w);
+		code = code ? code : printed;
+	}
+	for (size_t i = 0; i < g.n; i++)
+		routes_view_done(&g.v[i]);
+	free(g.v);
+	client_close(&c);
+	return code;
+}
+
 int command_show(const struct settings *s, int argc, char **argv)
 {
 	struct client c;
 	struct kept answer = { 0 };
 	if (argc == 2 && s->history)
 		return show_history(s, argv[1]);
+	if (argc == 2 && s->routes)
+		return show_routes(s, argv[1]);
 	if (argc != 2)
-		return usage("show NAME [--history]");
+		return usage("show NAME [--history|--routes]");
 	struct message m = { .type = MSG_SHOW, .u.name = { .name = argv[1] } };
 	int code = client_open(&c, s);
 	if (code)

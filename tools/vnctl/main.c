@@ -17,7 +17,7 @@ struct arguments {
 	unsigned given; /* options that only some commands take, given as flags */
 };
 
-enum { TAKES_WAIT = 1, TAKES_PROBE = 2, TAKES_FOLLOW = 4, TAKES_HISTORY = 8 };
+enum { TAKES_WAIT = 1, TAKES_PROBE = 2, TAKES_FOLLOW = 4, TAKES_HISTORY = 8, TAKES_ROUTES = 16 };
 
 static const struct command {
 	const char *name, *words, *about;
@@ -29,7 +29,7 @@ static const struct command {
 	{ "plan", "FILE", "what would happen; changes nothing", command_plan, 0, false },
 	{ "release", "NAME", "take a network away", command_release, 0, false },
 	{ "list", "", "all networks", command_list, 0, false },
-	{ "show", "NAME [--history]", "one network: routers, links, loads, a map", command_show, TAKES_HISTORY, false },
+	{ "show", "NAME [--history|--routes]", "one network: routers, links, loads, a map", command_show, TAKES_HISTORY | TAKES_ROUTES, false },
 	{ "nodes", "", "the substrate's nodes and their load", command_nodes, 0, false },
 	{ "links", "", "the substrate's links and what they carry", command_links, 0, false },
 	{ "events", "[--follow]", "what happened", command_events, TAKES_FOLLOW, false },
@@ -55,6 +55,7 @@ static const struct argp_option options[] = {
 	{ "probe", 'p', NULL, 0, "of audit: measure by sending (VNE_PROBE=1)", 0 },
 	{ "follow", 'f', NULL, 0, "of events: go on with those to come (VNE_FOLLOW=1)", 0 },
 	{ "history", 'H', NULL, 0, "of show: what happened to it, also when it is gone (VNE_HISTORY=1)", 0 },
+	{ "routes", 'R', NULL, 0, "of show: its routers' tables and neighbours (VNE_ROUTES=1)", 0 },
 	{ 0 }
 };
 
@@ -100,6 +101,9 @@ static error_t set(int key, const char *value, struct settings *s, const struct 
 	case 'H':
 		s->history = !value || !strcmp(value, "1");
 		return 0;
+	case 'R':
+		s->routes = !value || !strcmp(value, "1");
+		return 0;
 	case 'f':
 		s->follow = !value || !strcmp(value, "1");
 		return 0;
@@ -120,7 +124,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 	if (key == ARGP_KEY_NO_ARGS)
 		argp_error(state, "no command");
-	a->given |= key == 'w' ? TAKES_WAIT : key == 'p' ? TAKES_PROBE : key == 'f' ? TAKES_FOLLOW : key == 'H' ? TAKES_HISTORY : 0;
+	a->given |= key == 'w' ? TAKES_WAIT : key == 'p' ? TAKES_PROBE : key == 'f' ? TAKES_FOLLOW : key == 'H' ? TAKES_HISTORY : key == 'R' ? TAKES_ROUTES : 0;
 	return set(key, arg, &a->settings, state);
 }
 
@@ -131,7 +135,7 @@ static void from_environment(struct settings *s)
 		int key;
 	} names[] = { { "VNE_CONFIG", 'c' }, { "VNE_SERVER", 's' }, { "VNE_SERVER_KEY", 'S' }, { "VNE_KEY", 'k' },
 		      { "VNE_OUTPUT", 'o' }, { "VNE_TIMEOUT", 't' }, { "VNE_WAIT", 'w' }, { "VNE_PROBE", 'p' },
-		      { "VNE_FOLLOW", 'f' }, { "VNE_HISTORY", 'H' } };
+		      { "VNE_FOLLOW", 'f' }, { "VNE_HISTORY", 'H' }, { "VNE_ROUTES", 'R' } };
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		const char *value = getenv(names[i].name);
 		if (value && *value)
