@@ -14,7 +14,7 @@ import threading
 import pytest
 
 from guest_client import Connection, Guest
-from lab import eventually
+from lab import BUILD, eventually
 
 A, B, C = "02:00:00:00:00:0a", "02:00:00:00:00:0b", "02:00:00:00:00:0c"
 BIRD = "router id {0};\nprotocol device {{ scan time 10; }}\nprotocol kernel {{ ipv4 {{ export all; }}; }}\n"
@@ -365,6 +365,69 @@ def refused(guest):
         return guest.version()[0] != 0
     except (EOFError, ConnectionError):
         return True
+
+
+class Routes:
+    """What `vnguest --routes` tells, read as the netlink messages that it is."""
+    NOOP, DONE, NEW, GONE = 1, 3, 24, 25
+
+    def __init__(self, guest):
+        self.connection = guest.connect()
+        self.connection.frame("e", f"{BUILD / 'vnguest'}\0--routes\0".encode())
+        self.data = b""
+
+    def next(self):
+        """Type, and of a route its prefix."""
+        while len(self.data) < 16 or len(self.data) < self.length():
+            kind, data = self.connection.next()
+            assert kind == "o" and data, (kind, data)
+            self.data += data
+        length, kind = self.length(), struct.unpack_from("=H", self.data, 4)[0]
+        message, self.data = self.data[:length], self.data[length:]
+        if kind not in (self.NEW, self.GONE):
+            return kind, None
+        at, prefix = 28, "0.0.0.0"
+        while at + 4 <= len(message):
+            size, name = struct.unpack_from("=HH", message, at)
+            if name == 1:
+                family = message[16]
+                prefix = socket.inet_ntop(family, message[at + 4:at + size])
+            at += (size + 3) & ~3
+        return kind, f"{prefix}/{message[17]}"
+
+    def length(self):
+        return (struct.unpack_from("=I", self.data)[0] + 3) & ~3
+
+    def until(self, wanted, seconds=20):
+        seen = []
+        self.connection.socket.settimeout(seconds)
+        while not seen or seen[-1] != wanted:
+            seen.append(self.next())
+        return seen
+
+
+def test_routes_are_told_as_they_change(guest):
+    guest.wire("h0", A)
+    guest.start(f"vne 1\nrouter r1\nport {A} eth0 1500 10.1.0.1/31\n")
+    routes = Routes(guest)
+    all_of_them = routes.until((Routes.DONE, None))
+    assert all_of_them[0] == (Routes.NOOP, None)
+    assert (Routes.NEW, "10.1.0.0/31") in all_of_them and (Routes.NEW, "10.1.0.1/32") in all_of_them
+    for family, prefix, via in (("-4", "10.9.0.0/16", "10.1.0.0"), ("-6", "fd09::/64", "fe80::7")):
+        guest.run("ip", family, "route", "add", prefix, "via", via, "dev", "eth0")
+        assert routes.until((Routes.NEW, prefix))
+        guest.run("ip", family, "route", "del", prefix)
+        assert routes.until((Routes.GONE, prefix))
+    # more at once than fits anywhere on the way: all are told, or all is told anew
+    guest.run("sh", "-c", "for a in $(seq 0 77); do for b in $(seq 0 255); do echo route add 10.$((100+a)).$b.0/24 via 10.1.0.0; done; done | "
+              "ip -batch -")
+    known = set()
+    while len(known) < 78 * 256:
+        kind, prefix = routes.next()
+        if kind == Routes.NEW and prefix.endswith("/24"):
+            known.add(prefix)
+    routes.connection.close()
+    eventually(lambda: "--routes" not in guest.run("ps", "--ppid", guest.process.pid, "-o", "args", check=False))
 
 
 def test_it_is_no_init_of_this_machine(tmp_path):
