@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* See bird_config.h. Timers: hello 1 s and dead after 5, which is what OSPF offers in whole seconds and what a router that waits
- * for its turn on a loaded node keeps; faster is BFD, every 200 ms, a link is down after five that are missing. */
+ * for its turn on a loaded node keeps; faster is BFD, every 200 ms, a link is down after five that are missing.
+ *
+ * Subnets of own links stay out of the kernel, which has them already: their routes have no gateway, which is `::` to BIRD in both families. */
 #include "vnagent/bird_config.h"
 
 #include <stdbool.h>
@@ -38,7 +40,7 @@ static void put_kernel(const struct plan_router *r, uint8_t family, struct buf *
 	const struct addr *source = loopback(r, family);
 	char text[ADDR_TEXT];
 	buf_printf(out, "protocol kernel kernel%c {\n\tscan time 60;\n\tmerge paths yes;\n\tipv%c {\n\t\timport none;\n\t\texport filter {\n"
-	                "\t\t\tif source !~ [RTS_OSPF, RTS_OSPF_IA, RTS_OSPF_EXT1, RTS_OSPF_EXT2] then reject;\n",
+	                "\t\t\tif source !~ [RTS_OSPF, RTS_OSPF_IA, RTS_OSPF_EXT1, RTS_OSPF_EXT2] || gw = :: then reject;\n",
 	           family == AF_INET6 ? '6' : '4', family == AF_INET6 ? '6' : '4');
 	if (source)
 		buf_printf(out, "\t\t\tkrt_prefsrc = %s;\n", addr_host_text(source, text));

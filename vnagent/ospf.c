@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* See ospf.h. An entry goes round: dial → greeting → (another configuration: written, `configure`) → neighbours of each family →
  * loopbacks it knows of each family → pause → neighbours …; wherever the connection breaks, it begins anew after a pause.
- *
- * BIRD's protocol: a line is a code of four digits, '-' where more of the answer follows and ' ' where it ends, and text; a line that
- * begins with a blank has the code of the one before. */
+ * What BIRD says is read by bird_reply.h. */
 #include "vnagent/ospf.h"
 
 #include <errno.h>
@@ -20,13 +18,15 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "vnagent/bird_config.h"
+#include "vnagent/bird_reply.h"
 
-enum { ANSWER_MAX = 256 << 10, SOON_MS = 250, CALM_MS = 2000, AGAIN_MIN_MS = 100, AGAIN_MAX_MS = 10000, STEADY_MS = 30000, TALK_MS = 5000 };
+enum { SOON_MS = 250, CALM_MS = 2000, AGAIN_MIN_MS = 100, AGAIN_MAX_MS = 10000, STEADY_MS = 30000, TALK_MS = 5000 };
 
 enum asked { ASKED_NOTHING, ASKED_GREETING, ASKED_CONFIGURE, ASKED_NEIGHBOURS, ASKED_ROUTES };
 
 struct peer { /* at the other end of a port */
-	char ifname[IFNAME_MAX + 1], router[64], state[24]; /* state "": not seen */
+	char ifname[IFNAME_MAX + 1], router[64];
+	char state[24], heard[24]; /* as last told, "": not seen; in the answer that is coming */
 	uint8_t family;
 };
 
@@ -49,7 +49,7 @@ struct entry {
 	struct loop_source *source, *control_source, *timer;
 	enum asked asked;
 	int family;          /* index into families, of the question */
-	struct buf answer;
+	struct bird_reply reply;
 	bool was_up;
 	int64_t up_ms;
 	int again_ms;
@@ -93,7 +93,7 @@ static void hang_up(struct entry *e)
 		close(e->fd);
 	e->fd = -1;
 	e->asked = ASKED_NOTHING;
-	buf_clear(&e->answer);
+	bird_reply_begin(&e->reply);
 }
 
 static void end_command(struct entry *e)
@@ -109,11 +109,13 @@ static void end_command(struct entry *e)
 static void lost(struct entry *e, const char *why)
 {
 	if (e->was_up) {
-		notice(e, "BIRD has ended; it is started again");
+		notice(e, why);
 		if (clock_ms() - e->up_ms > STEADY_MS)
 			e->again_ms = 0;
 	}
 	e->was_up = false;
+	for (size_t i = 0; i < e->n_peers; i++)
+		e->peers[i].state[0] = 0;
 	hang_up(e);
 	judge(e, ROUTER_ROUTING_STARTING, why);
 	e->again_ms = e->again_ms ? e->again_ms * 2 : AGAIN_MIN_MS;
@@ -134,47 +136,48 @@ static void ask(struct entry *e, enum asked asked)
 		snprintf(line, sizeof(line), "show ospf neighbors ospf%c\n", ip);
 		break;
 	default:
-		snprintf(line, sizeof(line), "show route table master%c where source = RTS_OSPF && net.len = %d\n", ip, ip == '6' ? 128 : 32);
+		snprintf(line, sizeof(line), "show route primary table master%c where source = RTS_OSPF && net.len = %d\n", ip, ip == '6' ? 128 : 32);
 		break;
 	}
 	e->asked = asked;
-	buf_clear(&e->answer);
+	bird_reply_begin(&e->reply);
 	loop_set_timer(e->timer, TALK_MS, 0);
 	if (send(e->fd, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)strlen(line))
 		lost(e, "BIRD does not read");
 }
 
 /* ---- answers --------------------------------------------------------------------------------------------- */
-/* The text of a line, and its code; a line that goes on has *code as it was. */
-static const char *line_text(const char *line, int *code)
+static void read_neighbour(struct entry *e, const struct bird_line *line)
 {
-	if (line[0] == ' ')
-		return line + 1;
-	if (strspn(line, "0123456789") < 4)
-		return line;
-	*code = atoi((char[]){ line[0], line[1], line[2], line[3], 0 });
-	return line[4] ? line + 5 : line + 4;
-}
-
-static void read_neighbour(struct entry *e, const char *text)
-{
-	char id[64], state[24], time[32], ifname[32];
-	if (sscanf(text, "%63s %*s %23s %31s %31s", id, state, time, ifname) != 4)
+	struct bird_neighbour n;
+	if (!bird_read_neighbour(line, &n))
 		return;
 	for (size_t i = 0; i < e->n_peers; i++)
-		if (e->peers[i].family == e->families[e->family] && !strcmp(e->peers[i].ifname, ifname))
-			snprintf(e->peers[i].state, sizeof(e->peers[i].state), "%s", state);
+		if (e->peers[i].family == e->families[e->family] && !strcmp(e->peers[i].ifname, n.device))
+			memcpy(e->peers[i].heard, n.state, sizeof(n.state));
 }
 
-static void read_route(struct entry *e, const char *text)
+/* All of a family's neighbours are told. */
+static void keep_neighbours(struct entry *e)
 {
-	char word[ADDR_TEXT + 8], own[ADDR_TEXT];
-	if (sscanf(text, "%63[0-9a-fA-F:.]/%*u", word) != 1)
+	for (size_t i = 0; i < e->n_peers; i++) {
+		struct peer *p = &e->peers[i];
+		if (p->family != e->families[e->family])
+			continue;
+		memcpy(p->state, p->heard, sizeof(p->state));
+		p->heard[0] = 0;
+	}
+}
+
+static void read_route(struct entry *e, const struct bird_line *line)
+{
+	struct addr to;
+	if (e->family || !bird_read_route(line, &to)) /* one loopback of each is enough */
 		return;
 	for (size_t i = 0; i < e->n_loopbacks; i++)
-		if (!strcmp(word, addr_host_text(&e->loopbacks[i], own)))
+		if (e->loopbacks[i].family == to.family && !memcmp(e->loopbacks[i].bytes, to.bytes, sizeof(to.bytes)))
 			return;
-	e->known += !e->family; /* one loopback of each is enough */
+	e->known++;
 }
 
 static void conclude(struct entry *e)
@@ -203,7 +206,7 @@ static void conclude(struct entry *e)
 static void poll_begin(struct entry *e)
 {
 	for (size_t i = 0; i < e->n_peers; i++)
-		e->peers[i].state[0] = 0;
+		e->peers[i].heard[0] = 0;
 	e->known = 1;
 	e->family = 0;
 	ask(e, ASKED_NEIGHBOURS);
@@ -215,10 +218,12 @@ static void answered(struct entry *e, int code)
 		e->was_up = true;
 		e->up_ms = clock_ms();
 	}
-	if (e->asked == ASKED_CONFIGURE && code >= 8000) {
-		lost(e, "BIRD refuses its configuration");
+	if (e->asked == ASKED_CONFIGURE && code >= BIRD_CODE_REFUSED) {
+		lost(e, "BIRD refuses its configuration; it is asked again");
 		return;
 	}
+	if (e->asked == ASKED_NEIGHBOURS)
+		keep_neighbours(e);
 	if (e->asked == ASKED_GREETING && e->stale) {
 		e->asked = ASKED_NOTHING; /* the file first, then `configure` */
 		begin(e);
@@ -239,47 +244,33 @@ static void answered(struct entry *e, int code)
 	}
 }
 
-/* Every whole line that is there; the last of an answer leads on. */
-static void read_lines(struct entry *e)
-{
-	int code = 0;
-	char *text = mem_str(buf_cstr(&e->answer)), *rest = text;
-	bool over = false;
-	for (char *end; !over && (end = strchr(rest, '\n')); rest = end + 1) {
-		*end = 0;
-		over = strspn(rest, "0123456789") >= 4 && rest[4] == ' ';
-		(void)line_text(rest, &code);
-	}
-	if (over) { /* only then it is read: once */
-		code = 0;
-		strcpy(text, buf_cstr(&e->answer));
-		for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
-			const char *words = line_text(line, &code);
-			if (e->asked == ASKED_NEIGHBOURS && code == 1013)
-				read_neighbour(e, words);
-			else if (e->asked == ASKED_ROUTES && code == 1007)
-				read_route(e, words);
-		}
-	}
-	free(text);
-	if (over)
-		answered(e, code);
-}
-
 static void readable(void *arg, uint32_t events)
 {
 	struct entry *e = arg;
+	struct bird_line line = { 0 };
+	struct err err = { 0 };
 	char data[16 << 10];
-	ssize_t n = recv(e->fd, data, sizeof(data), MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	ssize_t got = recv(e->fd, data, sizeof(data), MSG_DONTWAIT);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n <= 0 || e->answer.len + (size_t)n > ANSWER_MAX || memchr(data, 0, (size_t)n)) {
-		lost(e, n > 0 ? "what answers is not BIRD" : "BIRD has ended");
+	if (got <= 0) {
+		lost(e, e->ops->ports == ROUTER_PORTS_VETH ? "BIRD has ended; it is started again" : "BIRD has ended");
 		return;
 	}
-	buf_add(&e->answer, data, (size_t)n);
-	if (e->asked != ASKED_NOTHING)
-		read_lines(e);
+	for (size_t at = 0; at < (size_t)got && e->asked != ASKED_NOTHING && !line.last;) {
+		long n = bird_reply_take(&e->reply, data + at, (size_t)got - at, &line, &err);
+		if (n < 0) {
+			lost(e, err.text);
+			return;
+		}
+		at += (size_t)n;
+		if (line.text && e->asked == ASKED_NEIGHBOURS)
+			read_neighbour(e, &line);
+		else if (line.text && e->asked == ASKED_ROUTES)
+			read_route(e, &line);
+	}
+	if (line.last) /* what came behind it was not asked for */
+		answered(e, line.code);
 }
 
 /* ---- starting ---------------------------------------------------------------------------------------------- */
@@ -387,7 +378,6 @@ static void free_entry(void *value)
 	end_command(e);
 	hang_up(e);
 	loop_remove(e->timer);
-	buf_done(&e->answer);
 	free(e->peers);
 	free(e->config);
 	free(e);

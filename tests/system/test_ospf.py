@@ -31,9 +31,10 @@ def test_active_means_converged(network):
     assert network.state("ring") == "active"
     for target in range(2, N + 1):
         assert reaches(network, "ring", "r1", f"r{target}"), f"r{target}, right after submit said so"
-    routes = network.in_router("ring", "r1", "ip -4 route show proto bird").out
+    routes = network.in_router("ring", "r1", "ip -4 -o route show proto bird").out
     assert all(f"{network.loopback('ring', f'r{i}')} " in routes for i in range(2, N + 1)), routes
     assert "src " + network.loopback("ring", "r1") in routes
+    assert all(" via " in r for r in routes.splitlines()), "its own links are the kernel's: " + routes
 
 
 def test_fewest_hops(network):
@@ -123,7 +124,8 @@ def test_ipv6(abilene, network):
     abilene.submit(ring("six", "pools: {loopbacks: 'fd00:1::/64', links: 'fd00:2::/64'}\n"), "--timeout", "60s")
     assert abilene.state("six") == "active"
     assert reaches(abilene, "six", "r1", "r6")
-    assert "proto bird" in abilene.in_router("six", "r1", "ip -6 route").out
+    routes = abilene.in_router("six", "r1", "ip -6 -o route show proto bird").out.splitlines()
+    assert routes and all(" via " in r for r in routes), routes
     abilene.vnctl("release", "six")
 
 
