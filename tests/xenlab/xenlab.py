@@ -49,7 +49,7 @@ def cache():
     return path
 
 
-def fetch(packages):
+def fetch(packages, say=lambda text: None):
     """The directories that today's versions of packages are unpacked in, in their order."""
     def uris():
         done = subprocess.run(["apt-get", "download", "--print-uris", *packages], capture_output=True, text=True)
@@ -67,6 +67,7 @@ def fetch(packages):
         raise Unavailable(f"of these packages some cannot be had (apt-get download): {' '.join(packages)}")
     for package, unpacked in zip(packages, folders):
         if not unpacked.is_dir():
+            say(f"downloading {package} from Debian, to {cache()}")
             unpack(package, unpacked)
     return folders
 
@@ -240,7 +241,7 @@ def base(say=lambda text: None):
     """(hypervisor, kernel, archive): Debian's part, made once for each set of versions."""
     names = [f"xen-hypervisor-{XEN}-amd64", f"xen-utils-{XEN}", "xen-utils-common", "xenstore-utils", kernel_package(),
              "busybox-static"]
-    packages = fetch(names)
+    packages = fetch(names, say)
     hypervisor, utils, common, store, kernel, busybox = packages
     key = hashlib.sha256()
     for part in (*packages, Path(__file__).read_text()):
@@ -431,7 +432,8 @@ class Node:
         with open(self.dir / "qemu.log", "wb") as out:
             self.qemu = subprocess.Popen(self.world.command(*ending_with_us(command, detach)), stdin=subprocess.DEVNULL,
                                          stdout=out, stderr=out)
-        (self.dir / "pid").write_text(str(self.qemu.pid))
+        for what, number in (("pid", self.qemu.pid), ("world", self.world.pid), ("number", self.number)):  # for `node`
+            (self.dir / what).write_text(str(number))
 
     @staticmethod
     def add_build(tree, build):
