@@ -62,7 +62,7 @@ TESTS := $(patsubst tests/%.c,$B/tests/%,$(filter-out $(if $(XEN),,tests/unit/te
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all man tests deps demo check xen-rtds bench fuzz install clean help
+.PHONY: all man tests deps demo check xen-rtds bench compare fuzz install clean help
 
 all: $(PROGRAMS) man ## build everything into build/
 tests: $(TESTS) ## build the tests without running them
@@ -140,6 +140,14 @@ bench: deps ## what was asked for beside what this machine does (as root; instal
 	@tools/deps.sh bench
 	@$(MAKE) --no-print-directory -s -j2 all $(BENCHES)
 	@tests/bench/run.py $B
+
+# Carried into routers of every kind: it needs nothing of theirs.
+$B/tests/bench/blast: tests/bench/blast.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -static $< -o $@
+compare: deps ## the same network with routers of each kind and plane, as a table (as root)
+	@$(MAKE) --no-print-directory -s -j2 all $B/tests/bench/blast
+	@tests/bench/compare.py $B
 
 # Each tests/fuzz/fuzz_NAME.c for FUZZ_SECONDS, from the seeds in tests/fuzz/corpus/NAME; what is found
 # on the way stays in build/.

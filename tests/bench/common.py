@@ -73,6 +73,8 @@ def finish():
     """Prints all tables once more, aligned, and writes each as OUT/NAME.tsv."""
     OUT.mkdir(parents=True, exist_ok=True)
     for name, rows in tables.items():
+        if len(rows) == 1:
+            continue
         print(f"\n{name}")
         for cells in rows:
             print("  " + show(cells, widths(rows)))
