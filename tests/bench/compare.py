@@ -69,7 +69,7 @@ class Network:
 
     def memory(self):
         r = next((r for r in json.loads(self.lab.ctl("-o", "json", "show", self.name))["routers"] if r["name"] == "r"), {})
-        return r.get("memory_kib", r.get("mem_kib", 0))
+        return r.get("memory_used_kib", "")
 
     def release(self):
         self.lab.ctl("release", self.name)
