@@ -23,9 +23,47 @@ struct inventory {
 	uint32_t next;
 };
 
+static void object_name(char letter, uint32_t net, uint32_t id, char name[static DEVICE_NAME])
+{
+	snprintf(name, DEVICE_NAME, "v%c%06x.%x", letter, net & 0xffffff, id & PORT_ID_MAX);
+}
+
 void device_port_name(uint32_t net, uint32_t port, char name[static DEVICE_NAME])
 {
-	snprintf(name, DEVICE_NAME, "vp%06x.%x", net & 0xffffff, port & PORT_ID_MAX);
+	object_name(port & PLAN_UPLINK_ID ? 'u' : 'p', net, port, name);
+}
+
+void device_outside_name(uint32_t net, uint32_t port, char name[static DEVICE_NAME])
+{
+	object_name('o', net, port, name);
+}
+
+bool device_port_valid(uint32_t port)
+{
+	return (port & ~(uint32_t)PLAN_UPLINK_ID) <= PORT_ID_MAX;
+}
+
+/* v<letter><net>.<id>, as object_name writes it and no other way. */
+static bool object_read(const char *name, char letter, uint32_t *ret_net, uint32_t *ret_id)
+{
+	char got, again[DEVICE_NAME];
+	unsigned net, id;
+	if (sscanf(name, "v%c%6x.%6x", &got, &net, &id) != 3 || got != letter)
+		return false;
+	object_name(letter, net, id, again);
+	*ret_net = net;
+	*ret_id = id;
+	return !strcmp(again, name);
+}
+
+bool device_port_read(const char *name, uint32_t *ret_net, uint32_t *ret_port)
+{
+	if (object_read(name, 'p', ret_net, ret_port))
+		return true;
+	if (!object_read(name, 'u', ret_net, ret_port))
+		return false;
+	*ret_port |= PLAN_UPLINK_ID;
+	return true;
 }
 
 void device_segment_name(uint32_t vni, char name[static DEVICE_NAME])
@@ -40,7 +78,9 @@ uint32_t device_inner_ifindex(uint32_t port)
 
 static uint64_t object_key(enum device_kind kind, uint32_t net, uint32_t id)
 {
-	return kind == DEVICE_PORT ? (uint64_t)1 << 62 | (uint64_t)net << 32 | id : (uint64_t)2 << 62 | id;
+	if (kind == DEVICE_SEGMENT)
+		return (uint64_t)2 << 62 | id;
+	return (uint64_t)(kind == DEVICE_PORT ? 1 : 3) << 62 | (uint64_t)net << 32 | id;
 }
 
 struct inventory *inventory_new(void)
@@ -72,28 +112,32 @@ static void enter(struct inventory *inv, struct device *d)
 /* Name and group together say whose it is. */
 static bool recognise(const char *name, uint32_t group, struct device *ret)
 {
-	unsigned net, id;
+	uint32_t net = group & 0xffffff;
+	unsigned vni;
 	char again[DEVICE_NAME];
 	bool doomed = group == DEVICE_DOOMED;
 	if (!doomed && (group & 0xff000000u) != DEVICE_GROUP)
 		return false;
-	if (sscanf(name, "vp%6x.%x", &net, &id) == 2) {
+	if (device_port_read(name, &net, &ret->id)) {
 		ret->kind = DEVICE_PORT;
-		device_port_name(net, id, again);
-		if (!doomed && net != (group & 0xffffff))
-			return false;
-	} else if (sscanf(name, "vt%6x", &id) == 1) {
+	} else if (object_read(name, 'o', &net, &ret->id)) {
+		ret->kind = DEVICE_OUTSIDE;
+		ret->id |= PLAN_UPLINK_ID;
+	} else if (sscanf(name, "vt%6x", &vni) == 1) {
 		ret->kind = DEVICE_SEGMENT;
-		net = group & 0xffffff;
-		device_segment_name(id, again);
+		ret->id = vni;
+		device_segment_name(vni, again);
+		if (strcmp(again, name))
+			return false;
 	} else {
 		return false;
 	}
+	if (!doomed && net != (group & 0xffffff))
+		return false;
 	ret->net = net;
-	ret->id = id;
 	ret->doomed = doomed;
-	snprintf(ret->name, sizeof(ret->name), "%s", again);
-	return !strcmp(again, name);
+	snprintf(ret->name, sizeof(ret->name), "%s", name);
+	return true;
 }
 
 static int read_link(void *arg, const struct nlmsghdr *m)
@@ -113,6 +157,7 @@ static int read_link(void *arg, const struct nlmsghdr *m)
 	}
 	d.ifindex = ifindex;
 	d.mtu = nl_u32(table[IFLA_MTU]);
+	d.link = d.kind == DEVICE_OUTSIDE ? nl_u32(table[IFLA_LINK]) : 0;
 	d.up = head->ifi_flags & IFF_UP;
 	d.drivers = !table[IFLA_LINKINFO]; /* nothing that rtnetlink could have made, such as a vif */
 	enter(inv, mem_dup(&d, sizeof(d)));
@@ -153,6 +198,11 @@ struct device *inventory_port(const struct inventory *inv, uint32_t net, uint32_
 	return hash_get_u64(inv->by_object, object_key(DEVICE_PORT, net, port));
 }
 
+struct device *inventory_outside(const struct inventory *inv, uint32_t net, uint32_t port)
+{
+	return hash_get_u64(inv->by_object, object_key(DEVICE_OUTSIDE, net, port));
+}
+
 struct device *inventory_segment(const struct inventory *inv, uint32_t vni)
 {
 	return hash_get_u64(inv->by_object, object_key(DEVICE_SEGMENT, 0, vni));
@@ -169,6 +219,8 @@ struct device *inventory_add(struct inventory *inv, enum device_kind kind, uint3
 	*d = (struct device){ .kind = kind, .net = net, .id = id, .mtu = mtu };
 	if (kind == DEVICE_PORT)
 		device_port_name(net, id, d->name);
+	else if (kind == DEVICE_OUTSIDE)
+		device_outside_name(net, id, d->name);
 	else
 		device_segment_name(id, d->name);
 	while (inventory_find(inv, inv->next))

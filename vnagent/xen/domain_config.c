@@ -40,7 +40,7 @@ int domain_request_read(const char *text, size_t len, struct domain_request *ret
 	if (ports_len)
 		memcpy(ret->ports, text + sizeof(*s), ports_len);
 	for (uint32_t i = 0; i < s->n_ports; i++) {
-		if (ret->ports[i].id > PORT_ID_MAX || ret->ports[i].mtu < MTU_LEAST || ret->ports[i].mtu > MTU_MAX)
+		if (!device_port_valid(ret->ports[i].id) || ret->ports[i].mtu < MTU_LEAST || ret->ports[i].mtu > MTU_MAX)
 			return err_set(err, -EINVAL, "port %u with mtu %u; the mtu may be %d to %d", ret->ports[i].id, ret->ports[i].mtu,
 			               MTU_LEAST, MTU_MAX);
 		for (uint32_t k = 0; k < i; k++)

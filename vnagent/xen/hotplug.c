@@ -29,17 +29,10 @@ bool hotplug_called(int argc, char **argv)
 
 bool hotplug_name(const char *vifname, bool *control, uint32_t *net, uint32_t *port)
 {
-	unsigned n, p;
-	char again[DEVICE_NAME];
 	*control = !strcmp(vifname, DOMAIN_CONTROL_IFNAME);
 	if (*control)
 		return true;
-	if (sscanf(vifname, "vp%6x.%6x", &n, &p) != 2)
-		return false;
-	device_port_name(n, p, again);
-	*net = n;
-	*port = p;
-	return !strcmp(again, vifname);
+	return device_port_read(vifname, net, port);
 }
 
 /* The device as the agent's other ports are: named, grouped, silent, down. */
