@@ -14,6 +14,9 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "model/plan.h"
+
+_Static_assert((int)PORT_ID_UPLINK == (int)PLAN_UPLINK_ID, "the plan's numbers");
 
 enum { IFINDEX_FIRST = 0x10000000, IFINDEX_LAST = 0x7ffffff0, INNER_FIRST = 0x1000, READ_ATTEMPTS = 5 };
 
@@ -30,7 +33,7 @@ static void object_name(char letter, uint32_t net, uint32_t id, char name[static
 
 void device_port_name(uint32_t net, uint32_t port, char name[static DEVICE_NAME])
 {
-	object_name(port & PLAN_UPLINK_ID ? 'u' : 'p', net, port, name);
+	object_name(port & PORT_ID_UPLINK ? 'u' : 'p', net, port, name);
 }
 
 void device_outside_name(uint32_t net, uint32_t port, char name[static DEVICE_NAME])
@@ -40,7 +43,7 @@ void device_outside_name(uint32_t net, uint32_t port, char name[static DEVICE_NA
 
 bool device_port_valid(uint32_t port)
 {
-	return (port & ~(uint32_t)PLAN_UPLINK_ID) <= PORT_ID_MAX;
+	return (port & ~(uint32_t)PORT_ID_UPLINK) <= PORT_ID_MAX;
 }
 
 /* v<letter><net>.<id>, as object_name writes it and no other way. */
@@ -62,7 +65,7 @@ bool device_port_read(const char *name, uint32_t *ret_net, uint32_t *ret_port)
 		return true;
 	if (!object_read(name, 'u', ret_net, ret_port))
 		return false;
-	*ret_port |= PLAN_UPLINK_ID;
+	*ret_port |= PORT_ID_UPLINK;
 	return true;
 }
 
@@ -122,7 +125,7 @@ static bool recognise(const char *name, uint32_t group, struct device *ret)
 		ret->kind = DEVICE_PORT;
 	} else if (object_read(name, 'o', &net, &ret->id)) {
 		ret->kind = DEVICE_OUTSIDE;
-		ret->id |= PLAN_UPLINK_ID;
+		ret->id |= PORT_ID_UPLINK;
 	} else if (sscanf(name, "vt%6x", &vni) == 1) {
 		ret->kind = DEVICE_SEGMENT;
 		ret->id = vni;

@@ -15,9 +15,8 @@
 
 #include "base/err.h"
 #include "base/nl.h"
-#include "model/plan.h"
 
-enum { DEVICE_NAME = 16, PORT_ID_MAX = 0xffffff };
+enum { DEVICE_NAME = 16, PORT_ID_MAX = 0xffffff, PORT_ID_UPLINK = 1 << 30 /* PLAN_UPLINK_ID */ };
 #define DEVICE_GROUP 0x56000000u /* | net */
 #define DEVICE_DOOMED 0x57000000u /* about to be removed */
 
