@@ -162,6 +162,30 @@ def test_console(demo):
     assert refused.code != 0 and "exec" in refused.err, refused
 
 
+def test_busy_guests_are_spread_over_the_cores(demo):
+    """`balance: load` on xen1: two that compute all the time, both put on core 0, end on a core each."""
+    guest = "router: xen, place: {on: [xen1]}"
+    before = domains(demo, "xen1")
+    demo.submit(f"kind: network\nname: busy\nplacement: pack\nnodes:\n  - {{name: a, cpu: 0.5, memory: 64MiB, {guest}}}\n"
+                f"  - {{name: b, cpu: 0.5, memory: 64MiB, {guest}}}\n")
+    node = demo.nodes["xen1"]
+    both = sorted(set(domains(demo, "xen1")) - set(before))
+    assert len(both) == 2
+    node.run("; ".join(f"xl vcpu-pin {name} 0 - 0" for name in both))
+
+    def cores():
+        """The core that each is placed on: the last column of xl's list is hard / soft affinity."""
+        return [node.run(f"xl vcpu-list {name}").out.split()[-1] for name in both]
+    for name in ("a", "b"):
+        demo.in_router("busy", name, "setsid sh -c 'touch /tmp/busy; while :; do :; done' </dev/null >/dev/null 2>&1 &"
+                       " until [ -e /tmp/busy ]; do :; done")
+    eventually(lambda: sorted(cores()) == ["0", "1"], 60, 1)
+    assert "goes from core 0 to 1" in node.run("cat /var/log/vnagent.log").out
+    assert demo.ask("show", "busy")["state"] == "active"
+    demo.vnctl("release", "busy")
+    eventually(lambda: domains(demo, "xen1") == before, 30)
+
+
 @pytest.mark.parametrize("what", ["vnagent", "vnagent-xen"])
 def test_killed_agent_costs_no_packet(demo, what):
     traffic = Traffic(demo, "r1", "r2")
