@@ -105,7 +105,8 @@ $B/vnguest: $(call objects,vnagent/guest/main.c) $(call library,$(NEEDS_vnguest)
 	$(CC) $(ALL_LDFLAGS) -Wl,--as-needed $(if $(SAN),,-s) $^ $(call flags,$(NEEDS_vnguest)) -o $@
 $B/vnguest-libssh.so: vnagent/guest/libssh/none.c vnagent/guest/libssh/none.map
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -Os $(WARN) -shared -fPIC -s -nostdlib -Wl,-soname,libssh-gcrypt.so.4 -Wl,--version-script=$(word 2,$^) $< -o $@ && chmod 644 $@
+	$(CC) -std=gnu11 -Os $(WARN) -shared -fPIC -s -nostdlib -fno-asynchronous-unwind-tables -Wl,-z,noseparate-code,-soname,libssh-gcrypt.so.4 -Wl,--version-script=$(word 2,$^) $< -o $@ && chmod 644 $@
+$B/vnagent: | $B/vnguest-libssh.so
 $B/vnimage: tools/vnimage $B/vnguest $B/vnguest-libssh.so
 	sed 's/@VERSION@/$(VERSION)/' $< > $@ && chmod 755 $@
 

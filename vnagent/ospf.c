@@ -5,12 +5,10 @@
 #include "vnagent/ospf.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,6 +17,7 @@
 #include "base/mem.h"
 #include "vnagent/bird_config.h"
 #include "vnagent/bird_reply.h"
+#include "vnagent/bird_start.h"
 
 enum { SOON_MS = 250, CALM_MS = 2000, AGAIN_MIN_MS = 100, AGAIN_MAX_MS = 10000, STEADY_MS = 30000, TALK_MS = 5000 };
 
@@ -299,34 +298,15 @@ static void command_ended(void *arg, uint32_t events)
 /* Writes the configuration inside the router, and starts BIRD where none answers. */
 static void begin(struct entry *e)
 {
-	static const char write_it[] = "umask 077; cat >" BIRD_CONFIG ".new && mv " BIRD_CONFIG ".new " BIRD_CONFIG;
-	static const char start_it[] = "umask 077; cat >" BIRD_CONFIG ".new && mv " BIRD_CONFIG ".new " BIRD_CONFIG
-				       " && exec bird -c " BIRD_CONFIG " -s " BIRD_SOCKET " -P " BIRD_PIDFILE;
-	const char *const argv[] = { "sh", "-c", e->fd >= 0 ? write_it : start_it, NULL };
 	struct err err = { 0 };
-	int pair[2] = { -1, -1 }, in = memfd_create("bird.conf", MFD_CLOEXEC), out = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int code = in < 0 || out < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 ? err_sys(&err, -errno, "starting BIRD") : 0;
-	size_t len = strlen(e->config);
-	if (!code && (write(in, e->config, len) != (ssize_t)len || lseek(in, 0, SEEK_SET) != 0))
-		code = err_set(&err, -ENOMEM, "no room for its configuration");
-	if (!code) {
-		struct router_command c = { .argv = argv, .argc = 3, .in = in, .out = out, .error = out, .control = pair[1] };
-		code = e->ops->exec(e->self, e->key, &c, &err);
-	}
+	int code = bird_start(e->ops, e->self, e->key, e->config, e->fd < 0, &e->control, &err);
 	if (!code)
-		code = loop_add_fd(e->all->options.loop, pair[0], EPOLLIN, command_ended, e, &e->control_source, &err);
-	for (size_t i = 0; i < 3; i++) {
-		int fd = (int[]){ in, out, pair[1] }[i];
-		if (fd >= 0)
-			close(fd);
-	}
+		code = loop_add_fd(e->all->options.loop, e->control, EPOLLIN, command_ended, e, &e->control_source, &err);
 	if (code) {
-		if (pair[0] >= 0)
-			close(pair[0]);
+		end_command(e);
 		lost(e, err.text);
 		return;
 	}
-	e->control = pair[0];
 	loop_set_timer(e->timer, TALK_MS, 0);
 }
 

@@ -134,7 +134,7 @@ def test_memory_of_bird(network):
     for router in ("r1", "r7"):
         rollup = network.in_router("ring", router, f"cat /proc/{bird_pid(network, router)}/smaps_rollup").out
         own = int(re.search(r"^Pss_Anon: +(\d+)", rollup, re.M)[1])
-        assert own <= 1200, f"{own} kB"
+        assert own <= 1000, f"{own} kB"
 
 
 def test_release_leaves_nothing(network):
