@@ -70,29 +70,38 @@ struct agent *agents_of_peer(struct vned *v, const struct peer *peer)
 	return a->connected && peer_same(&a->peer, peer) ? a : NULL;
 }
 
-bool agents_offer(const struct vned *v, const char *feature)
+bool agent_offers(const struct agent *a, const char *feature)
 {
-	for (size_t i = 0; i < v->substrate.n_nodes; i++) {
-		const struct node_probe *probe = &v->agents[i].probe;
-		for (size_t k = 0; agents_reachable(v, (uint32_t)i) && k < probe->n_features; k++) {
-			if (probe->features[k].present && strcmp(probe->features[k].name, feature) == 0)
-				return true;
-		}
-	}
+	for (size_t i = 0; i < a->probe.n_features; i++)
+		if (a->probe.features[i].present && strcmp(a->probe.features[i].name, feature) == 0)
+			return true;
 	return false;
 }
 
-void agents_names_down(const struct vned *v, struct buf *out)
+bool agents_offer(const struct vned *v, const char *feature)
+{
+	for (size_t i = 0; i < v->substrate.n_nodes; i++)
+		if (agents_reachable(v, (uint32_t)i) && agent_offers(&v->agents[i], feature))
+			return true;
+	return false;
+}
+
+void agents_names(const struct vned *v, bool (*which)(const struct vned *v, uint32_t snode), struct buf *out)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < v->substrate.n_nodes; i++) {
-		if (!v->substrate.nodes[i].agent || agents_reachable(v, (uint32_t)i))
+		if (!which(v, (uint32_t)i))
 			continue;
 		if (n++ < 8)
 			buf_printf(out, "%s%s", n > 1 ? ", " : "", v->substrate.nodes[i].name);
 	}
 	if (n > 8)
 		buf_printf(out, " and %zu more", n - 8);
+}
+
+bool agents_down(const struct vned *v, uint32_t snode)
+{
+	return v->substrate.nodes[snode].agent && !agents_reachable(v, snode);
 }
 
 uint32_t agents_underlay_mtu(void *vned, uint32_t snode, uint32_t slink)
@@ -229,14 +238,6 @@ static void reduce_kinds(struct vned *v, struct agent *a)
 	}
 }
 
-static bool offers(const struct agent *a, const char *feature)
-{
-	for (size_t i = 0; i < a->probe.n_features; i++)
-		if (a->probe.features[i].present && strcmp(a->probe.features[i].name, feature) == 0)
-			return true;
-	return false;
-}
-
 /* The images that a node has: declared ones, or what its agent has found. */
 static void reduce_images(struct agent *a, const struct snode *declared, struct snode *usable)
 {
@@ -271,7 +272,7 @@ static void reduce_guests(struct vned *v, struct agent *a)
 		usable->cap[RES_GUESTS] = guest->routers;
 	if (guest && guest->ports && declared->max_guest_ports == UNLIMITED)
 		usable->max_guest_ports = guest->ports;
-	if (guest && !declared->realtime_given && offers(a, "realtime")) {
+	if (guest && !declared->realtime_given && agent_offers(a, "realtime")) {
 		int64_t milli = (int64_t)(guest->cores ? guest->cores : a->probe.cores) * 1000;
 		usable->cap[RES_REALTIME_MILLI] = milli < CPU_MAX_MILLI ? milli : CPU_MAX_MILLI;
 	}

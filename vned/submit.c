@@ -227,21 +227,19 @@ static void answered(void *arg, int failed, struct solution *solution)
 		return;
 	}
 	if (!solution->has_embedding) {
-		buf_auto struct buf down = BUF_INIT, why = BUF_INIT;
-		agents_names_down(v, &down);
+		buf_auto struct buf why = BUF_INIT;
 		buf_str(&why, solution->reason[0] ? solution->reason : "no embedding was found");
 		if (solution->relax[0])
 			buf_printf(&why, "; it would fit with %s", solution->relax);
-		if (down.len)
-			buf_printf(&why, "; not usable, because no agent is connected: %s", buf_cstr(&down));
+		admit_explain(v, &s->requests[s->at], &why);
 		reject(s, solution->status == SOLVE_UNKNOWN ? 4 : 1, solution, buf_cstr(&why));
 		return;
 	}
-	embedding_choose_kinds(&solution->embedding, &v->usable, &s->requests[s->at]);
-	struct residual left;
-	submit_residual(v, s->dry ? &s->dry_left : &v->left, &left);
-	int r = embedding_check(&v->usable, &left, &s->requests[s->at], &solution->embedding, &err);
-	residual_done(&left);
+	struct offer offer;
+	offer_make(v, &s->requests[s->at], s->dry ? &s->dry_left : &v->left, &offer);
+	embedding_choose_kinds(&solution->embedding, &offer.substrate, &s->requests[s->at]);
+	int r = embedding_check(&offer.substrate, &offer.left, &s->requests[s->at], &solution->embedding, &err);
+	offer_done(&offer);
 	if (r == 0) {
 		embedded(s, solution);
 	} else if (++s->tries < TRIES_MAX) {
@@ -253,45 +251,6 @@ static void answered(void *arg, int failed, struct solution *solution)
 }
 
 /* ---- up to the solver ----------------------------------------------------------------------- */
-
-void submit_residual(struct vned *v, const struct residual *left, struct residual *ret)
-{
-	residual_copy(left, ret);
-	for (size_t i = 0; i < v->substrate.n_nodes; i++) {
-		for (size_t k = 0; k < RES_COUNT; k++) {
-			if (ret->node[i][k] < 0) /* the machine has less than when it was promised */
-				ret->node[i][k] = 0;
-		}
-		if (!v->substrate.nodes[i].agent || agents_reachable(v, (uint32_t)i))
-			continue;
-		for (size_t k = 0; k < RES_COUNT; k++)
-			ret->node[i][k] = 0;
-	}
-	for (size_t i = 0; i < v->substrate.n_links; i++) {
-		const struct slink *l = &v->substrate.links[i];
-		bool dead = (v->substrate.nodes[l->a].agent && !agents_reachable(v, l->a)) ||
-		            (v->substrate.nodes[l->b].agent && !agents_reachable(v, l->b));
-		if (dead)
-			ret->link_kbps[i] = 0;
-	}
-}
-
-/* What can be embedded, but would not work when built: only agents know whether they have it. */
-static int admit_features(const struct vned *v, const struct request *r, struct err *err)
-{
-	bool guests_only = true; /* images bring their own routing daemon */
-	for (size_t i = 0; i < r->n_nodes; i++)
-		guests_only &= r->nodes[i].kind && !strcmp(r->nodes[i].kind, "xen");
-	if (r->routing == ROUTING_OSPF && !guests_only && !agents_offer(v, "ospf"))
-		return err_set(err, -ENOTSUP, "routing: ospf: no agent connected offers ospf, a routing daemon in its routers; "
-		               "use static or none");
-	for (size_t i = 0; i < r->n_nodes; i++) {
-		if (r->nodes[i].n_uplinks && !agents_offer(v, "uplinks"))
-			return err_set(err, -ENOTSUP, "%s: uplinks: no agent connected offers uplinks, none can attach one; "
-			               "leave them out", r->nodes[i].name);
-	}
-	return 0;
-}
 
 static int admit(struct submission *s, struct err *err)
 {
@@ -310,11 +269,12 @@ static int admit(struct submission *s, struct err *err)
  * rather than be refused for want of nodes. */
 static bool agents_on_their_way(const struct vned *v)
 {
-	buf_auto struct buf down = BUF_INIT;
 	if (clock_ms() - v->started_ms >= v->config.timeout_us / 1000)
 		return false;
-	agents_names_down(v, &down);
-	return down.len > 0;
+	for (uint32_t i = 0; i < v->substrate.n_nodes; i++)
+		if (agents_down(v, i))
+			return true;
+	return false;
 }
 
 void submit_tick(struct vned *v)
@@ -334,16 +294,17 @@ static void next(struct submission *s)
 	s->waits = agents_on_their_way(v);
 	if (s->waits)
 		return;
-	struct worker_job job = { .substrate = v->usable, .request = s->requests[s->at],
-		                      .time_limit_s = (double)v->config.time_limit_us / 1e6, .seed = 1 };
 	if (admit(s, &err) < 0) {
 		reject(s, 1, NULL, err.text);
 		return;
 	}
+	struct offer offer;
+	offer_make(v, &s->requests[s->at], s->dry ? &s->dry_left : &v->left, &offer);
+	struct worker_job job = { .substrate = offer.substrate, .left = offer.left, .request = s->requests[s->at],
+		                      .time_limit_s = (double)v->config.time_limit_us / 1e6, .seed = 1 };
 	snprintf(job.solver, sizeof(job.solver), "%s", v->config.solver);
-	submit_residual(v, s->dry ? &s->dry_left : &v->left, &job.left);
 	int r = solve_submit(v->pool, &job, answered, s, &err);
-	residual_done(&job.left);
+	offer_done(&offer);
 	if (r < 0)
 		reject(s, 3, NULL, err.text);
 }

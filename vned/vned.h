@@ -192,13 +192,28 @@ bool agents_reachable(const struct vned *v, uint32_t snode);
 struct agent *agents_of_peer(struct vned *v, const struct peer *peer); /* NULL: not the connection in force */
 uint32_t agents_underlay_mtu(void *vned, uint32_t snode, uint32_t slink);
 bool agents_offer(const struct vned *v, const char *feature); /* some agent, now, as a feature of its probe */
-void agents_names_down(const struct vned *v, struct buf *out); /* names, separated by ", " */
+bool agent_offers(const struct agent *a, const char *feature);
+bool agents_down(const struct vned *v, uint32_t snode); /* it is to have an agent, and none is connected */
+/* Names of the nodes that `which` is true of, separated by ", "; of many only the first. */
+void agents_names(const struct vned *v, bool (*which)(const struct vned *v, uint32_t snode), struct buf *out);
+
+/* admit.c: what a request may use. */
+struct offer {
+	struct substrate substrate; /* its own are the array of nodes, and kinds where they differ from those that it borrows */
+	const struct snode *borrowed;
+	struct residual left;
+};
+/* left: as promised to nobody. What no agent can host now is not in it. */
+void offer_make(const struct vned *v, const struct request *r, const struct residual *left, struct offer *ret);
+void offer_done(struct offer *o);
+/* What could be embedded, but would not work when built. -ENOTSUP. */
+int admit_features(const struct vned *v, const struct request *r, struct err *err) VNE_MUST;
+void admit_explain(const struct vned *v, const struct request *r, struct buf *out); /* after a reason: what else kept nodes from being used */
 
 /* submit.c */
 void submit_begin(struct vned *v, const struct peer *peer, struct message *m, bool dry);
 void submit_tick(struct vned *v);
 void submit_done(struct vned *v);
-void submit_residual(struct vned *v, const struct residual *left, struct residual *ret); /* what a solver may use */
 
 /* api.c: everything a client may ask. */
 void api_message(struct vned *v, const struct peer *peer, struct message *m);

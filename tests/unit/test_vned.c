@@ -92,6 +92,10 @@ static void test_features(void **state)
 	struct message report = { .type = MSG_REPORT, .u.report = { .routers = &router, .n_routers = 1 } };
 	fake_send(&w->fakes[w->v.networks[0]->embedding.host[0]], &report);
 	assert_true(world_run(w, first_active, 5000));
+	/* each router on a node of its own, but one node alone has the daemon */
+	assert_int_equal(submit(w, "kind: network\nname: both\nrouting: ospf\nnodes:\n  - {name: r1, cpu: 1}\n"
+	                           "  - {name: r2, cpu: 1, place: {on: [n1]}}\n"), 1);
+	assert_non_null(strstr(w->text, "not usable for routing: ospf but by guests, because BIRD is not installed: n1, n2"));
 	fake_stop(&w->fakes[0]); /* gone with what it offered */
 	assert_true(world_run(w, n0_lost, 5000));
 	assert_int_equal(submit(w, "kind: network\nname: more\nrouting: ospf\nnodes:\n  - {name: r1, cpu: 1}\n"), 1);
@@ -125,6 +129,18 @@ static void test_guests(void **state)
 	assert_int_equal(submit_guest(w, "b", ", memory: 128MiB"), 1); /* 200 MiB have room for one */
 	assert_non_null(strstr(w->text, "guest memory"));
 	assert_int_equal(submit_guest(w, "b", ""), 0); /* 64 MiB where nothing is said */
+	/* routing: ospf has no daemon there, guests bring theirs: a router of any kind becomes one, and takes what guests take */
+	static const char any[] = "kind: network\nname: any\nrouting: ospf\nnodes:\n  - {name: r3, cpu: 0.1}\n";
+	struct message m = submission(any, MSG_PLAN);
+	assert_int_equal(ask(w, &m), 1);
+	assert_non_null(strstr(w->text, "BIRD is not installed: n0, n1, n2"));
+	assert_int_equal(release(w, "b"), 0);
+	m = submission(any, MSG_PLAN);
+	assert_int_equal(ask(w, &m), 0);
+	assert_string_equal(w->answer.u.networks.v[0].routers[0].kind, "xen");
+	assert_int_equal(submit(w, "kind: network\nname: old\nrouting: ospf\nnodes:\n  - {name: r3, cpu: 0.1, router: netns}\n"), 1);
+	assert_non_null(strstr(w->text, "no agent connected offers ospf"));
+	assert_int_equal(submit_guest(w, "b", ""), 0);
 	/* it comes back with a scheduler: promises stand, and utilisation sums up */
 	fake_stop(&w->fakes[0]);
 	w->fakes[0].feature = "realtime";
@@ -263,7 +279,7 @@ static void test_vned_stalls(void **state)
 	w->v.counters.messages = 0;
 	assert_true(world_run(w, beaten, 5000));
 	buf_auto struct buf down = BUF_INIT;
-	agents_names_down(&w->v, &down);
+	agents_names(&w->v, agents_down, &down);
 	assert_string_equal(buf_cstr(&down), "");
 	struct event_view *all;
 	size_t n;

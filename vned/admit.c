@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What a request may be placed on: what the substrate has left, without what no agent can serve now. What an agent lacks for
+ * this request alone is taken out of its node's kinds, so that solver and checker see one more limit of placement and need
+ * not know why. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "vned/vned.h"
+
+/* ---- nodes without a routing daemon: they host guests, which bring their own ------------------- */
+
+static bool hosts_others(const struct snode *n)
+{
+	bool any = false;
+	for (size_t i = 0; i < n->kinds.n; i++)
+		any |= !kind_is_guest(n->kinds.v[i]);
+	return any;
+}
+
+static bool lacks_daemon(const struct vned *v, uint32_t snode)
+{
+	return agents_reachable(v, snode) && !agent_offers(&v->agents[snode], "ospf") && hosts_others(&v->usable.nodes[snode]);
+}
+
+static void only_guests(struct snode *n, int64_t left[RES_COUNT])
+{
+	struct yaml_names kinds = { mem_array(n->kinds.n, sizeof(char *)), 0 };
+	for (size_t i = 0; i < n->kinds.n; i++)
+		if (kind_is_guest(n->kinds.v[i]))
+			kinds.v[kinds.n++] = n->kinds.v[i];
+	n->kinds = kinds;
+	/* whatever is placed there becomes a guest, so what is left for guests is all that is left */
+	struct snode rest = *n;
+	memcpy(rest.cap, left, sizeof(rest.cap));
+	residual_node(&rest, left);
+}
+
+/* ---- what is offered ----------------------------------------------------------------------------- */
+
+static void offer_left(const struct vned *v, const struct residual *left, struct residual *ret)
+{
+	residual_copy(left, ret);
+	for (size_t i = 0; i < v->substrate.n_nodes; i++) {
+		bool down = agents_down(v, (uint32_t)i);
+		for (size_t k = 0; k < RES_COUNT; k++) {
+			if (down || ret->node[i][k] < 0) /* below: the machine has less than when it was promised */
+				ret->node[i][k] = 0;
+		}
+	}
+	for (size_t i = 0; i < v->substrate.n_links; i++) {
+		const struct slink *l = &v->substrate.links[i];
+		if (agents_down(v, l->a) || agents_down(v, l->b))
+			ret->link_kbps[i] = 0;
+	}
+}
+
+void offer_make(const struct vned *v, const struct request *r, const struct residual *left, struct offer *ret)
+{
+	size_t n = v->usable.n_nodes;
+	*ret = (struct offer){ .substrate = v->usable };
+	ret->substrate.nodes = mem_array(n ? n : 1, sizeof(*ret->substrate.nodes));
+	if (n)
+		memcpy(ret->substrate.nodes, v->usable.nodes, n * sizeof(*ret->substrate.nodes));
+	offer_left(v, left, &ret->left);
+	for (size_t i = 0; i < n && r->routing == ROUTING_OSPF; i++)
+		if (lacks_daemon(v, (uint32_t)i))
+			only_guests(&ret->substrate.nodes[i], ret->left.node[i]);
+	ret->borrowed = v->usable.nodes;
+}
+
+void offer_done(struct offer *o)
+{
+	for (size_t i = 0; i < o->substrate.n_nodes; i++)
+		if (o->substrate.nodes[i].kinds.v != o->borrowed[i].kinds.v)
+			free(o->substrate.nodes[i].kinds.v); /* its names are not ours */
+	free(o->substrate.nodes);
+	residual_done(&o->left);
+	*o = (struct offer){ 0 };
+}
+
+/* ---- reasons -------------------------------------------------------------------------------------- */
+
+/* Of this kind (NULL: any) connected nodes host routers, but none such a router that computes its routes. */
+static bool needs_daemon(const struct vned *v, const char *kind)
+{
+	bool lacking = false;
+	for (uint32_t i = 0; i < v->usable.n_nodes; i++) {
+		if (!agents_reachable(v, i) || !snode_hosts(&v->usable.nodes[i], kind))
+			continue;
+		if (!lacks_daemon(v, i) || ((!kind || kind_is_guest(kind)) && snode_hosts(&v->usable.nodes[i], KIND_GUEST)))
+			return false;
+		lacking = true;
+	}
+	return lacking;
+}
+
+int admit_features(const struct vned *v, const struct request *r, struct err *err)
+{
+	for (size_t i = 0; i < r->n_nodes && r->routing == ROUTING_OSPF; i++) {
+		if (needs_daemon(v, r->nodes[i].kind))
+			return err_set(err, -ENOTSUP, "routing: ospf: no agent connected offers ospf, a routing daemon in its routers; "
+			               "use static or none");
+	}
+	for (size_t i = 0; i < r->n_nodes; i++) {
+		if (r->nodes[i].n_uplinks && !agents_offer(v, "uplinks"))
+			return err_set(err, -ENOTSUP, "%s: uplinks: no agent connected offers uplinks, none can attach one; "
+			               "leave them out", r->nodes[i].name);
+	}
+	return 0;
+}
+
+void admit_explain(const struct vned *v, const struct request *r, struct buf *out)
+{
+	buf_auto struct buf down = BUF_INIT, lacking = BUF_INIT;
+	agents_names(v, agents_down, &down);
+	if (down.len)
+		buf_printf(out, "; not usable, because no agent is connected: %s", buf_cstr(&down));
+	if (r->routing == ROUTING_OSPF)
+		agents_names(v, lacks_daemon, &lacking);
+	if (lacking.len)
+		buf_printf(out, "; not usable for routing: ospf but by guests, because BIRD is not installed: %s", buf_cstr(&lacking));
+}
