@@ -62,7 +62,7 @@ TESTS := $(patsubst tests/%.c,$B/tests/%,$(filter-out $(if $(XEN),,tests/unit/te
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all man tests deps demo check xen-rtds bench compare fuzz install clean help
+.PHONY: all man tests deps demo check xen-demo xen-rtds bench compare fuzz install clean help
 
 all: $(PROGRAMS) man ## build everything into build/
 tests: $(TESTS) ## build the tests without running them
@@ -132,6 +132,10 @@ demo: deps ## the product at its main job, on the real Abilene (as root)
 check: deps ## all tests (SAN=1: under ASan and UBSan)
 	@$(MAKE) --no-print-directory -s -j2 all tests
 	@tests/run $B
+
+xen-demo: deps ## routers that are guests, on real Xen in QEMU (as root; KEEP=1: and a shell there)
+	@$(MAKE) --no-print-directory -s -j2 all
+	@VNE_BUILD=$B tools/xen-demo
 
 xen-rtds: ## a hypervisor with the real-time scheduler, from Debian's source (kept in ~/.cache/vne)
 	@tests/xenlab/rtds-hypervisor
