@@ -45,9 +45,14 @@ enum message_type {
 	MSG_ROUTES, MSG_ROUTE_LIST,
 	/* the store: client → vned, and back */
 	MSG_BACKUP, MSG_BACKUP_DATA, MSG_HISTORY, MSG_HISTORY_LIST,
+	/* the map of a router's forwarding program: client → vned → agent, and back */
+	MSG_PLANE, MSG_PLANE_DATA,
 	MSG_TYPES
 };
 const char *message_type_name(enum message_type type);
+
+enum plane_op { PLANE_GET, PLANE_SET, PLANE_DELETE };
+enum { PLANE_BYTES_MAX = 512, PLANE_ENTRIES_MAX = 4096 }; /* of a key or value; shown at once */
 
 struct held_net { /* what an agent holds of a network */
 	uint32_t net, generation;
@@ -67,7 +72,7 @@ struct message {
 	union {
 		struct { int code; char *text; } reply;         /* DONE: code 0 or a negative errno */
 		struct { struct node_probe probe; uint64_t term; struct held_net *held; size_t n_held; } hello;
-		struct { uint32_t ready, all; char *stage; } progress;
+		struct { uint32_t ready, all; char *stage, *network; } progress;
 		struct load_report report;
 		struct { char *object, *what; } notice;
 		struct { char *node; uint32_t heartbeat_ms, report_ms; } welcome;
@@ -81,6 +86,8 @@ struct message {
 		struct { struct event_view *v; size_t n; } events_list;
 		struct { struct history_view *v; size_t n; } history;
 		struct { struct routes_view *v; size_t n; } routes;
+		struct { char *network, *router; uint32_t router_id; enum plane_op op; uint8_t *key, *value; size_t key_len, value_len; } plane;
+		struct { int code; char *why, *program; uint32_t key_len, value_len; struct plane_entry *v; size_t n; uint64_t left_out; } plane_data;
 		struct { uint64_t offset; } backup;
 		struct { uint64_t size, offset; uint8_t *data; size_t len; } backup_data;
 		/* EXEC: the id is chosen by whoever starts it, unique on the connection. From a client

@@ -287,6 +287,15 @@ SHAPE(routes_view_shape, vne__router_routes__descriptor, routes_view_fields, NUL
 #undef PLAIN
 #undef GENERATED
 
+#define PLAIN struct plane_entry
+#define GENERATED Vne__PlaneEntry
+static const struct field plane_entry_fields[] = {
+	BLOB_(key, key_len, key, PLANE_BYTES_MAX), BLOB_(value, value_len, value, PLANE_BYTES_MAX)
+};
+SHAPE(plane_entry_shape, vne__plane_entry__descriptor, plane_entry_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
 /* ---- bodies: all of struct message, with the body's part of the union ----------------------- */
 
 #define PLAIN struct message
@@ -308,7 +317,8 @@ SHAPE(hello_shape, vne__hello__descriptor, hello_fields, NULL);
 #define GENERATED Vne__Progress
 static const struct field progress_fields[] = { INTEGER_(u.progress.ready, ready, 0, UINT32_MAX),
 	                                            INTEGER_(u.progress.all, all, 0, UINT32_MAX),
-	                                            SIMPLE_(FIELD_TEXT, u.progress.stage, stage, LABEL_BYTES) };
+	                                            SIMPLE_(FIELD_TEXT, u.progress.stage, stage, LABEL_BYTES),
+	                                            SIMPLE_(FIELD_TEXT, u.progress.network, network, LABEL_BYTES) };
 SHAPE(progress_shape, vne__progress__descriptor, progress_fields, NULL);
 #undef GENERATED
 
@@ -441,6 +451,25 @@ static const struct field route_list_fields[] = {
 SHAPE(route_list_shape, vne__route_list__descriptor, route_list_fields, NULL);
 #undef GENERATED
 
+#define GENERATED Vne__Plane
+static const struct field plane_fields[] = {
+	SIMPLE_(FIELD_TEXT, u.plane.network, network, LABEL_BYTES), SIMPLE_(FIELD_TEXT, u.plane.router, router, LABEL_BYTES),
+	INTEGER_(u.plane.router_id, router_id, 0, UINT32_MAX), INTEGER_(u.plane.op, op, PLANE_GET, PLANE_DELETE),
+	BLOB_(u.plane.key, u.plane.key_len, key, PLANE_BYTES_MAX), BLOB_(u.plane.value, u.plane.value_len, value, PLANE_BYTES_MAX)
+};
+SHAPE(plane_shape, vne__plane__descriptor, plane_fields, NULL);
+#undef GENERATED
+
+#define GENERATED Vne__PlaneData
+static const struct field plane_data_fields[] = {
+	INTEGER_(u.plane_data.code, code, INT32_MIN, INT32_MAX), SIMPLE_(FIELD_TEXT, u.plane_data.why, why, REASON_BYTES),
+	SIMPLE_(FIELD_TEXT, u.plane_data.program, program, LABEL_BYTES), INTEGER_(u.plane_data.key_len, key_len, 0, PLANE_BYTES_MAX),
+	INTEGER_(u.plane_data.value_len, value_len, 0, PLANE_BYTES_MAX),
+	LIST_(u.plane_data.v, u.plane_data.n, v, PLANE_ENTRIES_MAX, plane_entry_shape), SIMPLE_(FIELD_U64, u.plane_data.left_out, left_out, 0)
+};
+SHAPE(plane_data_shape, vne__plane_data__descriptor, plane_data_fields, NULL);
+#undef GENERATED
+
 #define GENERATED Vne__Backup
 static const struct field backup_fields[] = { SIMPLE_(FIELD_U64, u.backup.offset, offset, 0) };
 SHAPE(backup_shape, vne__backup__descriptor, backup_fields, NULL);
@@ -491,4 +520,6 @@ const struct message_body message_bodies[MSG_TYPES] = {
 	[MSG_BACKUP_DATA] = { "backup_data", &backup_data_shape },
 	[MSG_HISTORY] = { "history", &name_shape },
 	[MSG_HISTORY_LIST] = { "history_list", &history_list_shape },
+	[MSG_PLANE] = { "plane", &plane_shape },
+	[MSG_PLANE_DATA] = { "plane_data", &plane_data_shape },
 };

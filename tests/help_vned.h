@@ -24,7 +24,7 @@
 
 enum { FAKES = 3, HELD_MAX = 8 };
 
-enum fake_mode { FAKE_OBEYS, FAKE_REFUSES_PREPARE, FAKE_SILENT, FAKE_HOLDS_COMMIT };
+enum fake_mode { FAKE_OBEYS, FAKE_REFUSES_PREPARE, FAKE_SILENT, FAKE_HOLDS_PREPARE, FAKE_HOLDS_COMMIT };
 
 struct fake_net {
 	uint32_t net, generation, prepared;
@@ -46,6 +46,7 @@ struct fake { /* an agent that does what it is told, in memory */
 	uint32_t exec_router;
 	bool exec_console;
 	enum message_type exec_heard;
+	struct message held; /* the last PREPARE, without its plan */
 	const char *feature; /* what it announces, or NULL */
 	const struct probe_kind *guests; /* a kind beside netns that it offers, or NULL */
 	const char *image;   /* what it has for them, or NULL */
@@ -170,7 +171,9 @@ static inline void fake_prepare(struct fake *f, const struct message *m)
 	n->prepared = m->generation;
 	n->prepared_digest = node_plan_digest(&m->u.plan);
 	n->routers = m->u.plan.n_routers;
-	fake_done(f, m, 0, "");
+	f->held = (struct message){ .net = m->net, .generation = m->generation, .sequence = m->sequence };
+	if (f->mode != FAKE_HOLDS_PREPARE)
+		fake_done(f, m, 0, "");
 }
 
 static inline void fake_message(void *arg, struct message *m)
@@ -292,6 +295,11 @@ static inline void client_message(void *arg, struct message *m)
 	if (m->type == MSG_EVENT_LIST) {
 		for (size_t i = 0; i < m->u.events_list.n; i++)
 			buf_printf(&w->events, "%s %s\n", m->u.events_list.v[i].object, m->u.events_list.v[i].what);
+		return;
+	}
+	if (m->type == MSG_PROGRESS) {
+		buf_printf(&w->events, "%s %s: %u of %u\n", m->u.progress.network, m->u.progress.stage, m->u.progress.ready,
+		           m->u.progress.all);
 		return;
 	}
 	message_done(&w->answer);

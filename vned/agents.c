@@ -479,6 +479,17 @@ static void report(struct vned *v, struct agent *a, const struct load_report *r)
 	}
 }
 
+static void progress(struct vned *v, struct agent *a, const struct message *m)
+{
+	struct network *net = networks_find(v, m->net);
+	size_t part = net ? network_part(net, a->snode) : SIZE_MAX;
+	if (part == SIZE_MAX)
+		return;
+	net->parts[part].ready = m->u.progress.ready;
+	events_publish(v->events, "progress", net->full, "node %s: %s %u of %u", node_name(v, a), m->u.progress.stage,
+	               m->u.progress.ready, m->u.progress.all);
+}
+
 static void heartbeat(struct vned *v, struct agent *a)
 {
 	struct message m = { .type = MSG_HEARTBEAT };
@@ -512,19 +523,18 @@ void agents_message(struct vned *v, const struct peer *peer, struct message *m)
 	case MSG_NOTICE:
 		events_publish(v->events, "node", node_name(v, a), "%s: %s", m->u.notice.object, m->u.notice.what);
 		break;
-	case MSG_PROGRESS: {
-		const struct network *net = networks_find(v, m->net);
-		if (net && network_part(net, a->snode) != SIZE_MAX)
-			events_publish(v->events, "progress", net->full, "node %s: %s %u of %u", node_name(v, a), m->u.progress.stage,
-			               m->u.progress.ready, m->u.progress.all);
+	case MSG_PROGRESS:
+		progress(v, a, m);
 		break;
-	}
 	case MSG_EXEC_OUTPUT:
 	case MSG_EXEC_EXIT:
 		exec_agent_message(v, a, m);
 		break;
 	case MSG_ROUTE_LIST:
 		routes_agent_message(v, a, m);
+		break;
+	case MSG_PLANE_DATA:
+		planes_agent_message(v, a, m);
 		break;
 	default:
 		log_warn("agent of %s: %s is not an agent's to send", node_name(v, a), message_type_name(m->type));

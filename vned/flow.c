@@ -16,7 +16,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "vned/vned.h"
+#include "vned/flow_impl.h"
 
 /* ---- who waits ---------------------------------------------------------------------------- */
 
@@ -29,7 +29,7 @@ void waiter_add(struct waiter **list, void (*done)(void *, struct network *, int
 	*list = w;
 }
 
-static void waiters_tell(struct waiter **list, struct network *net, int code, const char *reason)
+void waiters_tell(struct waiter **list, struct network *net, int code, const char *reason)
 {
 	struct waiter *w = *list;
 	*list = NULL;
@@ -41,138 +41,9 @@ static void waiters_tell(struct waiter **list, struct network *net, int code, co
 	}
 }
 
-/* ---- the store ---------------------------------------------------------------------------- */
+/* ---- the transaction ------------------------------------------------------------------------ */
 
-void flow_fatal(struct vned *v, const char *what, const char *reason)
-{
-	log_error("%s: %s; stopping: running networks are not touched", what, reason);
-	v->exit_code = 70;
-	loop_stop(v->loop);
-}
-
-enum write_kind {
-	WRITE_OTHER,    /* nothing depends on it: the store leads to the same without */
-	WRITE_ACCEPTED,
-	WRITE_DECIDED,
-	WRITE_AGAIN,    /* a release, decided before the start */
-	WRITE_OVER      /* deleted */
-};
-struct write { /* on its way to disk; in v->writes */
-	struct write *next;
-	struct vned *v;
-	uint32_t net;
-	enum write_kind kind;
-};
-
-static void flow_start(struct vned *v, struct network *net);
-
-static void refuse(struct vned *v, struct network *net, const char *reason);
-static void unrelease(struct vned *v, struct network *net, const char *reason);
-static void over_written(struct vned *v, struct network *net, int code, const char *reason);
-
-static void written_well(struct vned *v, struct network *net, enum write_kind kind)
-{
-	struct txn_event stored = { .type = TXN_EV_STORED };
-	if (kind == WRITE_ACCEPTED && !net->over) {
-		waiters_tell(&net->accepted, net, 0, "");
-		flow_start(v, net);
-	} else if (kind == WRITE_DECIDED || kind == WRITE_AGAIN) {
-		flow_event(v, net, &stored);
-	}
-}
-
-static void not_written(struct vned *v, struct network *net, enum write_kind kind, const char *reason)
-{
-	struct txn_event stored = { .type = TXN_EV_STORED }, unstored = { .type = TXN_EV_UNSTORED, .reason = reason };
-	log_warn("network %s: the store cannot be written: %s", net->full, reason);
-	if (kind == WRITE_ACCEPTED && !net->over)
-		refuse(v, net, reason);
-	else if (kind == WRITE_DECIDED && net->txn && net->txn->release)
-		unrelease(v, net, reason);
-	else if (kind == WRITE_DECIDED)
-		flow_event(v, net, &unstored);
-	else if (kind == WRITE_AGAIN)
-		flow_event(v, net, &stored);
-}
-
-static void written(void *arg, int code, const char *reason)
-{
-	struct write w = *(struct write *)arg, **link = &w.v->writes;
-	while (*link != arg)
-		link = &(*link)->next;
-	*link = w.next;
-	free(arg);
-	if (code == -EIO) {
-		flow_fatal(w.v, "the store cannot be written", reason);
-		return;
-	}
-	struct network *net = networks_find(w.v, w.net);
-	if (!net)
-		return;
-	if (w.kind == WRITE_OVER)
-		over_written(w.v, net, code, reason);
-	else if (code == 0)
-		written_well(w.v, net, w.kind);
-	else
-		not_written(w.v, net, w.kind, reason);
-}
-
-static int write_batch(struct vned *v, uint32_t net, enum write_kind kind, const struct store_op *ops, size_t n, struct err *err)
-{
-	struct write *w = mem_alloc(sizeof(*w));
-	*w = (struct write){ v->writes, v, net, kind };
-	int r = v->store->driver->batch(v->store, v->store->driver->revision(v->store), ops, n, written, w, err);
-	if (r < 0)
-		free(w);
-	else
-		v->writes = w;
-	return r;
-}
-
-static void store_key(char key[32], uint32_t net)
-{
-	snprintf(key, 32, "net/%u", net);
-}
-
-static int store_network(struct vned *v, const struct network *net, enum write_kind kind, struct err *err)
-{
-	char key[32], past[STORE_KEY_MAX + 1], ids[64];
-	buf_auto struct buf value = BUF_INIT;
-	mem_auto uint8_t *history = NULL;
-	size_t history_len;
-	store_key(key, net->id);
-	network_pack(net, &v->substrate, &value);
-	history_key(net, past);
-	history_pack(net, &history, &history_len);
-	int len = snprintf(ids, sizeof(ids), "%u %u", v->next_net, v->next_vni);
-	struct store_op ops[] = { { key, value.data, value.len }, { past, history, history_len }, { "ids", ids, (size_t)len } };
-	return write_batch(v, net->id, kind, ops, ARRAY_LEN(ops), err);
-}
-
-/* The network is deleted, what is known of it kept, and the oldest of what is kept let go. */
-static void store_over(struct vned *v, struct network *net)
-{
-	enum { TRIM = 8 };
-	char key[32], past[STORE_KEY_MAX + 1], *trimmed[TRIM];
-	mem_auto uint8_t *history = NULL;
-	size_t len, n = 0, n_trimmed = history_trim(v, trimmed, TRIM);
-	struct err err = { 0 };
-	struct store_op ops[2 + TRIM];
-	store_key(key, net->id);
-	history_key(net, past);
-	history_pack(net, &history, &len);
-	ops[n++] = (struct store_op){ key, NULL, 0 };
-	ops[n++] = (struct store_op){ past, history, len };
-	for (size_t i = 0; i < n_trimmed; i++)
-		ops[n++] = (struct store_op){ trimmed[i], NULL, 0 };
-	net->over_retry_ms = 0;
-	if (write_batch(v, net->id, WRITE_OVER, ops, n, &err) < 0)
-		flow_fatal(v, "the store cannot be written", err.text);
-	for (size_t i = 0; i < n_trimmed; i++)
-		free(trimmed[i]);
-}
-
-static void set_state(struct vned *v, struct network *net, enum net_state state, const char *why)
+void flow_set_state(struct vned *v, struct network *net, enum net_state state, const char *why)
 {
 	bool asked = net->asked_by && (state == NET_RELEASING || state == NET_RELEASED || state == NET_FAILED);
 	net->state = state;
@@ -181,8 +52,6 @@ static void set_state(struct vned *v, struct network *net, enum net_state state,
 	events_publish(v->events, "network", net->full, why ? "state %s: %s" : "state %s", net_state_names[state], why);
 	log_info("network %s: %s%s%s", net->full, net_state_names[state], why ? ": " : "", why ? why : "");
 }
-
-/* ---- the transaction ------------------------------------------------------------------------ */
 
 /* Guests boot one after the other on each node, so the node with most of them counts. */
 static int64_t prepare_limit_ms(const struct vned *v, const struct network *net)
@@ -207,7 +76,7 @@ static void txn_drop(struct network *net)
 	net->txn = NULL;
 }
 
-static struct txn *txn_begin(struct vned *v, struct network *net, bool release)
+struct txn *flow_txn_begin(struct vned *v, struct network *net, bool release)
 {
 	txn_drop(net);
 	net->txn = mem_alloc(sizeof(*net->txn));
@@ -218,15 +87,18 @@ static struct txn *txn_begin(struct vned *v, struct network *net, bool release)
 		snprintf(a->name, sizeof(a->name), "%s", v->substrate.nodes[net->plan.snode[i]].name);
 		a->up = agents_reachable(v, net->plan.snode[i]);
 		net->parts[i].ensuring = false;
+		net->parts[i].ready = 0;
 	}
+	net->told = UINT32_MAX;
+	net->told_ms = clock_ms();
 	return net->txn;
 }
 
 static void flow_start(struct vned *v, struct network *net)
 {
 	struct txn_event start = { .type = TXN_EV_START };
-	txn_begin(v, net, false);
-	set_state(v, net, NET_PREPARING, NULL);
+	flow_txn_begin(v, net, false);
+	flow_set_state(v, net, NET_PREPARING, NULL);
 	flow_event(v, net, &start);
 }
 
@@ -234,8 +106,8 @@ static void decide(struct vned *v, struct network *net)
 {
 	struct err err = { 0 };
 	enum write_kind kind = net->state == NET_RELEASING ? WRITE_AGAIN : WRITE_DECIDED;
-	set_state(v, net, net->txn->release ? NET_RELEASING : NET_COMMITTING, NULL);
-	if (store_network(v, net, kind, &err) == 0)
+	flow_set_state(v, net, net->txn->release ? NET_RELEASING : NET_COMMITTING, NULL);
+	if (flow_store(v, net, kind, &err) == 0)
 		return;
 	struct txn_event unstored = { .type = TXN_EV_UNSTORED, .reason = err.text };
 	if (net->txn->release)
@@ -253,7 +125,7 @@ static void forget(struct vned *v, struct network *net, int code, const char *re
 	net->over_code = code;
 	net->over = true;
 	txn_drop(net);
-	store_over(v, net);
+	flow_store_over(v, net);
 }
 
 static void over_written(struct vned *v, struct network *net, int code, const char *reason)
@@ -302,28 +174,44 @@ static void unrelease(struct vned *v, struct network *net, const char *reason)
 	           v->config.state);
 	net->plan.generation = --net->generation;
 	txn_drop(net);
-	set_state(v, net, NET_ACTIVE, buf_cstr(&why));
+	flow_set_state(v, net, NET_ACTIVE, buf_cstr(&why));
 	net->release_retry_ms = clock_ms() + RETRY_MS;
 	waiters_tell(&net->gone, net, 70, buf_cstr(&why));
 }
 
-/* Guests boot their routing daemon, namespaces start theirs at once. */
-static int64_t settle_limit_ms(const struct vned *v, const struct network *net)
+static void written_well(struct vned *v, struct network *net, enum write_kind kind)
 {
-	for (size_t i = 0; i < net->request.n_nodes; i++)
-		if (net->embedding.kind[i] && !strcmp(net->embedding.kind[i], "xen"))
-			return (v->config.routing_timeout_us + v->config.guest_timeout_us) / 1000;
-	return v->config.routing_timeout_us / 1000;
+	struct txn_event stored = { .type = TXN_EV_STORED };
+	if (kind == WRITE_ACCEPTED && !net->over) {
+		waiters_tell(&net->accepted, net, 0, "");
+		flow_start(v, net);
+	} else if (kind == WRITE_DECIDED || kind == WRITE_AGAIN) {
+		flow_event(v, net, &stored);
+	}
 }
 
-void flow_settled(struct vned *v, struct network *net, int code, const char *why)
+static void not_written(struct vned *v, struct network *net, enum write_kind kind, const char *reason)
 {
-	net->settle_ms = 0;
-	if (!code) {
-		events_publish(v->events, "network", net->full, "state active");
-		log_info("network %s: its routers have converged", net->full);
-	}
-	waiters_tell(&net->active, net, code, why);
+	struct txn_event stored = { .type = TXN_EV_STORED }, unstored = { .type = TXN_EV_UNSTORED, .reason = reason };
+	log_warn("network %s: the store cannot be written: %s", net->full, reason);
+	if (kind == WRITE_ACCEPTED && !net->over)
+		refuse(v, net, reason);
+	else if (kind == WRITE_DECIDED && net->txn && net->txn->release)
+		unrelease(v, net, reason);
+	else if (kind == WRITE_DECIDED)
+		flow_event(v, net, &unstored);
+	else if (kind == WRITE_AGAIN)
+		flow_event(v, net, &stored);
+}
+
+void flow_written(struct vned *v, struct network *net, enum write_kind kind, int code, const char *reason)
+{
+	if (kind == WRITE_OVER)
+		over_written(v, net, code, reason);
+	else if (code == 0)
+		written_well(v, net, kind);
+	else
+		not_written(v, net, kind, reason);
 }
 
 static void end_committed(struct vned *v, struct network *net, bool behind, const char *reason)
@@ -337,14 +225,15 @@ static void end_committed(struct vned *v, struct network *net, bool behind, cons
 	net->degraded = behind;
 	free(net->reason);
 	net->reason = behind ? mem_str(reason) : NULL;
-	net->settle_ms = net->request.routing == ROUTING_OSPF && !behind ? clock_ms() + settle_limit_ms(v, net) : 0;
-	set_state(v, net, NET_ACTIVE, behind ? reason : NULL);
+	flow_set_state(v, net, NET_ACTIVE, behind ? reason : NULL);
 	/* nothing waits for this to be durable: after a restart, COMMITTING leads to the same */
-	if (store_network(v, net, WRITE_OTHER, &err) < 0)
+	if (flow_store(v, net, WRITE_OTHER, &err) < 0)
 		flow_fatal(v, "the store cannot be written", err.text);
 	v->counters.accepted++;
-	if (!net->settle_ms)
-		waiters_tell(&net->active, net, behind ? 3 : 0, reason); /* it stands, but not all of it is confirmed */
+	if (net->request.routing == ROUTING_OSPF && !behind)
+		flow_await_routing(v, net);
+	else
+		waiters_tell(&net->active, net, behind ? 3 : 0, reason); /* behind: it stands, but not all of it is confirmed */
 }
 
 static void end(struct vned *v, struct network *net)
@@ -353,11 +242,11 @@ static void end(struct vned *v, struct network *net)
 	mem_auto char *reason = mem_str(t->reason);
 	if (t->phase == TXN_ABORTED) {
 		v->counters.failed++;
-		set_state(v, net, NET_FAILED, reason);
+		flow_set_state(v, net, NET_FAILED, reason);
 		forget(v, net, t->code == -ECANCELED ? 1 : t->code == -ETIMEDOUT ? 3 : 70, reason);
 	} else if (t->release) {
 		v->counters.released++;
-		set_state(v, net, NET_RELEASED, t->behind ? "what is left on nodes that are away goes when they return" : NULL);
+		flow_set_state(v, net, NET_RELEASED, t->behind ? "what is left on nodes that are away goes when they return" : NULL);
 		forget(v, net, 1, "released");
 	} else {
 		end_committed(v, net, t->behind, reason);
@@ -415,7 +304,7 @@ int flow_accept(struct vned *v, struct network *net, struct err *err)
 		return r;
 	}
 	history_add(net, NET_PLANNED, net->owner, "submitted");
-	r = store_network(v, net, WRITE_ACCEPTED, err);
+	r = flow_store(v, net, WRITE_ACCEPTED, err);
 	if (r < 0) {
 		networks_remove(v, net);
 		return r;
@@ -429,7 +318,7 @@ static void release_begin(struct vned *v, struct network *net)
 	struct txn_event start = { .type = TXN_EV_START };
 	net->generation++;
 	net->plan.generation = net->generation;
-	txn_begin(v, net, true);
+	flow_txn_begin(v, net, true);
 	flow_event(v, net, &start);
 }
 
@@ -444,7 +333,7 @@ void flow_release(struct vned *v, struct network *net, const char *who, const ch
 	net->asked_why = mem_str(why);
 	if (net->state == NET_PLANNED && !net->txn) {
 		/* not begun: nothing stands anywhere */
-		set_state(v, net, NET_RELEASED, why);
+		flow_set_state(v, net, NET_RELEASED, why);
 		forget(v, net, 1, why);
 		return;
 	}
@@ -473,7 +362,7 @@ void flow_overtake(struct vned *v, struct network *net, uint32_t seen)
 		net->parts[i].retry_ms = 0;
 	}
 	/* not waited for: after a crash the next start finds the lower one and learns the same way */
-	if (store_network(v, net, WRITE_OTHER, &err) < 0)
+	if (flow_store(v, net, WRITE_OTHER, &err) < 0)
 		flow_fatal(v, "the store cannot be written", err.text);
 }
 
@@ -493,11 +382,12 @@ static void tick_network(struct vned *v, struct network *net)
 {
 	if (net->over) {
 		if (net->over_retry_ms && clock_ms() >= net->over_retry_ms)
-			store_over(v, net);
+			flow_store_over(v, net);
 	} else if (net->give_up_ms) {
 		resume(v, net);
 	} else if (net->txn) {
 		struct txn_event tick = { .type = TXN_EV_TICK };
+		flow_tell_built(v, net);
 		flow_event(v, net, &tick);
 	} else if (net->gone) {
 		release_begin(v, net); /* asked for while the decision was on its way to disk */
@@ -560,107 +450,4 @@ void flow_stop(struct vned *v)
 		waiters_tell(&net->active, net, 3, why);
 		waiters_tell(&net->gone, net, 3, why);
 	}
-}
-
-void flow_done(struct vned *v)
-{
-	while (v->writes) {
-		struct write *next = v->writes->next;
-		free(v->writes);
-		v->writes = next;
-	}
-}
-
-/* ---- at start -------------------------------------------------------------------------------- */
-
-struct load {
-	struct vned *v;
-	struct network **v_net;
-	size_t n;
-	int code;
-	struct err *err;
-};
-
-static void load_one(void *arg, const char *key, const void *value, size_t len)
-{
-	struct load *l = arg;
-	struct network *net;
-	if (l->code < 0)
-		return;
-	l->code = network_unpack(value, len, &l->v->substrate, &net, l->err);
-	if (l->code < 0) {
-		l->code = err_add(l->err, l->code, "%s", key);
-		return;
-	}
-	l->v_net = mem_grow(l->v_net, l->n + 1, sizeof(*l->v_net));
-	l->v_net[l->n++] = net;
-}
-
-static int by_id(const void *a, const void *b)
-{
-	const struct network *x = *(struct network *const *)a, *y = *(struct network *const *)b;
-	return x->submitted_ms != y->submitted_ms ? (x->submitted_ms < y->submitted_ms ? -1 : 1) :
-	                                            (x->id < y->id ? -1 : x->id > y->id);
-}
-
-/* What a stored network goes on with. */
-static void load_resume(struct vned *v, struct network *net)
-{
-	struct txn_event start = { .type = TXN_EV_START };
-	switch (net->state) {
-	case NET_PLANNED:
-	case NET_PREPARING:
-		/* nobody knows what was prepared: a new generation replaces it */
-		net->state = NET_PLANNED;
-		net->plan.generation = ++net->generation;
-		for (size_t i = 0; i < net->plan.n_nodes; i++)
-			net->plan.nodes[i].generation = net->generation;
-		net->give_up_ms = clock_ms() + v->config.prepare_timeout_us / 1000;
-		break;
-	case NET_RELEASING:
-		txn_begin(v, net, true);
-		flow_event(v, net, &start);
-		break;
-	default:
-		/* decided: desired state, confirmed agent by agent as they come */
-		if (net->state == NET_COMMITTING)
-			set_state(v, net, NET_ACTIVE, NULL);
-		break;
-	}
-}
-
-int flow_load(struct vned *v, struct err *err)
-{
-	struct load l = { v, NULL, 0, 0, err };
-	size_t len;
-	const char *ids = v->store->driver->get(v->store, "ids", &len);
-	if (ids) {
-		mem_auto char *text = mem_strn(ids, len);
-		if (sscanf(text, "%u %u", &v->next_net, &v->next_vni) != 2 || v->next_net == 0 || v->next_net > NET_ID_MAX ||
-		    v->next_vni == 0 || v->next_vni > VNI_MAX)
-			return err_set(err, -EBADMSG, "the store: ids: not understood");
-	}
-	v->store->driver->each(v->store, "net/", load_one, &l);
-	if (l.n)
-		qsort(l.v_net, l.n, sizeof(struct network *), by_id);
-	for (size_t i = 0; i < l.n; i++) {
-		struct network *net = l.v_net[i];
-		if (l.code == 0) {
-			l.code = embedding_check(&v->substrate, &v->left, &net->request, &net->embedding, err);
-			if (l.code < 0)
-				l.code = err_add(err, l.code, "network %s no longer fits the substrate file", net->full);
-		}
-		if (l.code == 0)
-			l.code = networks_add(v, net, err);
-		if (l.code < 0)
-			network_free(net);
-	}
-	free(l.v_net);
-	if (l.code == 0)
-		history_load(v);
-	for (size_t i = 0; l.code == 0 && i < v->n_networks; i++)
-		load_resume(v, v->networks[i]);
-	if (l.code == 0 && v->n_networks)
-		log_info("%zu networks from the store", v->n_networks);
-	return l.code;
 }

@@ -7,8 +7,6 @@
 #include "base/mem.h"
 #include "vned/vned.h"
 
-enum { UNROUTED_US = 5000000 };
-
 static bool part_healthy(struct vned *v, struct network *net, size_t i, struct buf *why)
 {
 	const char *node = v->substrate.nodes[net->plan.snode[i]].name;
@@ -26,33 +24,6 @@ static bool part_healthy(struct vned *v, struct network *net, size_t i, struct b
 	return why->len == 0;
 }
 
-/* Awaited after it was built: all routers are to converge within the limit. Later: none is without for long. */
-static void judge_routing(struct vned *v, struct network *net, struct buf *why)
-{
-	size_t converged = 0;
-	buf_auto struct buf first = BUF_INIT;
-	int64_t now = clock_us();
-	for (size_t i = 0; i < net->load.n_routers; i++) {
-		const struct router_mon *m = &net->load.routers[i];
-		if (m->known && m->routing == ROUTER_ROUTING_CONVERGED) {
-			converged++;
-			continue;
-		}
-		bool patience = !net->settle_ms && (!m->known || now - m->unrouted_us < UNROUTED_US);
-		if (!first.len && !patience)
-			buf_printf(&first, "routing: %s: %s", net->request.nodes[i].name,
-			           m->known && m->routing_reason[0] ? m->routing_reason : "no word of it yet");
-	}
-	if (!net->settle_ms) {
-		buf_str(why, buf_cstr(&first));
-	} else if (converged == net->load.n_routers) {
-		flow_settled(v, net, 0, "");
-	} else if (clock_ms() >= net->settle_ms) {
-		buf_str(why, buf_cstr(&first));
-		flow_settled(v, net, 4, buf_cstr(&first)); /* it stays, and is told as degraded until it has converged */
-	}
-}
-
 void health_judge(struct vned *v, struct network *net)
 {
 	buf_auto struct buf why = BUF_INIT;
@@ -64,7 +35,7 @@ void health_judge(struct vned *v, struct network *net)
 			buf_printf(&why, "router %s: %s", net->request.nodes[i].name, m->reason[0] ? m->reason : "failed");
 	}
 	if (!why.len && net->request.routing == ROUTING_OSPF)
-		judge_routing(v, net, &why);
+		flow_judge_routing(v, net, &why);
 	bool degraded = why.len > 0;
 	bool same = degraded == net->degraded && strcmp(buf_cstr(&why), net->reason ? net->reason : "") == 0;
 	if (same)

@@ -20,6 +20,7 @@ enum {
 
 struct outcome {
 	struct submission *of;
+	uint32_t net; /* 0: not embedded yet */
 	bool known;
 	int code;
 	struct network_view view;
@@ -143,6 +144,21 @@ static void outcome_known(void *arg, struct network *net, int code, const char *
 	settle(o->of, o, code, reason);
 }
 
+void submit_progress(struct vned *v, const struct network *net, const char *stage, uint32_t ready, uint32_t all)
+{
+	struct err err;
+	for (const struct submission *s = v->submissions; s; s = s->next) {
+		for (size_t i = 0; s->wait_active && i < s->n; i++) {
+			if (s->outcomes[i].net != net->id || s->outcomes[i].known)
+				continue;
+			struct message m = { .type = MSG_PROGRESS, .term = v->term, .net = net->id, .reply_to = s->reply_to, .more = true,
+				                 .u.progress = { ready, all, (char *)(uintptr_t)stage, net->full } }; /* borrowed */
+			if (wire_send(v->wire, &s->peer, &m, &err) < 0)
+				log_debug("%s from %s: %s", s->peer.identity, s->peer.address, err.text);
+		}
+	}
+}
+
 static struct network *make_network(struct submission *s, struct solution *solution, struct err *err)
 {
 	struct vned *v = s->v;
@@ -205,6 +221,7 @@ static void embedded(struct submission *s, struct solution *solution)
 		accept_dry(s, net);
 		return;
 	}
+	o->net = net->id;
 	waiter_add(s->wait_active ? &net->active : &net->accepted, outcome_known, o);
 	if (flow_accept(v, net, &err) < 0) { /* the network and its waiters are gone */
 		reject(s, err.code == -EEXIST ? 1 : 70, solution, err.text);

@@ -58,11 +58,14 @@ struct network {
 		bool synced;   /* its agent has confirmed exactly this */
 		bool ensuring; /* it was told and has not answered */
 		int64_t retry_ms;
+		uint32_t ready; /* routers that it has made, as it says */
 		char *why;     /* it answered with this */
 	} *parts;
 	struct txn *txn;
 	bool degraded;
 	int64_t settle_ms; /* it stands, and until then its routers are awaited to compute their routes; 0: not */
+	uint32_t told;   /* how many routers are ready, as who waits was told last; UINT32_MAX: not */
+	int64_t told_ms;
 	int64_t give_up_ms; /* PLANNED after a restart: until when its agents are awaited; 0: not waiting */
 	struct waiter *accepted, *active, *gone;
 	char *asked_by, *asked_why; /* who wants it gone, or NULL */
@@ -109,6 +112,7 @@ struct vned {
 	struct follower *followers;
 	struct execs *execs;
 	struct asking *askings;
+	struct plane_asking *plane_askings;
 	struct backups *backups;
 	struct submission *submissions;
 	struct write *writes;
@@ -161,7 +165,7 @@ void history_done(struct vned *v);
 int history_find(const struct vned *v, const struct peer *peer, const char *name, struct history_view **ret, size_t *ret_n,
                  struct err *err) VNE_MUST;
 
-/* flow.c: a network's life, through store and transaction. */
+/* flow.c, flow_store.c, flow_load.c, flow_progress.c: a network's life, through store and transaction. */
 int flow_accept(struct vned *v, struct network *net, struct err *err) VNE_MUST; /* PLANNED into the store, then on by itself; takes net, frees it on failure */
 void flow_release(struct vned *v, struct network *net, const char *who, const char *why);
 void flow_event(struct vned *v, struct network *net, const struct txn_event *event);
@@ -169,7 +173,7 @@ void flow_event(struct vned *v, struct network *net, const struct txn_event *eve
 void flow_overtake(struct vned *v, struct network *net, uint32_t seen);
 void flow_tick(struct vned *v);
 int flow_load(struct vned *v, struct err *err) VNE_MUST; /* at start: what the store holds */
-void flow_settled(struct vned *v, struct network *net, int code, const char *why); /* its routers need not be awaited any more */
+void flow_judge_routing(struct vned *v, struct network *net, struct buf *why); /* of routers that compute their routes: why they do not */
 void flow_stop(struct vned *v); /* answers who waits */
 void flow_done(struct vned *v);
 void flow_agent_changed(struct vned *v, struct agent *agent); /* came or went */
@@ -213,6 +217,8 @@ void admit_explain(const struct vned *v, const struct request *r, struct buf *ou
 /* submit.c */
 void submit_begin(struct vned *v, const struct peer *peer, struct message *m, bool dry);
 void submit_tick(struct vned *v);
+/* To clients that wait for net to be active: so many of its routers have come through a stage. */
+void submit_progress(struct vned *v, const struct network *net, const char *stage, uint32_t ready, uint32_t all);
 void submit_done(struct vned *v);
 
 /* api.c: everything a client may ask. */
@@ -240,6 +246,12 @@ void routes_client_message(struct vned *v, const struct peer *peer, const struct
 void routes_agent_message(struct vned *v, struct agent *agent, struct message *m);
 void routes_tick(struct vned *v);
 void routes_done(struct vned *v);
+
+/* planes.c: the maps of forwarding programs. */
+void planes_client_message(struct vned *v, const struct peer *peer, const struct message *q);
+void planes_agent_message(struct vned *v, struct agent *agent, struct message *m);
+void planes_tick(struct vned *v);
+void planes_done(struct vned *v);
 
 /* views.c: what is shown. The caller frees with the x_done of model/view.h. */
 void view_network(const struct vned *v, const struct network *net, bool detailed, struct network_view *ret);

@@ -163,6 +163,7 @@ static void sample(enum message_type type, struct message *m)
 		m->u.progress.ready = 1;
 		m->u.progress.all = 2;
 		m->u.progress.stage = mem_str("routers");
+		m->u.progress.network = mem_str("alice/demo");
 		break;
 	case MSG_REPORT:
 		sample_report(&m->u.report);

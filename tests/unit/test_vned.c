@@ -60,6 +60,7 @@ static void test_refused(void **state)
 
 static bool n0_lost(struct world *w) { return !w->v.agents[0].connected; }
 static bool n0_offers(struct world *w) { return w->v.agents[0].connected && w->v.agents[0].probe.n_features; }
+static bool n1_offers(struct world *w) { return w->v.agents[1].connected && w->v.agents[1].probe.n_features; }
 
 /* What no agent can build is refused, however well it could be embedded, until one says that it can. */
 static bool first_active(struct world *w) { return network_shown_state(w->v.networks[0]) == NET_ACTIVE; }
@@ -205,6 +206,53 @@ static void test_prepare_silent(void **state)
 	assert_non_null(strstr(w->text, "node n1 did not prepare within 2 s"));
 	assert_int_equal(w->fakes[0].n_nets, 0);
 	w->fakes[1].mode = FAKE_OBEYS;
+}
+
+static bool told_none_converged(struct world *w) { return strstr(buf_cstr(&w->events), "alice/dynamic routing: 0 of 2") != NULL; }
+static bool told_one_converged(struct world *w) { return strstr(buf_cstr(&w->events), "alice/dynamic routing: 1 of 2") != NULL; }
+static bool told_one_ready(struct world *w) { return strstr(buf_cstr(&w->events), "alice/dynamic building: 1 of 2") != NULL; }
+static bool told_all_ready(struct world *w) { return strstr(buf_cstr(&w->events), "alice/dynamic building: 2 of 2") != NULL; }
+
+static void routers_converge(struct world *w, size_t node)
+{
+	struct router_load router = { .net = w->v.networks[0]->id, .router = (uint32_t)node, .state = ROUTER_RUNNING,
+		                          .routing = ROUTER_ROUTING_CONVERGED };
+	struct message report = { .type = MSG_REPORT, .u.report = { .routers = &router, .n_routers = 1 } };
+	fake_send(&w->fakes[node], &report);
+}
+
+/* Who waits hears how far it is: routers made, then routers that have converged. */
+static void test_progress(void **state)
+{
+	struct world *w = *state;
+	static const char ospf[] = "kind: network\nname: dynamic\nrouting: ospf\nnodes:\n"
+	                           "  - {name: r1, cpu: 1, place: {on: [n0]}}\n  - {name: r2, cpu: 1, place: {on: [n1]}}\n";
+	for (size_t i = 0; i < 2; i++) {
+		fake_stop(&w->fakes[i]);
+		w->fakes[i].feature = "ospf";
+		fake_start(w, i);
+	}
+	assert_true(world_run(w, n0_offers, 5000));
+	assert_true(world_run(w, n1_offers, 5000));
+	w->v.config.prepare_timeout_us = 10000000;
+	w->fakes[1].mode = FAKE_HOLDS_PREPARE;
+	struct message m = submission(ospf, MSG_SUBMIT);
+	ask_no_wait(w, &m);
+	assert_true(world_run(w, told_one_ready, 5000)); /* that of n0 */
+	struct message progress = { .type = MSG_PROGRESS, .net = w->v.networks[0]->id,
+		                        .u.progress = { 9, 9, (char *)"routers", (char *)"" } }; /* more than it has counts as all */
+	fake_send(&w->fakes[1], &progress);
+	assert_true(world_run(w, told_all_ready, 5000));
+	fake_done(&w->fakes[1], &w->fakes[1].held, 0, "");
+	assert_true(world_run(w, told_none_converged, 5000));
+	routers_converge(w, 1);
+	assert_true(world_run(w, told_one_converged, 5000));
+	assert_false(w->replied);
+	routers_converge(w, 0);
+	assert_true(world_run(w, is_replied, 5000));
+	assert_int_equal(w->code, 0);
+	assert_non_null(strstr(buf_cstr(&w->events), "alice/dynamic routing: 2 of 2"));
+	assert_int_equal(w->answer.u.networks.v[0].state, NET_ACTIVE);
 }
 
 static bool n1_lost(struct world *w) { return !w->v.agents[1].connected; }
@@ -759,7 +807,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_submit_and_release), TEST(test_plan_changes_nothing), TEST(test_refused), TEST(test_features), TEST(test_guests), TEST(test_several_documents),
-		TEST(test_prepare_refused), TEST(test_prepare_silent), TEST(test_prepare_hangs), TEST(test_agent_restarts), TEST(test_vned_stalls),
+		TEST(test_prepare_refused), TEST(test_prepare_silent), TEST(test_progress), TEST(test_prepare_hangs), TEST(test_agent_restarts), TEST(test_vned_stalls),
 		TEST(test_release_without_agent), TEST(test_vned_restarts), TEST(test_submit_right_after_start), TEST(test_vned_stopped_while_preparing),
 		TEST(test_vned_stopped_while_committing), TEST(test_vned_stopped_while_releasing), TEST(test_aborted_stays_aborted),
 		TEST(test_commit_held_back), TEST(test_accepted), TEST(test_tenants), TEST(test_exec),

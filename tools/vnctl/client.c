@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "proto/wire.h"
@@ -18,8 +19,24 @@ void client_end(struct client *c, int code)
 	loop_stop(c->loop);
 }
 
+void client_tell(struct client *c, const char *text)
+{
+	bool terminal = isatty(STDERR_FILENO);
+	fprintf(stderr, terminal ? "\r%s\033[K" : "%s\n", text);
+	fflush(stderr);
+	c->told = terminal;
+}
+
+void client_told(struct client *c)
+{
+	if (c->told)
+		fputs("\r\033[K", stderr);
+	c->told = false;
+}
+
 static void fail(struct client *c, int code, const char *why)
 {
+	client_told(c);
 	if (!c->over)
 		fprintf(stderr, "vnctl: %s\n", why);
 	client_end(c, code);
@@ -45,6 +62,7 @@ static void answer(struct question *q, struct message *m)
 {
 	struct client *c = q->client;
 	if (m->type == MSG_REPLY) {
+		client_told(c);
 		if (m->u.reply.code)
 			print_reason(m->u.reply.code, m->u.reply.text);
 		client_end(c, m->u.reply.code);

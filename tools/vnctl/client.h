@@ -29,6 +29,7 @@ struct client {
 	struct identity self, server;
 	const struct settings *settings;
 	bool up, over;
+	bool told;      /* a line of client_tell stands on the terminal */
 	int code;       /* exit code, once over */
 	uint64_t asked; /* sequence of the question under way; 0: none */
 	struct loop_source *deadline;
@@ -49,11 +50,15 @@ int client_send(struct client *c, struct message *m, uint64_t *ret_sequence);
  * Returns the exit code; prints the reason unless it is 0. */
 int client_ask(struct client *c, struct message *m, int64_t timeout_us,
                void (*each)(void *arg, struct message *m), void *arg);
+/* How far a question has come, on stderr: on a terminal one line, rewritten, and cleared (client_told) before anything else is
+ * printed; elsewhere a line each. */
+void client_tell(struct client *c, const char *text);
+void client_told(struct client *c);
 /* Lets the loop turn until client_end or the deadline; for commands that talk by themselves. */
 int client_run(struct client *c, int64_t timeout_us);
 void client_end(struct client *c, int code);
 
-/* commands.c, audit.c, backup.c, exec.c, keys.c: each takes its own words; returns the exit code. */
+/* commands.c, audit.c, backup.c, exec.c, keys.c, plane.c: each takes its own words; returns the exit code. */
 int command_submit(const struct settings *s, int argc, char **argv);
 int command_plan(const struct settings *s, int argc, char **argv);
 int command_release(const struct settings *s, int argc, char **argv);
@@ -66,6 +71,7 @@ int command_events(const struct settings *s, int argc, char **argv);
 int command_audit(const struct settings *s, int argc, char **argv);
 int command_exec(const struct settings *s, int argc, char **argv);
 int command_console(const struct settings *s, int argc, char **argv);
+int command_plane(const struct settings *s, int argc, char **argv);
 int command_keys(const struct settings *s, int argc, char **argv);
 
 int print_result(const struct settings *s, struct writer *w); /* finishes w onto stdout; 0 or 70 */

@@ -87,11 +87,28 @@ static int print_networks(struct client *c, const struct kept *answer, bool list
 	return code;
 }
 
+struct submitted {
+	struct client *client;
+	struct kept answer;
+};
+
+static void take_submitted(void *arg, struct message *m)
+{
+	struct submitted *s = arg;
+	if (m->type != MSG_PROGRESS) {
+		keep_message(&s->answer, m);
+		return;
+	}
+	mem_auto char *text = mem_printf("%s: %s: %u of %u routers %s", m->u.progress.network, m->u.progress.stage, m->u.progress.ready,
+	                                 m->u.progress.all, strcmp(m->u.progress.stage, "routing") ? "ready" : "converged");
+	client_tell(s->client, text);
+}
+
 static int submit_or_plan(const struct settings *s, enum message_type type, const char *file, bool wait_active)
 {
 	struct client c;
 	struct err err = { 0 };
-	struct kept answer = { 0 };
+	struct submitted got = { .client = &c };
 	mem_auto char *text = NULL;
 	size_t len;
 	if (yaml_load_file(file, &text, &len, &err)) {
@@ -104,13 +121,13 @@ static int submit_or_plan(const struct settings *s, enum message_type type, cons
 	int code = client_open(&c, s);
 	if (code)
 		return code;
-	code = client_ask(&c, &m, s->timeout_us, keep_message, &answer);
-	if (answer.m.type == MSG_NETWORKS) {
-		bool many = s->json || answer.m.u.networks.n != 1;
-		int printed = print_networks(&c, &answer, s->json && many);
+	code = client_ask(&c, &m, s->timeout_us, take_submitted, &got);
+	if (got.answer.m.type == MSG_NETWORKS) {
+		bool many = s->json || got.answer.m.u.networks.n != 1;
+		int printed = print_networks(&c, &got.answer, s->json && many);
 		code = code ? code : printed;
 	}
-	message_done(&answer.m);
+	message_done(&got.answer.m);
 	client_close(&c);
 	return code;
 }
