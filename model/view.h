@@ -123,6 +123,12 @@ struct routes_view {
 	uint64_t left_out; /* routes beyond ROUTES_SHOWN_MAX */
 };
 
+/* An entry of the map that a router's forwarding program leaves to the router's tenant; bytes as the program knows them. */
+struct plane_entry {
+	uint8_t *key, *value;
+	size_t key_len, value_len;
+};
+
 void network_view_done(struct network_view *v);
 void node_view_done(struct node_view *v);
 void slink_view_done(struct slink_view *v);

@@ -215,14 +215,15 @@ static void release(struct vned *v, const struct peer *peer, const struct messag
 
 /* ---- who may what ---------------------------------------------------------------------------- */
 
-static bool changes(enum message_type type)
+static bool changes(const struct message *m)
 {
-	return type == MSG_SUBMIT || type == MSG_RELEASE || type == MSG_EXEC || type == MSG_EXEC_INPUT;
+	return m->type == MSG_SUBMIT || m->type == MSG_RELEASE || m->type == MSG_EXEC || m->type == MSG_EXEC_INPUT ||
+	       (m->type == MSG_PLANE && m->u.plane.op != PLANE_GET);
 }
 
 void api_message(struct vned *v, const struct peer *peer, struct message *m)
 {
-	if (peer->role != ROLE_ADMIN && peer->role != ROLE_TENANT && (peer->role != ROLE_VIEWER || changes(m->type))) {
+	if (peer->role != ROLE_ADMIN && peer->role != ROLE_TENANT && (peer->role != ROLE_VIEWER || changes(m))) {
 		mem_auto char *why = mem_printf("role %s may not ask for %s", role_names[peer->role], message_type_name(m->type));
 		api_reply(v, peer, m->sequence, 1, why);
 		return;
@@ -248,6 +249,9 @@ void api_message(struct vned *v, const struct peer *peer, struct message *m)
 		break;
 	case MSG_ROUTES:
 		routes_client_message(v, peer, m);
+		break;
+	case MSG_PLANE:
+		planes_client_message(v, peer, m);
 		break;
 	case MSG_BACKUP:
 		backup_message(v, peer, m);

@@ -43,6 +43,7 @@ static void tick(void *arg)
 	submit_tick(v);
 	exec_tick(v);
 	routes_tick(v);
+	planes_tick(v);
 	api_tick(v);
 	backup_tick(v);
 }
@@ -188,6 +189,7 @@ void vned_close(struct vned *v)
 	api_done(v);
 	exec_done(v);
 	routes_done(v);
+	planes_done(v);
 	if (v->store)
 		v->store->driver->close(v->store);
 	backup_done(v);

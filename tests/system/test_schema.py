@@ -43,7 +43,7 @@ def test_every_schema_has_a_sample(samples):
     assert set(samples) == set(SAMPLES)
     # an audit and the state of a lab exist only while there is a lab: test_lab.py, test_networks.py and test_store.py validate those;
     # what a solver of one's own is handed, test_vnembed_more.py; what vnsim prints, test_sweep.py
-    assert {schema for schema, _ in SAMPLES.values()} == set(SCHEMAS) - {"audit", "history", "lab", "problem", "routes", "sweep", "vnsim"}
+    assert {schema for schema, _ in SAMPLES.values()} == set(SCHEMAS) - {"audit", "history", "lab", "plane", "problem", "routes", "sweep", "vnsim"}
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLES))

@@ -134,6 +134,27 @@ static void sample_lists(struct message *m)
 		m->u.history.v = mem_alloc(sizeof(struct history_view));
 		*m->u.history.v = (struct history_view){ 9, mem_str("a/b"), 7, 2, NET_RELEASED, mem_str("a"), mem_str("asked for") };
 		break;
+	case MSG_PLANE:
+		m->u.plane.network = mem_str("demo");
+		m->u.plane.router = mem_str("r1");
+		m->u.plane.router_id = 3;
+		m->u.plane.op = PLANE_SET;
+		m->u.plane.key = mem_dup("k\0y", 3);
+		m->u.plane.key_len = 3;
+		m->u.plane.value = mem_dup("v", 1);
+		m->u.plane.value_len = 1;
+		break;
+	case MSG_PLANE_DATA:
+		m->u.plane_data.code = -2;
+		m->u.plane_data.why = mem_str("why");
+		m->u.plane_data.program = mem_str("ecmp");
+		m->u.plane_data.key_len = 20;
+		m->u.plane_data.value_len = 4;
+		m->u.plane_data.left_out = 9;
+		m->u.plane_data.n = 1;
+		m->u.plane_data.v = mem_alloc(sizeof(struct plane_entry));
+		*m->u.plane_data.v = (struct plane_entry){ mem_dup("ab", 2), mem_dup("c", 1), 2, 1 };
+		break;
 	case MSG_ROUTE_LIST:
 		m->u.routes.n = 1;
 		m->u.routes.v = mem_alloc(sizeof(struct routes_view));

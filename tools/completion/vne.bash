@@ -27,10 +27,10 @@ _vnctl() {
 		;;
 	*)
 		case $command in
-		'') words='submit plan release list show nodes links events audit backup exec console' ;;
+		'') words='submit plan release list show nodes links events audit backup exec console plane' ;;
 		submit | plan | backup) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
 		release | show | audit) words=$(vnctl --timeout 2s -o json list 2>/dev/null | _vne_names) ;;
-		exec | console)
+		exec | console | plane)
 			if ((COMP_CWORD == i + 1)); then
 				words=$(vnctl --timeout 2s -o json list 2>/dev/null | _vne_names)
 			elif ((COMP_CWORD == i + 2)); then

@@ -36,6 +36,7 @@ static const struct command {
 	{ "audit", "[NAME] [--probe]", "what was promised beside what is delivered", command_audit, TAKES_PROBE, false },
 	{ "exec", "NAME ROUTER -- COMMAND ...", "run a command inside a router; its exit code", command_exec, 0, false },
 	{ "console", "NAME ROUTER", "the console of a router that is a guest; Ctrl-] ends", command_console, 0, false },
+	{ "plane", "NAME ROUTER get|set|delete ...", "the map of a router's forwarding program", command_plane, 0, false },
 	{ "backup", "FILE", "a copy of what vned has stored, to restore it from", command_backup, 0, false },
 	{ "keys", "new NAME ROLE [NODE]", "make NAME.key and NAME.pub here", command_keys, 0, true },
 };
