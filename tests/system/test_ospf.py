@@ -8,6 +8,7 @@ import pytest
 from lab import check_schema, eventually
 
 N = 10
+told = []  # by submit, while it waited
 
 
 def ring(name, extra=""):
@@ -19,7 +20,7 @@ def ring(name, extra=""):
 
 @pytest.fixture(scope="module")
 def network(abilene):
-    abilene.submit(ring("ring"), "--timeout", "60s")
+    told.append(abilene.submit(ring("ring"), "--timeout", "60s").err)
     return abilene
 
 
@@ -35,6 +36,12 @@ def test_active_means_converged(network):
     assert all(f"{network.loopback('ring', f'r{i}')} " in routes for i in range(2, N + 1)), routes
     assert "src " + network.loopback("ring", "r1") in routes
     assert all(" via " in r for r in routes.splitlines()), "its own links are the kernel's: " + routes
+
+
+def test_submit_tells_how_far_it_is(network):
+    """No terminal: a line per change."""
+    counts = [int(n) for n in re.findall(r"^\S+/ring: routing: (\d+) of 10 routers converged$", told[0], re.M)]
+    assert counts and counts == sorted(set(counts)) and counts[-1] == N, told[0]
 
 
 def test_fewest_hops(network):
