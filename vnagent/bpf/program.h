@@ -15,13 +15,7 @@
  * operator's to trust. */
 #pragma once
 
-#include <linux/bpf.h>
-#include <linux/if_ether.h>
-#include <linux/in.h>
-#include <linux/pkt_cls.h>
-
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
+#include <linux/types.h>
 
 enum { PLANE_PORTS = 64, PLANE_LOCALS = 256 };
 
@@ -34,6 +28,14 @@ struct plane_port {
 };
 
 #ifdef __bpf__
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/pkt_cls.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
