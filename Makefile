@@ -24,7 +24,7 @@ LIBS_origin := -lexpat -lyaml -lm
 LIBS_embed := -lglpk -lm
 LIBS_proto := -lzmq -lprotobuf-c
 LIBS_vned := -lmicrohttpd -lsqlite3
-LIBS_vnagent :=
+LIBS_vnagent := -lbpf
 LIBS_tests := -lcmocka
 
 # The helper for Xen guests is tied to one version of Xen's library, and left out where there is none.
@@ -77,6 +77,14 @@ $B/obj/%.pb-c.o: $B/gen/%.pb-c.c
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -Wshadow,$(ALL_CFLAGS)) -c $< -o $@
 $(call objects,$(wildcard proto/*.c)): | $(GENERATED)
+
+# Programs for the kernel are part of the agent: compiled for its machine, then laid down as bytes.
+$B/gen/vnagent/bpf/%.o: vnagent/bpf/%.bpf.c vnagent/split_map.h
+	@mkdir -p $(@D)
+	clang -O2 -g -target bpf -Wall -Wextra -Werror -Wno-address-of-packed-member -idirafter /usr/include/$(shell gcc -print-multiarch) -I. -c $< -o $@
+$B/gen/vnagent/bpf/%.inc: $B/gen/vnagent/bpf/%.o
+	od -An -v -tx1 $< | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g' > $@
+$B/obj/vnagent/split_bpf.o: $B/gen/vnagent/bpf/split.inc
 
 # Which commit this is: looked at each time, written where it has changed.
 .PHONY: FORCE

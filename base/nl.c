@@ -428,22 +428,45 @@ int nl_join(struct nl *nl, unsigned group, struct err *err)
 	return 0;
 }
 
-int nl_events(struct nl *nl, int (*each)(void *arg, const struct nlmsghdr *m), void *arg, struct err *err)
+static int events(struct nl *nl, size_t rounds, size_t most, int (*each)(void *arg, const struct nlmsghdr *m), void *arg,
+                  struct err *err)
 {
-	for (int rounds = 0; rounds < 64; rounds++) {
+	for (size_t done = 0; rounds-- && done < most;) {
 		ssize_t got = receive(nl, MSG_DONTWAIT, err);
 		if (got == -EAGAIN)
 			return 0;
 		if (got < 0)
 			return (int)got;
 		int left = (int)got;
-		for (struct nlmsghdr *h = (void *)nl->receive; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+		for (struct nlmsghdr *h = (void *)nl->receive; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left), done++) {
 			int code = each(arg, h);
 			if (code)
 				return code;
 		}
 	}
 	return 0;
+}
+
+int nl_events(struct nl *nl, int (*each)(void *arg, const struct nlmsghdr *m), void *arg, struct err *err)
+{
+	return events(nl, 64, SIZE_MAX, each, arg, err);
+}
+
+int nl_events_some(struct nl *nl, size_t most, int (*each)(void *arg, const struct nlmsghdr *m), void *arg, struct err *err)
+{
+	return events(nl, SIZE_MAX, most, each, arg, err);
+}
+
+int nl_ask(struct nl *nl, struct nl_batch *b, uint32_t *ret_sequence, struct err *err)
+{
+	settle(b);
+	struct nlmsghdr *q = (struct nlmsghdr *)(b->data + b->messages.v[0].offset);
+	q->nlmsg_seq = ++nl->sequence;
+	if (ret_sequence)
+		*ret_sequence = q->nlmsg_seq;
+	int code = transmit(nl, q, q->nlmsg_len, err);
+	nl_batch_clear(b);
+	return code;
 }
 
 /* ---- reading --------------------------------------------------------------------------- */

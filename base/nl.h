@@ -67,6 +67,14 @@ int nl_join(struct nl *nl, unsigned group, struct err *err) VNE_MUST;
 int nl_events(struct nl *nl, int (*each)(void *arg, const struct nlmsghdr *m), void *arg,
               struct err *err) VNE_MUST;
 
+/* The same, in pieces: ends once `most` messages were handed out (those of one datagram always are together). */
+int nl_events_some(struct nl *nl, size_t most, int (*each)(void *arg, const struct nlmsghdr *m), void *arg,
+                   struct err *err) VNE_MUST;
+
+/* Sends the one message of the batch, a question or a dump, and waits for nothing: answers come by nl_events, between
+ * the news and in order with them, with the number *ret_sequence (may be NULL); a dump ends with NLMSG_DONE, what fails is NLMSG_ERROR. */
+int nl_ask(struct nl *nl, struct nl_batch *b, uint32_t *ret_sequence, struct err *err) VNE_MUST;
+
 /* Attributes behind a head of head_len bytes (or inside `nest`) into table[0..max]; unknown
  * ones are skipped, broken lengths end the walk. */
 void nl_parse(const struct nlmsghdr *m, size_t head_len, const struct nlattr **table, unsigned max);
