@@ -36,7 +36,8 @@ void build_schedule_repair(struct build_net *net)
 		build_notice(net->b, net->id, "network", "no timer left for a repair");
 }
 
-static void router_died(struct builder *b, struct build_net *net, const struct router_event *e)
+/* Its devices may have gone first, and a repair that they began may be making it again: then that goes on. */
+static void router_died(struct builder *b, struct build_net *net, const struct job *job, const struct router_event *e)
 {
 	const struct plan_router *r = net ? build_plan_router(net, e->key.router) : NULL;
 	char object[96];
@@ -45,7 +46,8 @@ static void router_died(struct builder *b, struct build_net *net, const struct r
 	snprintf(object, sizeof(object), "router %s", r->name);
 	build_fail_router(net, e->key.router, e->text);
 	build_notice(b, net->id, object, e->text);
-	build_schedule_repair(net);
+	if (!job || !hash_get_u64(job->pending, (uint64_t)e->key.router + 1))
+		build_schedule_repair(net);
 }
 
 void build_router_event(void *arg, const struct router_event *e)
@@ -54,7 +56,7 @@ void build_router_event(void *arg, const struct router_event *e)
 	struct build_net *net = build_net_find(b, e->key.net);
 	struct job *job = net && net->first && net->first->begun ? net->first : NULL;
 	if (e->type == ROUTER_EVENT_DIED) {
-		router_died(b, net, e);
+		router_died(b, net, job, e);
 		return;
 	}
 	if (!job || !hash_del_u64(job->pending, (uint64_t)e->key.router + 1))

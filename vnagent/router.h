@@ -29,7 +29,7 @@ enum router_event_type {
 	ROUTER_EVENT_READY, /* create has ended well: it can get ports */
 	ROUTER_EVENT_FAILED, /* create has ended badly: nothing is left of it */
 	ROUTER_EVENT_GONE,  /* destroy has ended */
-	ROUTER_EVENT_DIED,  /* it ended by itself */
+	ROUTER_EVENT_DIED,  /* it ended by itself; a create that is under way has its own end still */
 	ROUTER_EVENT_CONFIGURED /* configure has ended: code 0, or why it could not be done */
 };
 struct router_event {

@@ -323,11 +323,10 @@ static void died(struct xen *x, struct router_key key, const char *why)
 	struct guest *g = find(x, key);
 	if (!g || g->state != RUNNING)
 		return; /* what is being made or removed is answered by itself */
-	if (g->create) {
+	if (g->create) /* as its ports had vanished before */
 		g->state = MAKING;
-		return;
-	}
-	drop(x, g);
+	else
+		drop(x, g);
 	tell(x, ROUTER_EVENT_DIED, key, 0, why);
 }
 

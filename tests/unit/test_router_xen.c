@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The driver of Xen guests against a scripted helper, which is this program itself, started again; and the text that a guest is
  * told. The helper does what the names of routers say: `die` ends it at the first create (VNE_TEST_MARK says whether there was one),
- * `junk` answers with half a packet, `fail` and `late` as they are called; every other guest comes up. Guests 9/77 is there before. */
+ * `junk` answers with half a packet, `again` was destroyed meanwhile when it is created once more, `fail` and `late` as they are called; every other guest comes up. Guests 9/77 is there before. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -64,6 +64,8 @@ static void create_as_told(const struct xen_message *m, const struct xen_spec *s
 		say(XEN_DONE, m, -EIO, "no luck", 7);
 		return;
 	}
+	if (!strcmp(s->name, "again") && !first_time())
+		say(XEN_DIED, m, 0, "destroyed by somebody else", 26);
 	say(XEN_LOAD, m, 0, &load, sizeof(load));
 	say(XEN_DONE, m, 0, "", 0);
 	if (!strcmp(s->name, "crash"))
@@ -207,6 +209,21 @@ static void failures_and_deaths_are_told(void **state)
 	assert_false(router_xen.running(b->self, (struct router_key){ 9, 2 }));
 }
 
+/* Its ports have vanished, so it is made again before it is known that all of it is gone: that is told all the same. */
+static void a_death_that_a_repair_overtakes_is_told(void **state)
+{
+	struct bench *b = *state;
+	create(b, 3, "again");
+	await(b, 1);
+	expect(b, 0, ROUTER_EVENT_READY, 3);
+	create(b, 3, "again");
+	await(b, 3);
+	expect(b, 1, ROUTER_EVENT_DIED, 3);
+	assert_string_equal(b->text[1], "destroyed by somebody else");
+	expect(b, 2, ROUTER_EVENT_READY, 3);
+	assert_true(router_xen.running(b->self, (struct router_key){ 9, 3 }));
+}
+
 static void what_was_not_answered_is_asked_again(void **state)
 {
 	struct bench *b = *state;
@@ -290,6 +307,7 @@ int main(void)
 		cmocka_unit_test(probe_tells_limits),
 		cmocka_unit_test_setup_teardown(guests_that_are_there_are_found, enter, leave),
 		cmocka_unit_test_setup_teardown(failures_and_deaths_are_told, enter, leave),
+		cmocka_unit_test_setup_teardown(a_death_that_a_repair_overtakes_is_told, enter, leave),
 		cmocka_unit_test_setup_teardown(what_was_not_answered_is_asked_again, enter, leave),
 		cmocka_unit_test_setup_teardown(what_always_ends_the_helper_fails, enter, leave),
 		cmocka_unit_test_setup_teardown(a_creation_can_be_taken_back, enter, leave),
