@@ -19,7 +19,7 @@ static const struct addr *loopback(const struct plan_router *r, uint8_t family)
 static bool speaks(const struct plan_router *r, const struct plan_port *const *ports, size_t n_ports, uint8_t family)
 {
 	for (size_t i = 0; i < n_ports; i++)
-		if (ports[i]->address.family == family)
+		if (ports[i]->address.family == family && !ports[i]->uplink)
 			return true;
 	return loopback(r, family) != NULL;
 }
@@ -35,28 +35,56 @@ static void put_router_id(const struct plan_router *r, struct buf *out)
 		buf_printf(out, "router id 0.%u.%u.%u;\n", (r->id + 1) >> 16 & 255, (r->id + 1) >> 8 & 255, (r->id + 1) & 255);
 }
 
-static void put_kernel(const struct plan_router *r, uint8_t family, struct buf *out)
+/* By this uplink the router may come to a default route of the family: set by hand, or told by somebody out there. */
+static bool leads_out(const struct plan_port *p, uint8_t family)
+{
+	return p->uplink && (p->gateway.family == family || !p->address.family);
+}
+
+static bool is_gateway(const struct plan_port *const *ports, size_t n_ports, uint8_t family)
+{
+	for (size_t i = 0; i < n_ports; i++)
+		if (leads_out(ports[i], family))
+			return true;
+	return false;
+}
+
+static void put_kernel(const struct plan_router *r, uint8_t family, bool gateway, struct buf *out)
 {
 	const struct addr *source = loopback(r, family);
-	char text[ADDR_TEXT];
-	buf_printf(out, "protocol kernel kernel%c {\n\tscan time 60;\n\tmerge paths yes;\n\tipv%c {\n\t\timport none;\n\t\texport filter {\n"
-	                "\t\t\tif source !~ [RTS_OSPF, RTS_OSPF_IA, RTS_OSPF_EXT1, RTS_OSPF_EXT2] || gw = :: then reject;\n",
-	           family == AF_INET6 ? '6' : '4', family == AF_INET6 ? '6' : '4');
+	char text[ADDR_TEXT], ip = family == AF_INET6 ? '6' : '4';
+	buf_printf(out, "protocol kernel kernel%c {\n\tscan time 60;\n\tmerge paths yes;\n%s\tipv%c {\n", ip, gateway ? "\tlearn;\n" : "", ip);
+	if (gateway) /* whoever has put it there; before what other gateways say, or ours would never be told */
+		buf_printf(out, "\t\timport filter { if net != %s then reject; preference = 200; accept; };\n", family == AF_INET6 ? "::/0" : "0.0.0.0/0");
+	else
+		buf_str(out, "\t\timport none;\n");
+	buf_str(out, "\t\texport filter {\n\t\t\tif source !~ [RTS_OSPF, RTS_OSPF_IA, RTS_OSPF_EXT1, RTS_OSPF_EXT2] || gw = :: then reject;\n");
 	if (source)
 		buf_printf(out, "\t\t\tkrt_prefsrc = %s;\n", addr_host_text(source, text));
 	buf_str(out, "\t\t\taccept;\n\t\t};\n\t};\n}\n");
 }
 
+static void put_interface(const struct plan_port *p, uint8_t family, struct buf *out)
+{
+	if (p->uplink) { /* nobody there is one of us; behind NAT it is not to be reached either */
+		if (!p->nat && (p->address.family == family || !p->address.family))
+			buf_printf(out, "\t\tinterface \"%s\" { stub yes; cost 10; };\n", p->ifname);
+	} else if (p->address.family == family) {
+		buf_printf(out, "\t\tinterface \"%s\" { type %s; cost 10; hello 1; dead count 5; retransmit 2; wait 2; bfd yes; };\n",
+		           p->ifname, p->lan ? "broadcast" : "ptp");
+	}
+}
+
 static void put_ospf(const struct plan_router *r, const struct plan_port *const *ports, size_t n_ports, uint8_t family, struct buf *out)
 {
 	char text[ADDR_TEXT], version = family == AF_INET6 ? '3' : '2', ip = family == AF_INET6 ? '6' : '4';
-	buf_printf(out, "protocol ospf v%c ospf%c {\n\tecmp yes;\n\tipv%c { import all; export none; };\n\tarea 0 {\n", version, ip, ip);
+	/* Of several gateways each router takes the nearest: a metric of the first type counts the way to it. */
+	const char *export = is_gateway(ports, n_ports, family) ? "filter { if source != RTS_INHERIT then reject; ospf_metric1 = 10; accept; }" : "none";
+	buf_printf(out, "protocol ospf v%c ospf%c {\n\tecmp yes;\n\tipv%c { import all; export %s; };\n\tarea 0 {\n", version, ip, ip, export);
 	if (loopback(r, family)) /* not as a stub interface: OSPFv3 takes none without a link-local address, and lo has none */
 		buf_printf(out, "\t\tstubnet %s/%d;\n", addr_host_text(loopback(r, family), text), loopback(r, family)->prefix);
 	for (size_t i = 0; i < n_ports; i++)
-		if (ports[i]->address.family == family)
-			buf_printf(out, "\t\tinterface \"%s\" { type ptp; cost 10; hello 1; dead count 5; retransmit 2; wait 2; bfd yes; };\n",
-			           ports[i]->ifname);
+		put_interface(ports[i], family, out);
 	buf_str(out, "\t};\n}\n");
 }
 
@@ -68,7 +96,7 @@ void bird_config_write(const struct plan_router *r, const struct plan_port *cons
 	buf_str(out, "protocol bfd {\n\tinterface \"eth*\" { interval 200 ms; multiplier 5; };\n}\n");
 	for (size_t i = 0; i < sizeof(families); i++)
 		if (speaks(r, ports, n_ports, families[i])) {
-			put_kernel(r, families[i], out);
+			put_kernel(r, families[i], is_gateway(ports, n_ports, families[i]), out);
 			put_ospf(r, ports, n_ports, families[i], out);
 		}
 }

@@ -14,7 +14,7 @@
 
 enum {
 	BIRD_LINE_MAX = 1024,       /* BIRD's own are below 600 */
-	BIRD_REPLY_MAX = 2 << 20,   /* bytes of one reply */
+	BIRD_REPLY_MAX = 512 << 10,  /* bytes of one reply */
 	BIRD_CODE_NEIGHBOURS = 1013,
 	BIRD_CODE_ROUTES = 1007,
 	BIRD_CODE_REFUSED = 8000    /* this and above: the question was not answered, the text says why */

@@ -388,8 +388,12 @@ static void take_plan(struct entry *e, const struct plan_router *plan, const str
 		for (size_t i = 0; i < e->n_loopbacks; i++)
 			speaks |= e->loopbacks[i].family == family;
 		for (size_t i = 0; i < n_ports; i++) {
-			if (ports[i]->address.family != family)
+			if (ports[i]->address.family != family || ports[i]->uplink)
 				continue;
+			if (!ports[i]->peer_router) { /* a LAN: who of it has come is seen by the routers known */
+				speaks = true;
+				continue;
+			}
 			struct peer *p = &e->peers[e->n_peers++];
 			speaks = true;
 			p->family = family;

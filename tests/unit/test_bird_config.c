@@ -73,14 +73,54 @@ static void test_what_is_in_it(void **state)
 	assert_non_null(strstr(buf_cstr(&a), "krt_prefsrc = 10.255.0.7;"));
 	assert_non_null(strstr(buf_cstr(&a), "interface \"eth1\" { type ptp;"));
 	assert_null(strstr(buf_cstr(&a), "ospf v3"));
+	assert_non_null(strstr(buf_cstr(&a), "gw = ::")); /* own links are the kernel's own routes */
 	config(&loopback6, 1, 1, AF_INET6, &six);
 	assert_non_null(strstr(buf_cstr(&six), "router id 0.1.1.209;")); /* 66001: its number and one */
 	assert_non_null(strstr(buf_cstr(&six), "ospf v3 ospf6"));
 	assert_null(strstr(buf_cstr(&six), "ospf v2"));
 }
 
+/* A LAN, a link, an uplink with a gateway, one behind NAT that asks for its address. */
+static void with_uplinks(size_t n_ports, struct buf *out)
+{
+	struct plan_router r = { .id = 1, .name = (char *)"r1", .routing = ROUTING_OSPF, .loopbacks = &loopback4, .n_loopbacks = 1 };
+	struct plan_port ports[] = {
+		{ .ifname = "eth0", .address = { AF_INET, 29, { 10, 1, 0, 1 } }, .lan = true },
+		{ .ifname = "eth1", .address = { AF_INET, 31, { 10, 64, 0, 1 } }, .peer_router = (char *)"r2" },
+		{ .ifname = "up1", .nat = true, .uplink = (char *)"campus" },
+		{ .ifname = "up2", .address = { AF_INET6, 64, { 0xfd } }, .uplink = (char *)"lab" },
+		{ .ifname = "up0", .address = { AF_INET, 24, { 192, 0, 2, 2 } }, .gateway = { AF_INET, 32, { 192, 0, 2, 1 } }, .uplink = (char *)"campus" },
+	};
+	const struct plan_port *list[] = { &ports[0], &ports[1], &ports[2], &ports[3], &ports[4] };
+	bird_config_write(&r, list, n_ports, out);
+}
+
+static void test_lans_and_uplinks(void **state)
+{
+	buf_auto struct buf inside = BUF_INIT, asks = BUF_INIT, all = BUF_INIT;
+	with_uplinks(2, &inside);
+	assert_non_null(strstr(buf_cstr(&inside), "interface \"eth0\" { type broadcast;"));
+	assert_non_null(strstr(buf_cstr(&inside), "interface \"eth1\" { type ptp;"));
+	assert_non_null(strstr(buf_cstr(&inside), "export none;"));
+	assert_null(strstr(buf_cstr(&inside), "learn;"));
+	with_uplinks(3, &asks); /* what a DHCP server says is told to the others, not what is behind NAT */
+	assert_non_null(strstr(buf_cstr(&asks), "learn;"));
+	assert_non_null(strstr(buf_cstr(&asks), "ospf_metric1"));
+	assert_null(strstr(buf_cstr(&asks), "\"up1\""));
+	with_uplinks(5, &all);
+	assert_non_null(strstr(buf_cstr(&all), "interface \"up0\" { stub yes;"));
+	assert_null(strstr(buf_cstr(&all), "up2")); /* of a family that the network does not speak */
+	assert_null(strstr(buf_cstr(&all), "ospf v3"));
+	if (!access("/usr/sbin/bird", X_OK)) {
+		takes(&inside);
+		takes(&asks);
+		takes(&all);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_bird_takes_it), cmocka_unit_test(test_what_is_in_it) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_bird_takes_it), cmocka_unit_test(test_what_is_in_it),
+		                            cmocka_unit_test(test_lans_and_uplinks) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
