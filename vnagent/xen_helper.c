@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <stdio.h>
@@ -111,4 +112,20 @@ int xen_helper_receive(int fd, void *packet, struct xen_message *ret, int *ret_f
 		close(*ret_fd);
 	*ret_fd = -1;
 	return -EPROTO;
+}
+
+int xen_helper_receive_now(int fd, void *packet, struct xen_message *ret, int64_t until_ms, struct err *err)
+{
+	for (;;) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		int64_t left = until_ms - clock_ms();
+		int extra, code = xen_helper_receive(fd, packet, ret, &extra);
+		if (!code && extra >= 0)
+			close(extra);
+		if (code != -EAGAIN)
+			return code ? err_set(err, code, "the helper vnagent-xen ended at once") : 0;
+		if (left <= 0)
+			return err_set(err, -ETIMEDOUT, "the helper vnagent-xen does not answer within %d s", XEN_SYNC_MS / 1000);
+		(void)poll(&p, 1, (int)left);
+	}
 }

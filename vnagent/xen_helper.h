@@ -17,3 +17,7 @@ int xen_helper_send(int fd, const struct xen_message *m, const void *text, const
  * caller's. -EAGAIN: none; -EPIPE: it is gone; -EPROTO: no packet of ours. */
 enum { XEN_PACKET_MAX = sizeof(struct xen_message) + XEN_TEXT_MAX + 1 };
 int xen_helper_receive(int fd, void *packet, struct xen_message *ret, int *ret_fd) VNE_MUST;
+enum { XEN_SYNC_MS = 20000 };
+/* Waits for one packet, where there is no loop yet; descriptors that come with it are dropped. -ETIMEDOUT: none until until_ms, which is
+ * XEN_SYNC_MS after the question. */
+int xen_helper_receive_now(int fd, void *packet, struct xen_message *ret, int64_t until_ms, struct err *err) VNE_MUST;
