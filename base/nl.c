@@ -27,6 +27,8 @@ struct nl {
 	int protocol;
 	uint32_t sequence;
 	char *receive;
+	bool stream;
+	size_t have; /* bytes in `receive` that are no whole message yet */
 };
 
 struct message {
@@ -91,6 +93,13 @@ int nl_open(int protocol, int netns_fd, struct nl **ret, struct err *err)
 		return open_socket(protocol, ret, err);
 	struct opening o = { .protocol = protocol, .ret = ret };
 	return ns_visit_net(netns_fd, open_there, &o, err);
+}
+
+struct nl *nl_open_stream(int fd)
+{
+	struct nl *nl = mem_alloc(sizeof(*nl));
+	*nl = (struct nl){ .fd = fd, .protocol = NETLINK_ROUTE, .stream = true, .receive = mem_alloc(RECEIVE_BYTES) };
+	return nl;
 }
 
 void nl_close(struct nl *nl)
@@ -239,8 +248,20 @@ void nl_nest_end(struct nl_batch *b)
 }
 
 /* ---- sending ------------------------------------------------------------------------- */
+/* Whole or not at all: what does not fit now never will. */
+static int transmit_stream(struct nl *nl, const void *data, size_t len, struct err *err)
+{
+	static const char padding[NLMSG_ALIGNTO];
+	struct iovec parts[2] = { { (void *)(uintptr_t)data, len }, { (void *)(uintptr_t)padding, NLMSG_ALIGN(len) - len } };
+	struct msghdr msg = { .msg_iov = parts, .msg_iovlen = 2 };
+	ssize_t n = sendmsg(nl->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return n == (ssize_t)NLMSG_ALIGN(len) ? 0 : err_sys(err, n < 0 ? -errno : -EPIPE, "netlink over a connection");
+}
+
 static int transmit(struct nl *nl, const void *data, size_t len, struct err *err)
 {
+	if (nl->stream)
+		return transmit_stream(nl, data, len, err);
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	for (;;) {
 		ssize_t n = sendto(nl->fd, data, len, 0, (struct sockaddr *)&kernel, sizeof(kernel));
@@ -428,9 +449,37 @@ int nl_join(struct nl *nl, unsigned group, struct err *err)
 	return 0;
 }
 
+/* What is there of a stream, one read's worth. Who writes it may be hostile: a message that would never end is the end. */
+static int stream_events(struct nl *nl, int (*each)(void *arg, const struct nlmsghdr *m), void *arg, struct err *err)
+{
+	ssize_t got = recv(nl->fd, nl->receive + nl->have, RECEIVE_BYTES - nl->have, MSG_DONTWAIT);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (got <= 0)
+		return err_sys(err, got < 0 ? -errno : -EPIPE, "netlink over a connection");
+	nl->have += (size_t)got;
+	size_t at = 0;
+	int code = 0;
+	while (!code && nl->have - at >= NLMSG_HDRLEN) {
+		const struct nlmsghdr *m = (const void *)(nl->receive + at);
+		size_t len = NLMSG_ALIGN((size_t)m->nlmsg_len);
+		if (m->nlmsg_len < NLMSG_HDRLEN || len > RECEIVE_BYTES)
+			return err_set(err, -EPROTO, "netlink over a connection: a message of %u bytes", m->nlmsg_len);
+		if (nl->have - at < len)
+			break;
+		code = each(arg, m);
+		at += len;
+	}
+	memmove(nl->receive, nl->receive + at, nl->have - at);
+	nl->have -= at;
+	return code;
+}
+
 static int events(struct nl *nl, size_t rounds, size_t most, int (*each)(void *arg, const struct nlmsghdr *m), void *arg,
                   struct err *err)
 {
+	if (nl->stream)
+		return stream_events(nl, each, arg, err);
 	for (size_t done = 0; rounds-- && done < most;) {
 		ssize_t got = receive(nl, MSG_DONTWAIT, err);
 		if (got == -EAGAIN)
@@ -455,6 +504,11 @@ int nl_events(struct nl *nl, int (*each)(void *arg, const struct nlmsghdr *m), v
 int nl_events_some(struct nl *nl, size_t most, int (*each)(void *arg, const struct nlmsghdr *m), void *arg, struct err *err)
 {
 	return events(nl, SIZE_MAX, most, each, arg, err);
+}
+
+int nl_pass(struct nl *nl, const struct nlmsghdr *m, struct err *err)
+{
+	return transmit(nl, m, m->nlmsg_len, err);
 }
 
 int nl_ask(struct nl *nl, struct nl_batch *b, uint32_t *ret_sequence, struct err *err)

@@ -20,6 +20,9 @@ struct nl;
 /* A socket of `protocol` (NETLINK_ROUTE, NETLINK_NETFILTER) in the network namespace
  * netns_fd (-1: ours), which the calling thread visits for an instant. */
 int nl_open(int protocol, int netns_fd, struct nl **ret, struct err *err) VNE_MUST;
+/* The same messages over a connected stream socket whose far end hands them to a kernel and back (`vnguest --netlink`): for nl_ask
+ * and nl_events_some only. fd: ours from now on, not blocking. */
+struct nl *nl_open_stream(int fd);
 void nl_close(struct nl *nl); /* NULL accepted */
 int nl_fd(const struct nl *nl);
 
@@ -70,6 +73,9 @@ int nl_events(struct nl *nl, int (*each)(void *arg, const struct nlmsghdr *m), v
 /* The same, in pieces: ends once `most` messages were handed out (those of one datagram always are together). */
 int nl_events_some(struct nl *nl, size_t most, int (*each)(void *arg, const struct nlmsghdr *m), void *arg,
                    struct err *err) VNE_MUST;
+
+/* Sends a message that somebody else has made; answers come by nl_events. */
+int nl_pass(struct nl *nl, const struct nlmsghdr *m, struct err *err) VNE_MUST;
 
 /* Sends the one message of the batch, a question or a dump, and waits for nothing: answers come by nl_events, between
  * the news and in order with them, with the number *ret_sequence (may be NULL); a dump ends with NLMSG_DONE, what fails is NLMSG_ERROR. */

@@ -14,9 +14,9 @@
 #include "base/mem.h"
 #include "base/notify.h"
 #include "vnagent/guest/bird.h"
-#include "vnagent/guest/follow.h"
 #include "vnagent/guest/init.h"
 #include "vnagent/guest/inside.h"
+#include "vnagent/guest/netlink_relay.h"
 #include "vnagent/guest/reaper.h"
 #include "vnagent/guest/serve.h"
 #include "vnagent/guest_wire.h"
@@ -24,7 +24,7 @@
 const char *argp_program_version = "vnguest " VNE_VERSION;
 
 struct guest {
-	bool no_init, routes;
+	bool no_init, netlink;
 	const char *setup;
 	struct loop *loop;
 	struct reaper *reaper;
@@ -35,7 +35,7 @@ struct guest {
 
 static const struct argp_option options[] = {
 	{ "no-init", 'n', NULL, 0, "Not as pid 1: only this network namespace", 0 },
-	{ "routes", 'r', NULL, 0, "Only tell, as netlink messages, what routes there are and how they change", 0 },
+	{ "netlink", 'N', NULL, 0, "Only hand netlink messages from standard input to the kernel, and its answers and news back", 0 },
 	{ "setup", 's', "FILE", 0, "What the router is, instead of " GUEST_SETUP_FILE, 0 },
 	{ 0 }
 };
@@ -45,8 +45,8 @@ static error_t option(int key, char *arg, struct argp_state *state)
 	struct guest *g = state->input;
 	if (key == 'n')
 		g->no_init = true;
-	else if (key == 'r')
-		g->routes = true;
+	else if (key == 'N')
+		g->netlink = true;
 	else if (key == 's')
 		g->setup = arg;
 	else
@@ -145,11 +145,11 @@ int main(int argc, char **argv)
 		argp_parse(&argp, argc, argv, 0, NULL, &g);
 	log_open("vnguest", LOG_LEVEL_INFO);
 	signal(SIGPIPE, SIG_IGN);
-	if (g.routes) {
-		int code = follow_routes(STDOUT_FILENO, &err);
-		if (code && code != -EPIPE)
+	if (g.netlink) {
+		int code = netlink_relay(STDIN_FILENO, STDOUT_FILENO, &err);
+		if (code)
 			fprintf(stderr, "vnguest: %s\n", err.text);
-		return code && code != -EPIPE ? 70 : 0;
+		return code ? 70 : 0;
 	}
 	if (getpid() != 1 && !g.no_init) {
 		fprintf(stderr, "vnguest: it is pid 1 of a guest; --no-init runs it in this network namespace\n");
