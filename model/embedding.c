@@ -81,10 +81,8 @@ void embedding_choose_kinds(struct embedding *e, const struct substrate *s, cons
 			continue;
 		if (r->nodes[i].kind)
 			e->kind[i] = mem_str(r->nodes[i].kind);
-		else if (host && snode_hosts(host, "netns"))
-			e->kind[i] = mem_str("netns");
-		else if (host && host->kinds.n)
-			e->kind[i] = mem_str(host->kinds.v[0]);
+		else if (host)
+			e->kind[i] = mem_str(vnode_kind_on(&r->nodes[i], host));
 	}
 }
 

@@ -46,6 +46,8 @@ static int check_kind(const struct vnode *v, const struct snode *host, const cha
 		return err_set(err, -EINVAL, "node '%s': no router kind was chosen", v->name);
 	if (v->kind && strcmp(v->kind, kind) != 0)
 		return err_set(err, -EINVAL, "node '%s' asks for a router of kind '%s', not '%s'", v->name, v->kind, kind);
+	if (!v->kind && (kind_is_switch(kind) || !plane_fits(v->plane, kind)))
+		return err_set(err, -EINVAL, "node '%s': a router of kind '%s' is not what it asks for", v->name, kind);
 	if (!snode_hosts(host, kind))
 		return err_set(err, -EINVAL, "node '%s': '%s' hosts no router of kind '%s'", v->name, host->name, kind);
 	return 0;

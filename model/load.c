@@ -25,5 +25,15 @@ void node_probe_done(struct node_probe *p)
 	for (size_t i = 0; i < p->n_images; i++)
 		free(p->images[i]);
 	free(p->images);
+	for (size_t i = 0; i < p->n_programs; i++)
+		free(p->programs[i]);
+	free(p->programs);
+	for (size_t i = 0; i < p->n_uplinks; i++) {
+		free(p->uplinks[i].name);
+		for (size_t k = 0; k < p->uplinks[i].n_users; k++)
+			free(p->uplinks[i].users[k]);
+		free(p->uplinks[i].users);
+	}
+	free(p->uplinks);
 	*p = (struct node_probe){ 0 };
 }

@@ -34,14 +34,31 @@ static bool near_fits(const struct place *p, const struct snode *n, struct err *
 	return false;
 }
 
+const char *vnode_kind_on(const struct vnode *vnode, const struct snode *node)
+{
+	if (vnode->kind)
+		return snode_hosts(node, vnode->kind) ? vnode->kind : NULL;
+	if (snode_hosts(node, "netns") && plane_fits(vnode->plane, "netns"))
+		return "netns";
+	for (size_t i = 0; node->agent && i < node->kinds.n; i++)
+		if (!kind_is_switch(node->kinds.v[i]) && plane_fits(vnode->plane, node->kinds.v[i]))
+			return node->kinds.v[i];
+	return NULL;
+}
+
 bool place_fits(const struct vnode *vnode, const struct substrate *s, size_t node, struct err *why)
 {
 	const struct snode *n = &s->nodes[node];
 	const struct place *p = &vnode->place;
+	int64_t ports = vnode->demand[RES_PORTS] + (int64_t)vnode->n_uplinks;
 
-	if (!snode_hosts(n, vnode->kind)) {
+	const char *kind = vnode_kind_on(vnode, n);
+
+	if (!kind) {
 		if (!n->agent)
 			err_set(why, -EINVAL, "\"%s\" has no agent, so it hosts no routers", n->name);
+		else if (!vnode->kind && vnode->plane && snode_hosts(n, NULL))
+			err_set(why, -EINVAL, "\"%s\" hosts no routers of a kind that has plane %s", n->name, plane_names[vnode->plane]);
 		else
 			err_set(why, -EINVAL, "\"%s\" hosts no routers%s%s", n->name, vnode->kind ? " of kind " : "",
 			        vnode->kind ? vnode->kind : "");
@@ -51,9 +68,9 @@ bool place_fits(const struct vnode *vnode, const struct substrate *s, size_t nod
 		err_set(why, -EINVAL, "\"%s\" has no image \"%s\"", n->name, vnode->image);
 		return false;
 	}
-	if (vnode->demand[RES_PORTS] > n->max_guest_ports && (kind_is_guest(vnode->kind) || (!vnode->kind && snode_only_guests(n)))) {
+	if (kind_is_guest(kind) && ports > n->max_guest_ports) {
 		err_set(why, -EINVAL, "\"%s\" gives a guest %lld ports at most, not %lld", n->name, (long long)n->max_guest_ports,
-		        (long long)vnode->demand[RES_PORTS]);
+		        (long long)ports);
 		return false;
 	}
 	for (size_t i = 0; i < vnode->n_uplinks; i++)

@@ -54,7 +54,9 @@ struct plan_router {
 };
 
 /* The router's end of a virtual link, or of an uplink: then `uplink` is its name, `link` and `peer_router` are NULL, no cross
- * has it (the agent joins it to the outside device that its operator gave that name), and its id is PLAN_UPLINK_ID + a number. */
+ * has it (the agent joins it to the outside device that its operator gave that name), and its id is PLAN_UPLINK_ID + a number.
+ * A switch's port has no address, but that an openflow switch whose controller is in the network has an address of its own on
+ * the LAN (that of its bridge): its first port bears it, with `lan`. */
 enum { PLAN_UPLINK_ID = 1 << 30 };
 struct plan_port {
 	uint32_t id; /* link << 1 | end */
@@ -62,7 +64,7 @@ struct plan_port {
 	char ifname[IFNAME_MAX + 1]; /* inside the router: eth0, eth1 … in order of the file's links */
 	uint8_t mac[6];              /* locally administered, made from net and port id */
 	uint32_t mtu;
-	struct addr address;         /* with prefix length */
+	struct addr address;         /* with prefix length; family 0: none, of an uplink by DHCP and router advertisements */
 	struct addr peer;            /* the other end's address, host */
 	char *link;                  /* name of the virtual link */
 	char *peer_router;

@@ -92,6 +92,29 @@ static int check_loopbacks(const struct plan_router *r, struct err *err)
 	return 0;
 }
 
+static int check_plane(const struct plan_router *r, struct err *err)
+{
+	bool fits = r->plane == PLANE_KERNEL ? !kind_is_guest(r->kind) : plane_fits(r->plane, r->kind);
+	struct addr address;
+	uint16_t port;
+
+	if (!fits) /* any that is not known, too */
+		return err_set(err, -EINVAL, "a router of kind %s cannot forward by plane %d", r->kind, (int)r->plane);
+	if ((r->plane == PLANE_PROGRAM) != (r->program != NULL))
+		return err_set(err, -EINVAL, "plane: program and the name of one do not go together");
+	if (r->program) {
+		int rc = check_name(r->program, "program", err);
+
+		if (rc < 0)
+			return rc;
+	}
+	if (!r->controller)
+		return 0;
+	if (strcmp(r->kind, KIND_OPENFLOW) != 0)
+		return err_set(err, -EINVAL, "a router of kind %s has no controller", r->kind);
+	return controller_parse(r->controller, &address, &port, err);
+}
+
 static int check_router(struct seen *seen, const struct plan_router *r, struct err *err)
 {
 	int rc = check_name(r->name, "name", err);
@@ -113,6 +136,8 @@ static int check_router(struct seen *seen, const struct plan_router *r, struct e
 	if (r->image && (rc = check_name(r->image, "image", err)) < 0)
 		return rc;
 	if ((rc = rt_check(r->rt_period_us, r->rt_budget_us, err)) < 0)
+		return rc;
+	if ((rc = check_plane(r, err)) < 0)
 		return rc;
 	return check_loopbacks(r, err);
 }
@@ -150,14 +175,53 @@ static int check_routers(struct seen *seen, struct err *err)
 
 /* ---- ports and segments ----------------------------------------------------------------- */
 
+static int check_uplink(const struct plan_port *port, struct err *err)
+{
+	int rc = check_name(port->uplink, "uplink", err);
+
+	if (rc < 0)
+		return rc;
+	if (port->id < PLAN_UPLINK_ID || port->link || port->peer_router || port->peer.family || port->lan)
+		return err_set(err, -EINVAL, "it is an uplink and a virtual link's end");
+	if (port->address.family && !addr_valid(&port->address))
+		return err_set(err, -EINVAL, "its address is not valid");
+	if (port->gateway.family && (!addr_is_host(&port->gateway) || port->gateway.family != port->address.family))
+		return err_set(err, -EINVAL, "its gateway is no host of its address's family");
+	return 0;
+}
+
+/* Of a virtual link: a router's towards one other, a router's on a LAN, a switch's. */
+static int check_end(const struct plan_port *port, const struct plan_router *router, struct err *err)
+{
+	int rc = check_name(port->link, "link", err);
+
+	if (rc < 0)
+		return rc;
+	if (port->id >= PLAN_UPLINK_ID || port->gateway.family || port->nat)
+		return err_set(err, -EINVAL, "it is a virtual link's end and an uplink");
+	if (port->lan) {
+		if (!addr_valid(&port->address) || port->peer.family || port->peer_router)
+			return err_set(err, -EINVAL, "it is on a LAN, and its address is not valid or it has a peer");
+		return 0;
+	}
+	if (kind_is_switch(router->kind)) {
+		if (port->address.family || port->peer.family)
+			return err_set(err, -EINVAL, "it is a switch's, and has an address");
+		return port->peer_router ? check_name(port->peer_router, "router at the other end", err) : 0;
+	}
+	if (!addr_valid(&port->address) || !addr_is_host(&port->peer) || port->address.family != port->peer.family)
+		return err_set(err, -EINVAL, "its address or its peer's is not valid");
+	return check_name(port->peer_router, "router at the other end", err);
+}
+
 static int check_port(struct seen *seen, const struct plan_port *port, struct err *err)
 {
+	const struct plan_router *router = hash_get_u64(seen->routers, port->router);
 	mem_auto char *full = NULL;
-	int rc;
 
 	if (hash_put_u64(seen->ports, port->id, (void *)port))
 		return err_set(err, -EINVAL, "its number is another's, too");
-	if (!hash_get_u64(seen->routers, port->router))
+	if (!router)
 		return err_set(err, -EINVAL, "there is no router %u", port->router);
 	if (!ifname_valid(port->ifname))
 		return err_set(err, -EINVAL, "its interface name is not valid");
@@ -168,12 +232,9 @@ static int check_port(struct seen *seen, const struct plan_port *port, struct er
 		return err_set(err, -EINVAL, "its MAC is not a locally administered one of a single station");
 	if (!mtu_valid(port->mtu) || (port->address.family == AF_INET6 && port->mtu < PLAN_MTU_MIN_V6))
 		return err_set(err, -EINVAL, "MTU %u is out of range", port->mtu);
-	if (!addr_valid(&port->address) || !addr_is_host(&port->peer) || port->address.family != port->peer.family)
-		return err_set(err, -EINVAL, "its address or its peer's is not valid");
 	if (port->bw_kbps < 0 || port->bw_kbps > BW_MAX_KBPS)
 		return err_set(err, -EINVAL, "%lld kbit/s is out of range", (long long)port->bw_kbps);
-	rc = check_name(port->link, "link", err);
-	return rc < 0 ? rc : check_name(port->peer_router, "router at the other end", err);
+	return port->uplink ? check_uplink(port, err) : check_end(port, router, err);
 }
 
 static int check_segment(struct seen *seen, const struct plan_segment *s, struct err *err)
@@ -231,6 +292,8 @@ static int check_endpoint(const struct seen *seen, const struct plan_cross *x, c
 		return use->primaries + use->backups > 1 ?
 			err_set(err, -EINVAL, "segment %u is in another cross, too", e->id) : 0;
 	port = hash_get_u64(seen->ports, e->id);
+	if (port->uplink)
+		return err_set(err, -EINVAL, "port %u is an uplink, which no cross joins", e->id);
 	use->pairs += other->kind == ENDPOINT_PORT;
 	if (use->primaries > PATHS_MAX || use->backups > 1 || (use->pairs && use->primaries + use->backups > 1))
 		return err_set(err, -EINVAL, "port %u is in too many crosses", e->id);
@@ -283,6 +346,9 @@ static int check_all(struct seen *seen, struct err *err)
 	for (size_t i = 0; !rc && i < p->n_crosses; i++)
 		if ((rc = check_cross(seen, &p->crosses[i], err)) < 0)
 			return err_add(err, rc, "cross %zu", i);
+	for (size_t i = 0; !rc && i < p->n_ports; i++)
+		if (!p->ports[i].uplink && !seen->port_use[i].primaries)
+			return err_set(err, -EINVAL, "port %u: nothing joins it", p->ports[i].id);
 	return rc;
 }
 

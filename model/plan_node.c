@@ -10,12 +10,15 @@ void node_plan_done(struct node_plan *p)
 	for (size_t i = 0; i < p->n_routers; i++) {
 		free(p->routers[i].name);
 		free(p->routers[i].image);
+		free(p->routers[i].program);
+		free(p->routers[i].controller);
 		free(p->routers[i].loopbacks);
 		free(p->routers[i].routes);
 	}
 	for (size_t i = 0; i < p->n_ports; i++) {
 		free(p->ports[i].link);
 		free(p->ports[i].peer_router);
+		free(p->ports[i].uplink);
 	}
 	for (size_t i = 0; i < p->n_segments; i++)
 		free(p->segments[i].slink);
@@ -47,12 +50,15 @@ void node_plan_copy(const struct node_plan *from, struct node_plan *ret)
 
 		router->name = mem_str(router->name);
 		router->image = mem_str(router->image);
+		router->program = mem_str(router->program);
+		router->controller = mem_str(router->controller);
 		router->loopbacks = copy_array(router->loopbacks, router->n_loopbacks, sizeof(*router->loopbacks));
 		router->routes = copy_array(router->routes, router->n_routes, sizeof(*router->routes));
 	}
 	for (size_t i = 0; i < from->n_ports; i++) {
 		ret->ports[i].link = mem_str(ret->ports[i].link);
 		ret->ports[i].peer_router = mem_str(ret->ports[i].peer_router);
+		ret->ports[i].uplink = mem_str(ret->ports[i].uplink);
 	}
 	for (size_t i = 0; i < from->n_segments; i++)
 		ret->segments[i].slink = mem_str(ret->segments[i].slink);

@@ -22,6 +22,8 @@ void vnode_done(struct vnode *n)
 	free(n->name);
 	free(n->kind);
 	free(n->image);
+	free(n->program);
+	free(n->controller);
 	for (size_t i = 0; i < n->n_uplinks; i++)
 		free(n->uplinks[i].port);
 	free(n->uplinks);
@@ -51,6 +53,8 @@ static struct vnode vnode_copy(const struct vnode *from)
 	to.name = mem_str(from->name);
 	to.kind = mem_str(from->kind);
 	to.image = mem_str(from->image);
+	to.program = mem_str(from->program);
+	to.controller = mem_str(from->controller);
 	to.uplinks = from->n_uplinks ? mem_dup(from->uplinks, from->n_uplinks * sizeof(*from->uplinks)) : NULL;
 	for (size_t i = 0; i < to.n_uplinks; i++)
 		to.uplinks[i].port = mem_str(from->uplinks[i].port);
@@ -214,11 +218,6 @@ int rt_check(int64_t period_us, int64_t budget_us, struct err *err)
 	return 0;
 }
 
-bool kind_is_switch(const char *kind)
-{
-	return kind && (!strcmp(kind, KIND_SWITCH) || !strcmp(kind, KIND_OPENFLOW));
-}
-
 bool kind_is_guest(const char *kind)
 {
 	return kind && strcmp(kind, KIND_GUEST) == 0;
@@ -234,16 +233,6 @@ void vnode_guest_demand(const struct vnode *n, const char *kind, int64_t demand[
 		demand[RES_REALTIME_MILLI] = (n->rt_budget_us * 1000 + n->rt_period_us - 1) / n->rt_period_us;
 }
 
-/* What only guests can have. */
-static void guest_faults(const struct vnode *n, size_t i, struct faults *faults)
-{
-	const char *key = n->image ? "image" : "realtime";
-
-	if ((n->image || n->rt_period_us) && !kind_is_guest(n->kind))
-		faults_add(faults, PART_NODE, i, "\"%s\" for a router of kind %s, which is no guest; expected \"router: %s\"", key,
-		           n->kind, KIND_GUEST);
-}
-
 void request_faults(struct request *r, struct faults *faults)
 {
 	hash_free(r->node_index, NULL);
@@ -255,16 +244,18 @@ void request_faults(struct request *r, struct faults *faults)
 	for (size_t i = 0; i < r->n_nodes; i++) {
 		struct vnode *n = &r->nodes[i];
 
-		if (!n->kind && (n->image || n->rt_period_us))
-			n->kind = mem_str(KIND_GUEST); /* no other can */
 		n->demand[RES_ROUTERS] = 1;
 		n->demand[RES_PORTS] = 0;
 		memset(&n->demand[RES_GUEST_KIB], 0, (RES_COUNT - RES_GUEST_KIB) * sizeof(n->demand[0]));
-		vnode_guest_demand(n, n->kind, n->demand);
-		guest_faults(n, i, faults);
 		if (n->name && !hash_index_put(r->node_index, n->name, i))
 			faults_add(faults, PART_NODE, i, "node \"%s\" stands here again; it was node %zu; expected each name once",
 			           n->name, hash_index(r->node_index, n->name) + 1);
+	}
+	for (size_t i = 0; i < r->n_nodes; i++) {
+		struct vnode *n = &r->nodes[i];
+
+		vnode_kind_faults(r, n, i, faults);
+		vnode_guest_demand(n, n->kind, n->demand);
 	}
 	links_check(r->n_links, vlink_at, r, vnode_name_at, r->n_nodes, r->link_index, faults);
 	for (size_t i = 0; i < r->n_links; i++) {
@@ -291,12 +282,8 @@ static int uplinks_check(const struct vnode *n, struct err *err)
 		ports.v[i] = n->uplinks[i].port;
 	r = names_check(&ports, err);
 	free(ports.v);
-	for (size_t i = 0; i < n->n_uplinks && r == 0; i++) {
-		const struct addr *a = &n->uplinks[i].address;
-
-		if (a->family && ((a->family != AF_INET && a->family != AF_INET6) || a->prefix > (a->family == AF_INET ? 32 : 128)))
-			r = err_set(err, -EINVAL, "an address that is none");
-	}
+	for (size_t i = 0; i < n->n_uplinks && r == 0; i++)
+		r = uplink_check(&n->uplinks[i], err);
 	return r < 0 ? err_add(err, r, "uplinks") : 0;
 }
 
@@ -337,6 +324,10 @@ static int vnode_check(const struct vnode *n, struct err *err)
 		r = err_add(err, r, "image");
 	if (r == 0)
 		r = rt_check(n->rt_period_us, n->rt_budget_us, err);
+	if (r == 0 && (n->plane > PLANE_PROGRAM || (n->plane == PLANE_PROGRAM) != (n->program != NULL)))
+		r = err_set(err, -EINVAL, "an unknown plane, or a program without its name");
+	if (r == 0 && n->program && (r = name_check(n->program, strlen(n->program), err)) < 0)
+		r = err_add(err, r, "program");
 	if (r == 0)
 		r = uplinks_check(n, err);
 	return r ? r : place_check(&n->place, err);

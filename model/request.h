@@ -49,11 +49,19 @@ struct vuplink {
 /* How a router forwards. KERNEL: its own kernel; what a guest does is called GUEST. SPLIT: routes are computed inside, the
  * host forwards. PROGRAM: a program that the node's operator has allowed decides first. */
 enum plane { PLANE_DEFAULT, PLANE_KERNEL, PLANE_GUEST, PLANE_SPLIT, PLANE_PROGRAM };
+extern const char *const plane_names[]; /* by enum plane, NULL-ended */
+bool plane_fits(enum plane plane, const char *kind); /* whether routers of a kind can forward so */
+enum plane plane_default(const char *kind);          /* what DEFAULT is */
 
 /* Kinds that forward frames and know no addresses: what is joined by them is one LAN. */
 #define KIND_SWITCH "switch"
 #define KIND_OPENFLOW "openflow"
 bool kind_is_switch(const char *kind); /* of either; NULL: false */
+
+/* "tcp:ADDRESS:PORT", an IPv6 address in brackets. A controller that is a virtual node listens at CONTROLLER_PORT. */
+enum { CONTROLLER_PORT = 6653, CONTROLLER_TEXT = ADDR_TEXT + 16 };
+int controller_parse(const char *text, struct addr *ret, uint16_t *ret_port, struct err *err) VNE_MUST;
+const char *controller_text(const struct addr *a, uint16_t port, char text[static CONTROLLER_TEXT]);
 
 struct vnode {
 	char *name;
@@ -115,6 +123,10 @@ static inline bool request_apart(const struct request *r, size_t u, size_t v)
 {
 	return r->placement == PLACEMENT_DISTINCT || (r->placement == PLACEMENT_GROUPS && r->nodes[u].group == r->nodes[v].group);
 }
+
+/* The kind that `vnode` is of on `node`: the one asked for; else netns rather than another, of those that the node has and the
+ * router's plane allows, never a switch. NULL: none. */
+const char *vnode_kind_on(const struct vnode *vnode, const struct snode *node);
 
 /* Why `node` cannot host `vnode` at all (kind, uplinks, place; not what is left of it), as a
  * short clause in *why; true where it can. Cost O(length of the place conditions). */

@@ -21,4 +21,10 @@ void request_faults(struct request *r, struct faults *faults);
 int pool_check(const char *key, const struct addr *pool, struct err *err) VNE_MUST;
 void vnode_done(struct vnode *n);
 
+/* What stands at one node about its kind, plane, controller and uplinks: each by itself, and that they go together. The kind
+ * is set where only one can be meant. `r`: whose node_index is there. */
+void vnode_kind_faults(const struct request *r, struct vnode *n, size_t i, struct faults *faults);
+/* One uplink: an address that a router can have, a gateway that it reaches there. */
+int uplink_check(const struct vuplink *u, struct err *err) VNE_MUST;
+
 yaml_read_fn read_place; /* struct place */

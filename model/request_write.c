@@ -45,6 +45,10 @@ static void write_uplinks(const struct vnode *n, struct buf *out)
 			else
 				buf_printf(out, ", address: \"%s/%d\"", addr_host_text(a, host), a->prefix);
 		}
+		if (n->uplinks[i].gateway.family)
+			buf_printf(out, ", gateway: \"%s\"", addr_host_text(&n->uplinks[i].gateway, host));
+		if (n->uplinks[i].nat)
+			buf_str(out, ", nat: true");
 		buf_char(out, '}');
 	}
 	buf_char(out, ']');
@@ -70,6 +74,17 @@ static void write_vnode(const struct vnode *n, struct buf *out)
 	if (n->rt_period_us) {
 		buf_printf(out, ", realtime: {period: %s", units_delay_text(n->rt_period_us, text));
 		buf_printf(out, ", budget: %s}", units_delay_text(n->rt_budget_us, text));
+	}
+	if (n->plane == PLANE_PROGRAM) {
+		buf_str(out, ", plane: {program: ");
+		yaml_write_string(out, n->program);
+		buf_char(out, '}');
+	} else if (n->plane) {
+		buf_printf(out, ", plane: %s", plane_names[n->plane]);
+	}
+	if (n->controller) {
+		buf_str(out, ", controller: ");
+		yaml_write_string(out, n->controller);
 	}
 	if (n->n_uplinks)
 		write_uplinks(n, out);

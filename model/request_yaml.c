@@ -43,11 +43,34 @@ static void read_realtime(const struct yaml_node *node, void *into, const struct
 	n->rt_budget_us = read.rt_budget_us;
 }
 
+/* A word, or {program: NAME}. */
+static void read_plane(const struct yaml_node *node, void *into, const struct yaml_key *key, struct yaml_errors *errors)
+{
+	static const char *const words[] = {"default", "kernel", "guest", "split", NULL};
+	static const struct yaml_key program_keys[] = {
+		{"program", yaml_read_name, offsetof(struct vnode, program), true, NULL, "the name of a forwarding program"},
+		{NULL, NULL, 0, false, NULL, NULL},
+	};
+	const struct yaml_key choice = {key->name, yaml_read_choice, 0, false, words, key->expected};
+	struct vnode *n = into;
+	int word = PLANE_DEFAULT;
+
+	if (node->type == YAML_MAPPING) {
+		yaml_read_mapping(node, program_keys, n, NULL, errors);
+		n->plane = n->program ? PLANE_PROGRAM : PLANE_DEFAULT;
+		return;
+	}
+	yaml_read_choice(node, &word, &choice, errors);
+	n->plane = (enum plane)word;
+}
+
 /* ---- nodes ---- */
 
 static const struct yaml_key uplink_keys[] = {
 	{"port", yaml_read_name, offsetof(struct vuplink, port), true, NULL, "the name of an outside port"},
 	{"address", yaml_read_prefix, offsetof(struct vuplink, address), false, NULL, NULL},
+	{"gateway", yaml_read_addr, offsetof(struct vuplink, gateway), false, NULL, NULL},
+	{"nat", yaml_read_bool, offsetof(struct vuplink, nat), false, NULL, NULL},
 	{NULL, NULL, 0, false, NULL, NULL},
 };
 
@@ -56,7 +79,7 @@ struct node_file {
 	const struct yaml_node *uplinks;
 };
 
-enum { NODE_CPU = 1, NODE_MEMORY, NODE_ROUTER, NODE_IMAGE, NODE_REALTIME };
+enum { NODE_CPU = 1, NODE_MEMORY, NODE_ROUTER, NODE_IMAGE, NODE_REALTIME, NODE_PLANE };
 static const struct yaml_key node_keys[] = {
 	{"name", yaml_read_name, offsetof(struct node_file, node.name), true, NULL, NULL},
 	{"cpu", yaml_read_cpu, offsetof(struct node_file, node.demand[RES_CPU_MILLI]), false, NULL, NULL},
@@ -64,6 +87,9 @@ static const struct yaml_key node_keys[] = {
 	{"router", read_kind, offsetof(struct node_file, node.kind), false, NULL, "a router kind such as netns"},
 	{"image", yaml_read_name, offsetof(struct node_file, node.image), false, NULL, "the name of a guest image"},
 	{"realtime", read_realtime, offsetof(struct node_file, node), false, NULL, "{period: 10ms, budget: 2ms}"},
+	{"plane", read_plane, offsetof(struct node_file, node), false, NULL, "kernel, guest, split or {program: NAME}"},
+	{"controller", yaml_read_string, offsetof(struct node_file, node.controller), false, NULL,
+	 "tcp:ADDRESS:PORT, or the name of a virtual node"},
 	{"uplinks", read_list, offsetof(struct node_file, uplinks), false, NULL, "a list of {port: NAME, address: ADDRESS/LENGTH}"},
 	{"place", read_place, offsetof(struct node_file, node.place), false, NULL, "a mapping of conditions"},
 	{NULL, NULL, 0, false, NULL, NULL},
@@ -76,10 +102,14 @@ static void read_uplinks(const struct yaml_node *list, struct vnode *n, struct y
 	n->uplinks = mem_array(list->n, sizeof(*n->uplinks));
 	for (const struct yaml_node *item = list->first; item; item = item->next) {
 		struct vuplink *u = &n->uplinks[n->n_uplinks++];
+		size_t before = errors->n;
+		struct err err = {0};
 
 		yaml_read_mapping(item, uplink_keys, u, NULL, errors);
 		if (u->port && !hash_index_put(seen, u->port, n->n_uplinks))
 			yaml_error(errors, item->mark, "uplink \"%s\" stands twice; expected each once", u->port);
+		else if (u->port && errors->n == before && uplink_check(u, &err) < 0)
+			yaml_error(errors, item->mark, "%s", err.text);
 	}
 	hash_free(seen, NULL);
 }
@@ -118,6 +148,10 @@ static void read_vnode(const struct yaml_node *item, const struct defaults *d, s
 	if (!(given >> NODE_REALTIME & 1) && (!n->kind || kind_is_guest(n->kind))) {
 		n->rt_period_us = d->node.rt_period_us;
 		n->rt_budget_us = d->node.rt_budget_us;
+	}
+	if (!(given >> NODE_PLANE & 1) && (!n->kind || plane_fits(d->node.plane, n->kind))) {
+		n->plane = d->node.plane;
+		n->program = mem_str(d->node.program);
 	}
 	*into = *n;
 }
@@ -170,6 +204,7 @@ static const struct yaml_key default_node_keys[] = {
 	{"router", read_kind, offsetof(struct defaults, node.kind), false, NULL, "a router kind such as netns"},
 	{"image", yaml_read_name, offsetof(struct defaults, node.image), false, NULL, "the name of a guest image"},
 	{"realtime", read_realtime, offsetof(struct defaults, node), false, NULL, "{period: 10ms, budget: 2ms}"},
+	{"plane", read_plane, offsetof(struct defaults, node), false, NULL, "kernel, guest, split or {program: NAME}"},
 	{NULL, NULL, 0, false, NULL, NULL},
 };
 
@@ -338,6 +373,7 @@ static void read_parts(const struct request_file *f, struct request *r, struct y
 	}
 	free(d.node.kind);
 	free(d.node.image);
+	free(d.node.program);
 	free(p.names);
 	free(p.nodes);
 	free(p.links);

@@ -102,17 +102,19 @@ bool snode_hosts(const struct snode *node, const char *kind)
 		return false;
 	if (node->any_kind)
 		return true;
-	if (!kind)
-		return node->kinds.n > 0;
 	for (size_t i = 0; i < node->kinds.n; i++)
-		if (strcmp(node->kinds.v[i], kind) == 0)
+		if (kind ? strcmp(node->kinds.v[i], kind) == 0 : !kind_is_switch(node->kinds.v[i]))
 			return true;
 	return false;
 }
 
 bool snode_only_guests(const struct snode *node)
 {
-	return node->agent && !node->any_kind && node->kinds.n == 1 && kind_is_guest(node->kinds.v[0]);
+	size_t guests = 0, others = 0;
+
+	for (size_t i = 0; node->agent && !node->any_kind && i < node->kinds.n; i++)
+		*(kind_is_guest(node->kinds.v[i]) ? &guests : &others) += !kind_is_switch(node->kinds.v[i]);
+	return guests && !others;
 }
 
 const char *snode_label(const struct snode *node, const char *key)

@@ -29,7 +29,8 @@ static const struct field plan_router_fields[] = {
 	U32(id), NAME(name), NAME_CHARS(kind), INTEGER(cpu_milli, 0, CPU_MAX_MILLI), INTEGER(mem_kib, 0, MEM_MAX_KIB),
 	INTEGER(routing, ROUTING_STATIC, ROUTING_NONE), ARRAY_(FIELD_ADDRS, loopbacks, n_loopbacks, loopbacks, 2, NULL),
 	LIST(routes, PARTS_MAX, plan_route_shape), U32(n_reachable), TEXT_OR_NULL(image, NAME_BYTES),
-	INTEGER(rt_period_us, 0, RT_PERIOD_MAX_US), INTEGER(rt_budget_us, 0, RT_PERIOD_MAX_US)
+	INTEGER(rt_period_us, 0, RT_PERIOD_MAX_US), INTEGER(rt_budget_us, 0, RT_PERIOD_MAX_US),
+	INTEGER(plane, PLANE_DEFAULT, PLANE_PROGRAM), TEXT_OR_NULL(program, NAME_BYTES), TEXT_OR_NULL(controller, CONTROLLER_TEXT)
 };
 SHAPE(plan_router_shape, vne__plan_router__descriptor, plan_router_fields, NULL);
 #undef PLAIN
@@ -39,7 +40,8 @@ SHAPE(plan_router_shape, vne__plan_router__descriptor, plan_router_fields, NULL)
 #define GENERATED Vne__PlanPort
 static const struct field plan_port_fields[] = {
 	U32(id), U32(router), CHARS(ifname), RAW(mac), INTEGER(mtu, 0, 65535), ADDR(address), ADDR(peer),
-	TEXT(link, LABEL_BYTES), NAME(peer_router), INTEGER(bw_kbps, 0, BW_MAX_KBPS)
+	TEXT_OR_NULL(link, LABEL_BYTES), TEXT_OR_NULL(peer_router, NAME_BYTES), INTEGER(bw_kbps, 0, BW_MAX_KBPS),
+	TEXT_OR_NULL(uplink, NAME_BYTES), ADDR(gateway), BOOLEAN(nat), BOOLEAN(lan)
 };
 SHAPE(plan_port_shape, vne__plan_port__descriptor, plan_port_fields, NULL);
 #undef PLAIN
@@ -104,12 +106,22 @@ SHAPE(probe_mtu_shape, vne__probe_mtu__descriptor, probe_mtu_fields, NULL);
 #undef PLAIN
 #undef GENERATED
 
+#define PLAIN struct probe_uplink
+#define GENERATED Vne__ProbeUplink
+static const struct field probe_uplink_fields[] = {
+	NAME(name), TEXTS_(users, n_users, users, 1024), BOOLEAN(usable), CHARS(why)
+};
+SHAPE(probe_uplink_shape, vne__probe_uplink__descriptor, probe_uplink_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
 #define PLAIN struct node_probe
 #define GENERATED Vne__Probe
 static const struct field node_probe_fields[] = {
 	CHARS(version), CHARS(kernel), U32(cores), INTEGER(mem_kib, -1, INT64_MAX),
 	LIST(kinds, 64, probe_kind_shape), LIST(features, 256, probe_feature_shape), LIST(mtus, 4096, probe_mtu_shape),
-	TEXTS_(images, n_images, images, 256)
+	TEXTS_(images, n_images, images, 256), TEXTS_(programs, n_programs, programs, 256),
+	LIST(uplinks, 256, probe_uplink_shape)
 };
 SHAPE(node_probe_shape, vne__probe__descriptor, node_probe_fields, NULL);
 #undef PLAIN

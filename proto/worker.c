@@ -79,7 +79,7 @@ SHAPE(residual_shape, vne_worker__residual__descriptor, residual_fields, NULL);
 
 #define PLAIN struct vuplink
 #define GENERATED VneWorker__Uplink
-static const struct field vuplink_fields[] = { NAME(port), ADDR(address) };
+static const struct field vuplink_fields[] = { NAME(port), ADDR(address), ADDR(gateway), BOOLEAN(nat) };
 SHAPE(vuplink_shape, vne_worker__uplink__descriptor, vuplink_fields, NULL);
 #undef PLAIN
 #undef GENERATED
@@ -99,7 +99,8 @@ SHAPE(place_shape, vne_worker__place__descriptor, place_fields, NULL);
 static const struct field vnode_fields[] = {
 	NAME(name), FIXED(demand, RES_COUNT), TEXT_OR_NULL(kind, 15), LIST(uplinks, PARTS_MAX, vuplink_shape),
 	MSG(place, place_shape), TEXT_OR_NULL(image, 63), INTEGER(rt_period_us, 0, RT_PERIOD_MAX_US),
-	INTEGER(rt_budget_us, 0, RT_PERIOD_MAX_US)
+	INTEGER(rt_budget_us, 0, RT_PERIOD_MAX_US), INTEGER(plane, PLANE_DEFAULT, PLANE_PROGRAM), TEXT_OR_NULL(program, 63),
+	TEXT_OR_NULL(controller, 80)
 };
 SHAPE(vnode_shape, vne_worker__vnode__descriptor, vnode_fields, NULL);
 #undef PLAIN

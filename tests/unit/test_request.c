@@ -116,7 +116,7 @@ static const struct {
 	{ONE("{name: a}"),
 	 "f:4:5: \"cpu\" is missing; expected a number of cores such as 0.5, here or in \"defaults\"\n", false},
 	{ONE("{name: a, cpu: 1, picture: debian}"), "f:4:23: unknown key \"picture\"; expected one of name, cpu, memory, router, "
-	 "image, realtime, uplinks, place\n", false},
+	 "image, realtime, plane, controller, uplinks, place\n", false},
 	{ONE("{name: a, cpu: 1, image: ../debian}"), NULL, false},
 	{ONE("{name: a, cpu: 1, router: netns, image: debian}"), "f:4:5: \"image\" for a router of kind netns, which is no guest; "
 	 "expected \"router: xen\"\n", false},
