@@ -140,7 +140,7 @@ void split_router_update(struct split_router *r)
 struct split_port_state *split_port_inside(struct split_router *r, uint32_t inner)
 {
 	for (size_t i = 0; i < r->ports.n; i++)
-		if (r->ports.v[i].spec.inner == inner)
+		if (r->ports.v[i].inner == inner && inner)
 			return &r->ports.v[i];
 	return NULL;
 }
@@ -224,7 +224,7 @@ static int set_ports(struct split_router *r, const struct split_port_spec *ports
 		if (code)
 			return code;
 		struct split_port_state *p = vec_add(&r->ports);
-		*p = (struct split_port_state){ .spec = ports[i], .slot = slot, .forwards4 = true };
+		*p = (struct split_port_state){ .spec = ports[i], .slot = slot, .inner = ports[i].inner, .forwards4 = true };
 		(void)hash_put_u64(r->split->ports, ports[i].ifindex, r);
 		*ret_changed = true;
 	}

@@ -90,6 +90,26 @@ static void feed_neighbour(struct split_router *r, const struct nlmsghdr *m)
 		forget_neighbour(r, n);
 }
 
+/* The interface of a port that is known by its MAC address only. */
+static void know_inner(struct split_router *r, const struct nlmsghdr *m, uint32_t inner, const void *mac)
+{
+	for (size_t i = 0; i < r->ports.n; i++) {
+		struct split_port_state *p = &r->ports.v[i];
+		if (p->spec.inner)
+			continue;
+		if (m->nlmsg_type == RTM_DELLINK && p->inner == inner) {
+			p->up = false;
+			p->inner = 0;
+			split_feed_lost(r);
+		} else if (m->nlmsg_type == RTM_NEWLINK && mac && p->inner != inner && !memcmp(p->spec.mac, mac, sizeof(p->spec.mac))) {
+			p->inner = inner;
+			r->anew = true; /* routes by it were laid down as leading into the router */
+			if (!r->telling)
+				split_source_ask(r->source);
+		}
+	}
+}
+
 /* ---- links, addresses, forwarding ------------------------------------------------------------- */
 static void feed_link(struct split_router *r, const struct nlmsghdr *m)
 {
@@ -97,6 +117,9 @@ static void feed_link(struct split_router *r, const struct nlmsghdr *m)
 	const struct nlattr *table[IFLA_MAX + 1] = { 0 };
 	if (!head || head->ifi_family != AF_UNSPEC)
 		return;
+	nl_parse(m, sizeof(*head), table, IFLA_MAX);
+	const void *mac = nl_data(table[IFLA_ADDRESS], 6);
+	know_inner(r, m, (uint32_t)head->ifi_index, mac);
 	struct split_port_state *p = split_port_inside(r, (uint32_t)head->ifi_index);
 	bool up = m->nlmsg_type == RTM_NEWLINK && (head->ifi_flags & IFF_UP) && (head->ifi_flags & LOWER_UP);
 	if (!p) {
@@ -104,8 +127,6 @@ static void feed_link(struct split_router *r, const struct nlmsghdr *m)
 			split_source_ask(r->source); /* what went with it leads into the router, which is no harm */
 		return;
 	}
-	nl_parse(m, sizeof(*head), table, IFLA_MAX);
-	const void *mac = nl_data(table[IFLA_ADDRESS], 6);
 	bool was_up = p->told && p->up;
 	p->told = true;
 	p->up = up && mac;

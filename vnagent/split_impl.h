@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The split plane's insides: shared by split.c (routers, ports, filters), split_feed.c (what a router's kernel tells) and
- * split_netns.c (how that is heard). Nobody else includes this. */
+ * split_source.c (how that is heard). Nobody else includes this. */
 #pragma once
 
 #include "base/hash.h"
@@ -13,6 +13,7 @@
 struct split_port_state {
 	struct split_port_spec spec;
 	uint32_t slot;
+	uint32_t inner;         /* the router's end, inside; 0: not known yet */
 	bool filtered;          /* our program stands there */
 	struct split_count before; /* of earlier agents' programs */
 	/* as told from inside */
@@ -85,7 +86,7 @@ void split_feed_lost(struct split_router *r);  /* something may have been missed
 void split_feed_forget_port(struct split_router *r, uint32_t slot); /* its neighbours leave the maps */
 void split_feed_close(struct split_router *r); /* all of it is handed to the graves */
 
-/* split_netns.c: the source of a router that is a namespace. */
+/* split_source.c: how that is heard. netns -1: by options.connect. */
 int split_source_open(struct split_router *r, int netns, struct err *err) VNE_MUST;
 void split_source_close(struct split_source *s); /* NULL accepted */
 void split_source_ask(struct split_source *s);   /* for everything, soon; the more it costs the rarer */

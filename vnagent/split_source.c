@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* How a router that is a namespace is heard: by a netlink socket opened inside. News and answers come by one socket, so in order.
+/* How a router's kernel is heard: by a netlink socket opened inside of a namespace, or handed through by a guest. News and answers come by one socket, so in order.
  * What was asked is asked one question after the other, each answered in pieces between which the loop serves others. A tenant
  * who makes us ask all the time (by interfaces that flap) finds that it costs a tenth of our time at most. */
 #include <errno.h>
@@ -19,7 +19,8 @@ enum { SLICE = 256, RARER = 10, PAUSE_MS = 10, RETRY_MS = 1000 };
 
 struct split_source {
 	struct split_router *router;
-	struct nl *nl;
+	struct nl *nl;      /* NULL: the guest is not connected now */
+	bool guest;
 	struct nl_batch *batch;
 	struct loop_source *events, *timer;
 	size_t question;    /* that is being answered */
@@ -54,6 +55,10 @@ static void ask(struct split_source *s)
 	char head[sizeof(struct ifinfomsg)] = { (char)questions[s->question].family }; /* the longest; the family comes first in all */
 	struct err err = { 0 };
 	s->interrupted = false;
+	if (!s->nl) {
+		retry(s, RETRY_MS);
+		return;
+	}
 	nl_begin(s->batch, questions[s->question].type, NLM_F_DUMP, head, questions[s->question].head);
 	if (nl_ask(s->nl, s->batch, &s->sequence, &err))
 		retry(s, RETRY_MS);
@@ -79,10 +84,15 @@ static void end(struct split_source *s)
 		loop_set_timer(s->timer, s->not_before_ms - clock_ms(), 0);
 }
 
+static int connect_guest(struct split_source *s, struct err *err);
+
 static void due(void *arg)
 {
 	struct split_source *s = arg;
-	if (!s->asking && s->again)
+	struct err err = { 0 };
+	if (!s->nl && connect_guest(s, &err))
+		loop_set_timer(s->timer, RETRY_MS, 0);
+	else if (!s->asking && s->again)
 		begin(s);
 }
 
@@ -117,7 +127,9 @@ static int heard(void *arg, const struct nlmsghdr *m)
 	bool ours = s->asking && m->nlmsg_seq == s->sequence;
 	if (ours && (m->nlmsg_flags & NLM_F_DUMP_INTR))
 		s->interrupted = true;
-	if (m->nlmsg_type == NLMSG_DONE && ours) {
+	if (m->nlmsg_type == NLMSG_OVERRUN) {
+		split_feed_lost(s->router); /* the guest could not hand on all news */
+	} else if (m->nlmsg_type == NLMSG_DONE && ours) {
 		answered(s, 0);
 	} else if (m->nlmsg_type == NLMSG_ERROR) {
 		const struct nlmsgerr *e = nl_head(m, sizeof(*e));
@@ -133,12 +145,47 @@ static void ready(void *arg, uint32_t events)
 {
 	struct split_source *s = arg;
 	struct err err = { 0 };
-	if (nl_events_some(s->nl, SLICE, heard, s, &err))
+	int code = nl_events_some(s->nl, SLICE, heard, s, &err);
+	if (code && s->guest) { /* gone, for now or for ever: out of the plane until it is heard again */
+		loop_remove(s->events);
+		s->events = NULL;
+		nl_close(s->nl);
+		s->nl = NULL;
+		s->asking = s->again = s->router->telling = false;
+	}
+	if (code)
 		split_feed_lost(s->router); /* -ENOBUFS: news came faster than we read them */
+}
+
+static int connect_guest(struct split_source *s, struct err *err)
+{
+	const struct split_options *o = &s->router->split->options;
+	int fd, code = o->connect ? o->connect(o->arg, s->router->key, &fd, err) : err_set(err, -EOPNOTSUPP, "there are no guests here");
+	if (code)
+		return code;
+	s->nl = nl_open_stream(fd);
+	code = loop_add_fd(o->loop, fd, EPOLLIN, ready, s, &s->events, err);
+	if (code) {
+		nl_close(s->nl);
+		s->nl = NULL;
+	}
+	return code;
+}
+
+static int open_netns(struct split_source *s, int netns, struct err *err)
+{
+	static const unsigned groups[] = { RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
+		                           RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE };
+	int code = nl_open(NETLINK_ROUTE, netns, &s->nl, err);
+	for (size_t i = 0; !code && i < ARRAY_LEN(groups); i++)
+		code = nl_join(s->nl, groups[i], err);
+	return code ? code : loop_add_fd(s->router->split->options.loop, nl_fd(s->nl), EPOLLIN, ready, s, &s->events, err);
 }
 
 void split_source_probe(struct split_source *s, const struct split_neighbour *n)
 {
+	if (!s->nl)
+		return;
 	struct ndmsg head = { .ndm_family = n->address.family, .ndm_ifindex = (int)n->inner, .ndm_flags = NTF_USE };
 	struct err err = { 0 };
 	nl_begin(s->batch, RTM_NEWNEIGH, 0, &head, sizeof(head));
@@ -148,24 +195,22 @@ void split_source_probe(struct split_source *s, const struct split_neighbour *n)
 
 int split_source_open(struct split_router *r, int netns, struct err *err)
 {
-	static const unsigned groups[] = { RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
-		                           RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE };
 	struct split_source *s = mem_alloc(sizeof(*s));
 	s->router = r;
+	s->guest = netns < 0;
 	s->batch = nl_batch_new();
-	int code = nl_open(NETLINK_ROUTE, netns, &s->nl, err);
-	for (size_t i = 0; !code && i < ARRAY_LEN(groups); i++)
-		code = nl_join(s->nl, groups[i], err);
-	if (!code)
-		code = loop_add_fd(r->split->options.loop, nl_fd(s->nl), EPOLLIN, ready, s, &s->events, err);
-	if (!code)
-		code = loop_add_timer(r->split->options.loop, -1, 0, due, s, &s->timer, err);
+	int code = loop_add_timer(r->split->options.loop, s->guest ? 0 : -1, 0, due, s, &s->timer, err);
+	if (!code && !s->guest)
+		code = open_netns(s, netns, err);
 	if (code) {
 		split_source_close(s);
 		return err_add(err, code, "listening to a router's routes");
 	}
 	r->source = s;
-	begin(s);
+	if (s->guest)
+		s->again = true; /* as soon as it is connected */
+	else
+		begin(s);
 	return 0;
 }
 
