@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Routers that compute their routes: BIRD in a ring of ten on the Abilene lab; what breaks and comes back."""
+import fcntl
 import json
+import os
+import pty
 import re
+import struct
+import subprocess
+import termios
 
 import pytest
 
@@ -127,8 +133,24 @@ def test_agents_that_are_killed_leave_routing_alone(network):
     eventually(lambda: network.state("ring") == "active", 30)
 
 
+def submit_on_a_terminal(lab, text):
+    """What stands there in the end, and what was written on the way."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 25, 32, 0, 0))
+    subprocess.run(lab.command("vnctl", "submit", "-", "--timeout", "60s"), env=lab.env, input=text, text=True, check=True,
+                   stdout=subprocess.DEVNULL, stderr=theirs, timeout=90)
+    said = os.read(ours, 65536).decode()
+    os.close(ours)
+    os.close(theirs)
+    return said
+
+
 def test_ipv6(abilene, network):
-    abilene.submit(ring("six", "pools: {loopbacks: 'fd00:1::/64', links: 'fd00:2::/64'}\n"), "--timeout", "60s")
+    said = submit_on_a_terminal(abilene, ring("six", "pools: {loopbacks: 'fd00:1::/64', links: 'fd00:2::/64'}\n"))
+    lines = said.split("\r")
+    assert "\n" not in said and lines[-1] == "\x1b[K", said
+    assert all(0 < len(line) <= 31 + len("\x1b[K") and line.endswith("\x1b[K") for line in lines[1:]), said
+    assert any("/six: routing: " in line for line in lines), said
     assert abilene.state("six") == "active"
     assert reaches(abilene, "six", "r1", "r6")
     routes = abilene.in_router("six", "r1", "ip -6 -o route show proto bird").out.splitlines()

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -21,10 +22,15 @@ void client_end(struct client *c, int code)
 
 void client_tell(struct client *c, const char *text)
 {
-	bool terminal = isatty(STDERR_FILENO);
-	fprintf(stderr, terminal ? "\r%s\033[K" : "%s\n", text);
+	struct winsize size = { 0 };
+	c->told = isatty(STDERR_FILENO);
+	if (c->told) /* wider than the terminal it would not be one line */
+		(void)ioctl(STDERR_FILENO, TIOCGWINSZ, &size);
+	if (c->told)
+		fprintf(stderr, "\r%.*s\033[K", size.ws_col > 1 ? size.ws_col - 1 : 79, text);
+	else
+		fprintf(stderr, "%s\n", text);
 	fflush(stderr);
-	c->told = terminal;
 }
 
 void client_told(struct client *c)
