@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* How far a network has come: routers made, then routers that have converged, where they compute their routes. Who waits for it
  * is told whenever that has changed; and that it is `active` only when all have converged. */
-#include <string.h>
 
 #include "base/log.h"
 #include "vned/flow_impl.h"
