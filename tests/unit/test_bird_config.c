@@ -24,7 +24,7 @@ static void config(struct addr *loopbacks, size_t n_loopbacks, size_t n_ports, u
 	const struct plan_port *list[3];
 	for (size_t i = 0; i < n_ports; i++) {
 		ports[i].address = (struct addr){ family, family == AF_INET6 ? 127 : 31, { family == AF_INET6 ? 0xfd : 10, 64, 0, (uint8_t)(2 * i) } };
-		snprintf(ports[i].ifname, sizeof(ports[i].ifname), "eth%zu", i);
+		snprintf(ports[i].ifname, sizeof(ports[i].ifname), "eth%d", (int)i % 10);
 		list[i] = &ports[i];
 	}
 	bird_config_write(&r, list, n_ports, out);
