@@ -51,6 +51,8 @@ DAEMONS := vned vnagent
 TOOLS := $(notdir $(patsubst %/,%,$(wildcard tools/vn*/)))
 PROGRAMS := $(patsubst %,$B/%,$(DAEMONS) $(TOOLS) vnguest vnimage $(if $(XEN),vnagent-xen))
 
+PLANES := $(patsubst vnagent/bpf/%.bpf.c,$B/planes/%.o,$(filter-out vnagent/bpf/split.bpf.c,$(wildcard vnagent/bpf/*.bpf.c)))
+
 # ---- how things are made ----------------------------------------------------------------
 objects = $(patsubst %.c,$B/obj/%.o,$1)
 library = $(foreach l,$1,$B/lib$l.a)
@@ -64,7 +66,7 @@ TESTS := $(patsubst tests/%.c,$B/tests/%,$(filter-out $(if $(XEN),,tests/unit/te
 .SECONDARY:
 .PHONY: all man tests deps demo check xen-demo xen-rtds bench compare fuzz install clean help
 
-all: $(PROGRAMS) man ## build everything into build/
+all: $(PROGRAMS) $(PLANES) man ## build everything into build/
 tests: $(TESTS) ## build the tests without running them
 
 $B/obj/%.o: %.c
@@ -79,12 +81,16 @@ $B/obj/%.pb-c.o: $B/gen/%.pb-c.c
 $(call objects,$(wildcard proto/*.c)): | $(GENERATED)
 
 # Programs for the kernel are part of the agent: compiled for its machine, then laid down as bytes.
-$B/gen/vnagent/bpf/%.o: vnagent/bpf/%.bpf.c vnagent/split_map.h
+$B/gen/vnagent/bpf/%.o: vnagent/bpf/%.bpf.c vnagent/split_map.h vnagent/bpf/program.h
 	@mkdir -p $(@D)
 	clang -O2 -g -target bpf -Wall -Wextra -Werror -Wno-address-of-packed-member -idirafter /usr/include/$(shell gcc -print-multiarch) -I. -c $< -o $@
 $B/gen/vnagent/bpf/%.inc: $B/gen/vnagent/bpf/%.o
 	od -An -v -tx1 $< | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g' > $@
 $B/obj/vnagent/split_bpf.o: $B/gen/vnagent/bpf/split.inc
+# Those that an operator may offer to routers (`programs` in vnagent.yaml) are files.
+$B/planes/%.o: $B/gen/vnagent/bpf/%.o
+	@mkdir -p $(@D)
+	cp $< $@
 
 # Which commit this is: looked at each time, written where it has changed.
 .PHONY: FORCE
@@ -184,6 +190,9 @@ install: all ## install into DESTDIR and PREFIX, with systemd units
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/vne $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
 	install -D -m 644 $B/vnguest-libssh.so $(DESTDIR)$(PREFIX)/lib/vne/vnguest-libssh.so
+	install -d $(DESTDIR)$(PREFIX)/lib/vne/planes
+	install -m 644 $(PLANES) $(DESTDIR)$(PREFIX)/lib/vne/planes
+	install -D -m 644 vnagent/bpf/program.h $(DESTDIR)$(PREFIX)/include/vne/program.h
 	for m in $(MANUALS); do install -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m##*/}; done
 	cp -r topologies docs/schema $(DESTDIR)$(PREFIX)/share/vne
 	for d in $(DAEMONS); do sed 's:@PREFIX@:$(PREFIX):' $$d/$$d.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$d.service; done

@@ -39,7 +39,7 @@ FENCES = {
     r"protobuf-c/.*": (r"proto/.*", 0),
     r".*\.pb-c\.h": (r"proto/.*", 0),
     r"_?libxl.*\.h|xenstore.*\.h|xentoollog\.h": (r"vnagent/xen/.*|tests/unit/test_xen.*", 0),
-    r"bpf/(bpf|libbpf)\.h": (r"vnagent/(split_bpf|program)\.c", 2),
+    r"bpf/(bpf|libbpf)\.h": (r"vnagent/(split_bpf|program)\.c|tests/unit/test_program\.c", 2),
     r"bpf/bpf_.*\.h": (r"vnagent/bpf/.*", 0),
     r"cmocka\.h": (r"tests/.*", 0),
 }

@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 XEN = "4.17"  # what libxen-dev of Debian 12 goes with
 PORT = 9000
 NET = "10.77.0"
+HVM_CPU = "qemu64,+svm,+npt,+nrip-save,+flushbyasid,+decodeassists"  # QEMU emulates virtualization, too
 HOST_ADDRESS = f"{NET}.254"
 BOOT_SECONDS = 150
 MODULES = """xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs xen-netback virtio_net virtio_pci veth vxlan dummy ifb tun bridge
@@ -397,7 +398,7 @@ class Node:
         self.address = f"{NET}.{number}"
         self.qemu = None
 
-    def boot(self, build=None, files=(), hypervisor=None, hypervisor_args="", memory_mib=1024, mtu=1600, detach=False, cpus=1):
+    def boot(self, build=None, files=(), hypervisor=None, hypervisor_args="", memory_mib=1024, mtu=1600, detach=False, cpus=1, hvm=False):
         """Starts it; `files`: (path in dom0, path here). `await_up` says when it is there."""
         if not shutil.which("qemu-system-x86_64"):
             raise Unavailable("qemu-system-x86_64 is not installed (package qemu-system-x86)")
@@ -422,7 +423,7 @@ class Node:
         self.world.run("ip", "link", "set", tap, "mtu", str(mtu), "master", "br0", "up")
         log = self.dir / "console.log"
         log.unlink(missing_ok=True)
-        command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "qemu64", "-smp", str(cpus), "-m", str(memory_mib), "-no-reboot",
+        command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", HVM_CPU if hvm else "qemu64", "-smp", str(cpus), "-m", str(memory_mib), "-no-reboot",
                    "-nodefaults", "-display", "none", "-monitor", "none", "-kernel", xen, "-append",
                    f"console=com1 com1=115200,8n1 dom0_mem=448M,max:448M dom0_max_vcpus=1 {hypervisor_args}",
                    "-initrd", f"{kernel} console=hvc0 quiet panic=1,{self.dir / 'dom0.cpio'}",

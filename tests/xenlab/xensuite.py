@@ -41,6 +41,7 @@ class Host:
     number: int
     cpus: int = 1
     balance: str = "none"
+    hvm: bool = False  # with virtualization in (emulated) hardware: guests are PVH, else PV
 
 
 HOSTS = (Host("xen1", 1, cpus=2, balance="load"), Host("xen2", 2))
@@ -123,7 +124,7 @@ class Suite:
         config.write_text(agent_yaml(host.name, "eth0", "", "/run/vnagent",
                                      f"xen:\n  images: {{default: /var/lib/vne/image}}\n  balance: {host.balance}\n"))
         self.nodes[host.name].boot(build=self.build, files=[*files, ("etc/vne/vnagent.yaml", config)], hypervisor=self.hypervisor,
-                                   hypervisor_args=self.hypervisor_args, mtu=MTU, cpus=host.cpus)
+                                   hypervisor_args=self.hypervisor_args, mtu=MTU, cpus=host.cpus, hvm=host.hvm)
 
     def write_files(self):
         etc, agents = self.dir / "etc", [*(host.name for host in self.hosts), "mid"]
