@@ -54,17 +54,21 @@ static void say_done(struct agent *a, const struct message *question, int code, 
 
 static void say_hello(struct agent *a)
 {
-	struct node_probe probe = *a->options.probe;
+	struct node_probe probe = *a->options.probe, outside = { 0 };
 	struct message m = { .type = MSG_HELLO };
 	probe.mtus = NULL;
 	probe.n_mtus = 0;
 	underlay_mtus(&probe);
+	uplinks_probe(&a->options.config->uplinks, &outside);
+	probe.uplinks = outside.uplinks;
+	probe.n_uplinks = outside.n_uplinks;
 	m.u.hello.probe = probe;
 	m.u.hello.term = state_term(a->options.state);
 	builder_held(a->builder, &m.u.hello.held, &m.u.hello.n_held);
 	if (send_message(a, &m))
 		log_warn("hello could not be sent");
 	free(probe.mtus);
+	node_probe_done(&outside);
 	free(m.u.hello.held);
 }
 
@@ -306,7 +310,7 @@ int agent_new(const struct agent_options *options, struct agent **ret, struct er
 	a->options = *options;
 	a->wire_state = WIRE_DOWN;
 	struct build_options build = { .loop = options->loop, .spawner = options->spawner, .cgroup = options->cgroup,
-		                       .kinds = options->kinds, .result = built, .progress = progressed, .notice = noticed, .routed = routed,
+		                       .kinds = options->kinds, .uplinks = &options->config->uplinks, .result = built, .progress = progressed, .notice = noticed, .routed = routed,
 		                       .store = keep, .arg = a };
 	a->commands = exec_table_new(options->loop, send_message, a);
 	a->routes = routes_new(options->loop, send_message, a);

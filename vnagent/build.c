@@ -93,6 +93,8 @@ static int open_kernel(struct builder *b, struct err *err)
 		code = loop_add_fd(b->options.loop, nl_fd(b->events), EPOLLIN, build_events_ready, b, &b->event_source, err);
 	if (!code)
 		(void)!wall_open(&b->wall, NULL); /* the probe tells where there is none */
+	if (!code)
+		build_uplinks_open(b);
 	return code ? code : inventory_read(b->inv, b->nl, err);
 }
 
@@ -117,6 +119,7 @@ int builder_new(const struct build_options *options, struct builder **ret, struc
 	b->nets = hash_new();
 	b->released = hash_new();
 	b->ospf = ospf_new(&(struct ospf_options){ options->loop, routed, build_routing_notice, b });
+	b->dhcp = dhcp_new(&(struct dhcp_options){ options->loop, build_routing_notice, b });
 	int code = loop_add_prepare(options->loop, build_work, b, &b->prepare, err);
 	for (const char *const *kind = options->kinds; !code && *kind; kind++)
 		code = open_driver(b, *kind, err);
@@ -139,6 +142,8 @@ void builder_free(struct builder *b)
 	hash_free(b->nets, build_net_free);
 	hash_free(b->released, NULL);
 	ospf_free(b->ospf);
+	dhcp_free(b->dhcp);
+	free(b->uplinks);
 	for (size_t i = 0; i < b->n_drivers; i++)
 		b->drivers[i].ops->close(b->drivers[i].self);
 	nl_close(b->nl);

@@ -16,6 +16,7 @@
 #include "model/plan.h"
 #include "proto/message.h"
 #include "vnagent/router.h"
+#include "vnagent/uplink.h"
 
 enum build_op {
 	BUILD_PREPARE, /* build what the new plan has more; nothing that exists changes what it carries */
@@ -41,6 +42,7 @@ struct build_options {
 	struct spawner *spawner;      /* may be NULL where no kind needs it */
 	const char *cgroup;           /* parent group; "": none */
 	const char *const *kinds;     /* router kinds to offer, NULL-ended */
+	const struct uplink_list *uplinks; /* NULL: none; must outlive the builder */
 	void (*result)(void *arg, const struct build_result *result);
 	void (*progress)(void *arg, uint32_t net, uint64_t cookie, uint32_t ready, uint32_t all);
 	void (*routed)(void *arg); /* a router has converged, or does no more; may be NULL */

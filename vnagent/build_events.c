@@ -76,7 +76,7 @@ static bool still_wanted(const struct build_net *net, const struct device *d)
 	const struct node_plan *p = &net->committed;
 	if (!net->has_committed)
 		return false;
-	for (size_t i = 0; d->kind == DEVICE_PORT && i < p->n_ports; i++)
+	for (size_t i = 0; d->kind != DEVICE_SEGMENT && i < p->n_ports; i++)
 		if (p->ports[i].id == d->id)
 			return true;
 	for (size_t i = 0; d->kind == DEVICE_SEGMENT && i < p->n_segments; i++)
@@ -90,14 +90,19 @@ static int device_event(void *arg, const struct nlmsghdr *m)
 {
 	struct builder *b = arg;
 	const struct ifinfomsg *head = nl_head(m, sizeof(*head));
-	if (!head || m->nlmsg_type != RTM_DELLINK || head->ifi_family != AF_UNSPEC)
+	const struct nlattr *table[IFLA_MAX + 1] = { 0 };
+	if (!head || (m->nlmsg_type != RTM_NEWLINK && m->nlmsg_type != RTM_DELLINK) || head->ifi_family != AF_UNSPEC)
+		return 0;
+	nl_parse(m, sizeof(*head), table, IFLA_MAX);
+	build_uplinks_event(b, (uint32_t)head->ifi_index, nl_str(table[IFLA_IFNAME]));
+	if (m->nlmsg_type != RTM_DELLINK)
 		return 0;
 	struct device *d = inventory_find(b->inv, (uint32_t)head->ifi_index);
 	if (!d)
 		return 0;
 	struct build_net *net = build_net_find(b, d->net);
 	if (net && still_wanted(net, d)) {
-		if (!net->failed.n) /* else it went with its router, which has been told */
+		if (!net->failed.n && d->kind != DEVICE_OUTSIDE) /* else it went with its router or outside device, which has been told */
 			build_notice(b, net->id, d->name, "the device has vanished; it is built again");
 		build_schedule_repair(net);
 	}
@@ -116,5 +121,7 @@ void build_events_ready(void *arg, uint32_t events)
 	struct err err = { 0 };
 	if (nl_events(b->events, device_event, b, &err))
 		hash_each(b->nets, repair_all, NULL); /* some were lost: look at everything again */
+	if (b->uplinks_stale || err.code)
+		build_uplinks_refresh(b);
 }
 

@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "vnagent/build.h"
 #include "vnagent/device.h"
+#include "vnagent/dhcp.h"
 #include "vnagent/plan_index.h"
 #include "vnagent/ospf.h"
 
@@ -78,6 +79,9 @@ struct builder {
 	struct hash *released;  /* number → generation + 1 of the release */
 	struct hash *counters;  /* load.c */
 	struct ospf *ospf;
+	struct dhcp *dhcp;
+	struct uplink_state *uplinks; /* of each of options.uplinks, as last looked at */
+	bool uplinks_stale;     /* one of their devices has been heard of */
 	struct loop_source *prepare, *event_source;
 	size_t n_jobs;
 };
@@ -112,6 +116,25 @@ bool build_port_is_real(const struct builder *b, const struct plan_index *index,
 
 bool build_looks_at_all(const struct job *job);
 bool build_port_changed(const struct plan_port *old, const struct plan_port *now);
+
+void build_put_gate(struct builder *b, const struct device *d); /* closed until it is told otherwise */
+
+/* build_uplinks.c: ports of uplinks. */
+void build_uplinks_open(struct builder *b);
+uint32_t build_uplink_lower(const struct builder *b, const char *owner, const struct plan_port *port); /* 0: not to be joined now */
+/* What is wrong with a port's uplink; false: nothing. */
+bool build_uplink_fault(const struct builder *b, const char *owner, const struct plan_port *port, char *why, size_t len);
+bool build_outside_misplaced(const struct builder *b, const struct plan_index *plan, const struct device *d);
+int build_uplinks_survey(struct builder *b, struct job *job, struct err *err) VNE_MUST;
+void build_outside_put(struct builder *b, struct job *job, const struct plan_port *port);
+void build_uplink_wires(struct builder *b, struct job *job, const struct plan_port *port);
+int build_step_outside(struct builder *b, struct job *job, struct err *err);
+/* ports: indices into the wanted plan's, those of router r. */
+int build_uplinks_inside(struct builder *b, struct job *job, const struct plan_router *r, const size_t *ports, size_t n_ports, int netns,
+                         struct err *err) VNE_MUST;
+void build_uplinks_dhcp(struct builder *b, struct job *job); /* clients where an uplink has no address, none elsewhere */
+void build_uplinks_event(struct builder *b, uint32_t ifindex, const char *name); /* a device of the host has changed */
+void build_uplinks_refresh(struct builder *b);
 
 /* build_driver_ports.c: routers whose driver makes their ports (ROUTER_PORTS_DRIVER). */
 void build_await(struct job *job, uint32_t router); /* the operation waits for an event of it */

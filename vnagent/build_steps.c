@@ -77,9 +77,12 @@ static int step_survey(struct builder *b, struct job *job, struct err *err)
 			return err_set(err, -EOPNOTSUPP, "router %s: kind %s is not offered here", job->want.routers[i].name,
 			               job->want.routers[i].kind);
 	for (size_t i = 0; i < job->want.n_ports; i++)
-		if (job->want.ports[i].id > PORT_ID_MAX)
-			return err_set(err, -ERANGE, "link %s: port number %u is above %d", job->want.ports[i].link,
-			               job->want.ports[i].id, PORT_ID_MAX);
+		if (!device_port_valid(job->want.ports[i].id))
+			return err_set(err, -ERANGE, "port %s: its number %u is above %d", job->want.ports[i].ifname, job->want.ports[i].id,
+			               PORT_ID_MAX);
+	int uplinks = build_uplinks_survey(b, job, err);
+	if (uplinks)
+		return uplinks;
 	if (b->real && build_looks_at_all(job)) {
 		int code = inventory_read(b->inv, b->nl, err);
 		if (code)
@@ -108,6 +111,8 @@ static bool must_go(const struct device *d, void *arg)
 		const struct plan_segment *now = plan_index_segment(&job->now, d->id), *old = plan_index_segment(&job->old, d->id);
 		return now && old && segment_changed(old, now);
 	}
+	if (d->kind == DEVICE_OUTSIDE && build_outside_misplaced(job->net->b, &job->now, d))
+		return plan_index_port(&job->now, d->id) != NULL;
 	const struct plan_port *now = plan_index_port(&job->now, d->id), *old = plan_index_port(&job->old, d->id);
 	return now && ((old && build_port_changed(old, now)) || hash_get_u64(job->remade, (uint64_t)now->router + 1));
 }
@@ -127,6 +132,8 @@ static int step_make_room(struct builder *b, struct job *job, struct err *err)
 	for (size_t i = 0; commits(job) && i < job->want.n_ports; i++) {
 		const struct plan_port *old = plan_index_port(&job->old, job->want.ports[i].id);
 		any |= old && build_port_changed(old, &job->want.ports[i]);
+		const struct device *outside = job->want.ports[i].uplink ? inventory_outside(b->inv, job->net->id, job->want.ports[i].id) : NULL;
+		any |= outside && build_outside_misplaced(b, &job->now, outside);
 	}
 	for (size_t i = 0; commits(job) && i < job->want.n_segments; i++) {
 		const struct plan_segment *old = plan_index_segment(&job->old, job->want.segments[i].vni);
@@ -186,7 +193,7 @@ static int step_wait(struct builder *b, struct job *job, struct err *err)
 }
 
 /* ---- devices ---------------------------------------------------------------------------------- */
-static void put_gate(struct builder *b, const struct device *d)
+void build_put_gate(struct builder *b, const struct device *d)
 {
 	device_put_silent(b->batch, d->ifindex, d->name);
 	tc_put_gate(b->batch, d->ifindex, d->name);
@@ -198,7 +205,7 @@ static int put_port(struct builder *b, struct job *job, const struct plan_port *
 {
 	struct device *there = hash_get_u64(job->arrived, (uint64_t)port->id + 1) ? inventory_port(b->inv, job->net->id, port->id) : NULL;
 	if (there) {
-		put_gate(b, there);
+		build_put_gate(b, there);
 		device_put_mtu(b->batch, there->ifindex, port->mtu, there->name);
 		there->mtu = port->mtu;
 		job->full |= commits(job);
@@ -215,7 +222,7 @@ static int put_port(struct builder *b, struct job *job, const struct plan_port *
 		return err_set(err, -ENOENT, "router %s ended while its ports were made", r->name);
 	struct device *d = inventory_add(b->inv, DEVICE_PORT, job->net->id, port->id, port->mtu);
 	port_put_create(b->batch, d, port, netns);
-	put_gate(b, d);
+	build_put_gate(b, d);
 	job->full |= commits(job); /* it has vanished since it was prepared */
 	return 0;
 }
@@ -226,7 +233,7 @@ static void put_segment(struct builder *b, struct job *job, const struct plan_se
 		return;
 	struct device *d = inventory_add(b->inv, DEVICE_SEGMENT, job->net->id, s->vni, s->mtu);
 	segment_vxlan.put_create(b->batch, d, s);
-	put_gate(b, d);
+	build_put_gate(b, d);
 	job->full |= commits(job);
 }
 
@@ -251,6 +258,7 @@ static int step_devices(struct builder *b, struct job *job, struct err *err)
 			nl_batch_clear(b->batch);
 			return code;
 		}
+		build_outside_put(b, job, &job->want.ports[i]);
 	}
 	int code = nl_send(b->nl, b->batch, NULL, err);
 	if (code)
@@ -281,7 +289,8 @@ static bool port_is_due(const struct job *job, const struct plan_port *port)
 		return true;
 	if (!commits(job))
 		return !old;
-	return old && (port->mtu != old->mtu || !addr_same(&port->address, &old->address));
+	return old && (port->mtu != old->mtu || !addr_same(&port->address, &old->address) || !addr_same(&port->gateway, &old->gateway) ||
+	               port->nat != old->nat);
 }
 
 static void put_inside(struct nl_batch *b, const struct job *job, const struct plan_router *r, const size_t *ports,
@@ -328,6 +337,8 @@ static int configure(struct builder *b, struct job *job, const struct plan_route
 	}
 	code = nl_send(inside, b->batch, NULL, err);
 	nl_close(inside);
+	if (!code)
+		code = build_uplinks_inside(b, job, r, ports, n_ports, netns, err);
 	return code ? err_add(err, code, "router %s", r->name) : 0;
 }
 
@@ -401,7 +412,7 @@ static void put_wires(struct builder *b, struct job *job, struct device *d, stru
 		d->mtu = mtu;
 	}
 	if (build_looks_at_all(job))
-		put_gate(b, d); /* what somebody may have taken away */
+		build_put_gate(b, d); /* what somebody may have taken away */
 	put_limits(b, job, d, joins, n, mtu);
 	tc_put_redirect(b->batch, d->ifindex, targets, n_targets, d->name);
 	(void)plan_index_joins(&job->old, here, &m);
@@ -422,7 +433,9 @@ static void wire_port(struct builder *b, struct job *job, const struct plan_port
 {
 	struct device *d = device_of(b, job, port_end(port->id));
 	const struct plan_port *old = plan_index_port(&job->old, port->id);
-	if (d && build_port_is_real(b, &job->now, port) && is_due(job, port_end(port->id), !old, old && old->mtu == port->mtu))
+	if (port->uplink)
+		build_uplink_wires(b, job, port);
+	else if (d && build_port_is_real(b, &job->now, port) && is_due(job, port_end(port->id), !old, old && old->mtu == port->mtu))
 		put_wires(b, job, d, port_end(port->id), port->mtu);
 }
 
@@ -467,7 +480,7 @@ static int step_up(struct builder *b, struct job *job, struct err *err)
 	size_t end = job->cursor + 4 * SLICE_OBJECTS;
 	for (; b->real && job->cursor < job->want.n_ports && job->cursor < end; job->cursor++) {
 		struct device *d = inventory_port(b->inv, job->net->id, job->want.ports[job->cursor].id);
-		if (!d || d->up)
+		if (!d || d->up || job->want.ports[job->cursor].uplink)
 			continue;
 		device_put_flags(b->batch, d->ifindex, IFF_UP | IFF_NOARP, IFF_UP | IFF_NOARP, d->name);
 		d->up = true;
@@ -489,6 +502,7 @@ static int step_store(struct builder *b, struct job *job, struct err *err)
 /* Routers that compute their routes begin once their ports carry traffic. */
 static int step_routing(struct builder *b, struct job *job, struct err *err)
 {
+	build_uplinks_dhcp(b, job);
 	for (size_t i = 0; b->real && i < job->want.n_routers; i++) {
 		const struct plan_router *r = &job->want.routers[i];
 		const struct open_driver *d = build_driver(b, r->kind);
@@ -499,7 +513,7 @@ static int step_routing(struct builder *b, struct job *job, struct err *err)
 		}
 		VEC(const struct plan_port *) ports = { 0 };
 		for (size_t k = 0; k < job->want.n_ports; k++)
-			if (job->want.ports[k].router == r->id)
+			if (job->want.ports[k].router == r->id && !job->want.ports[k].uplink)
 				*vec_add(&ports) = &job->want.ports[k];
 		ospf_set(b->ospf, d->ops, d->self, key, r, ports.v, ports.n);
 		vec_done(&ports);
@@ -513,10 +527,12 @@ static int step_routing(struct builder *b, struct job *job, struct err *err)
 struct staying {
 	const struct plan_index *plan;
 	struct plan_index beside;
+	struct builder *b;
 };
 
 static void staying_init(struct staying *s, struct job *job)
 {
+	s->b = job->net->b;
 	bool back = job->op == BUILD_ABORT || job->op == BUILD_PREPARE;
 	s->plan = back ? &job->old : &job->now;
 	plan_index_init(&s->beside, job->op == BUILD_REPAIR && job->net->has_prepared ? &job->net->prepared : NULL);
@@ -525,6 +541,8 @@ static void staying_init(struct staying *s, struct job *job)
 static bool is_surplus(const struct device *d, void *arg)
 {
 	const struct staying *s = arg;
+	if (d->kind == DEVICE_OUTSIDE)
+		return build_outside_misplaced(s->b, s->plan, d) && build_outside_misplaced(s->b, &s->beside, d);
 	if (d->kind == DEVICE_PORT)
 		return !plan_index_port(s->plan, d->id) && !plan_index_port(&s->beside, d->id);
 	return !plan_index_segment(s->plan, d->id) && !plan_index_segment(&s->beside, d->id);
@@ -547,6 +565,7 @@ static void end_surplus_routers(struct builder *b, struct job *job, const struct
 				continue;
 			hash_put_u64(job->pending, (uint64_t)keys[k].router + 1, job);
 			ospf_drop(b->ospf, keys[k]);
+			dhcp_forget(b->dhcp, keys[k]);
 			d->ops->destroy(d->self, keys[k]);
 			build_fail_router(job->net, keys[k].router, NULL);
 		}
@@ -576,7 +595,7 @@ static int step_replace_prepared(struct builder *b, struct job *job, struct err 
 static step_fn *const prepare_steps[] = { step_survey, step_replace_prepared, step_wait, step_make_room, step_routers,
 	                                  step_wait, step_devices, step_inside, step_wires, NULL };
 static step_fn *const commit_steps[] = { step_survey, step_make_room, step_routers, step_wait, step_devices,
-	                                 step_wires, step_up, step_inside, step_wait, step_routing, step_store, step_remove, step_wait, NULL };
+	                                 step_wires, step_up, step_inside, step_wait, build_step_outside, step_routing, step_store, step_remove, step_wait, NULL };
 static step_fn *const abort_steps[] = { step_remove, step_wait, NULL };
 
 step_fn *const *build_steps(enum build_op op)

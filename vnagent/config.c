@@ -74,6 +74,55 @@ static void read_xen(const struct yaml_node *node, void *into, const struct yaml
 	yaml_read_mapping(node, xen_keys, into, NULL, errors);
 }
 
+static const struct yaml_key uplink_keys[] = {
+	{ "device", yaml_read_string, offsetof(struct uplink, device), true, NULL, "the name of a network device" },
+	{ "vlan", yaml_read_count, offsetof(struct uplink, vlan), false, NULL, "a VLAN's number, 1 to 4094" },
+	{ "users", yaml_read_names, offsetof(struct uplink, users), false, NULL, "a list of owners of networks" },
+	{ 0 },
+};
+
+static const char device_letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@+";
+
+static void check_uplink(const struct yaml_node *item, const struct uplink *u, const struct agent_config *c, struct yaml_errors *errors)
+{
+	const struct yaml_node *vlan = item->type == YAML_MAPPING ? yaml_get(item, "vlan") : NULL;
+	if (u->device && (!*u->device || strlen(u->device) >= IFNAMSIZ || strspn(u->device, device_letters) != strlen(u->device)))
+		yaml_error(errors, item->mark, "\"%s\": expected a device's name of 1 to 15 letters, digits, or any of . _ - @ +", u->device);
+	if (vlan && vlan->type == YAML_SCALAR && (u->vlan < 1 || u->vlan > VLAN_MAX))
+		yaml_error(errors, vlan->mark, "vlan: expected 1 to %d", VLAN_MAX);
+	const struct yaml_node *users = item->type == YAML_MAPPING ? yaml_get(item, "users") : NULL;
+	if (users && users->type == YAML_SEQUENCE && !users->n)
+		yaml_error(errors, users->mark, "users: nobody; expected at least one, or no such line: everybody");
+	for (size_t i = 0; u->device && i < c->n_underlay; i++)
+		if (c->underlay[i].device && !strcmp(c->underlay[i].device, u->device) && !u->vlan)
+			yaml_error(errors, item->mark, "%s carries the tunnels of all networks: routers joined to it could forge them", u->device);
+	for (const struct uplink *other = c->uplinks.v; other < u; other++)
+		if (u->device && other->device && !strcmp(u->device, other->device) && u->vlan == other->vlan)
+			yaml_error(errors, item->mark, "uplinks %s and %s are the same port", other->name, u->name);
+}
+
+static void read_uplinks(const struct yaml_node *node, void *into, const struct yaml_key *key, struct yaml_errors *errors)
+{
+	struct agent_config *c = into;
+	if (node->type != YAML_MAPPING || node->n > UPLINKS_MAX) {
+		yaml_error(errors, node->mark, "uplinks is not as it should be; expected %s, at most %d", key->expected, UPLINKS_MAX);
+		return;
+	}
+	c->uplinks.v = mem_array(node->n + 1, sizeof(*c->uplinks.v));
+	for (const struct yaml_node *item = node->first; item; item = item->next) {
+		struct err err = { 0 };
+		struct uplink *u = &c->uplinks.v[c->uplinks.n];
+		if (name_check(item->key, strlen(item->key), &err)) {
+			yaml_error(errors, item->mark, "uplink: %s", err.text);
+			continue;
+		}
+		u->name = mem_str(item->key);
+		c->uplinks.n++;
+		yaml_read_mapping(item, uplink_keys, u, NULL, errors);
+		check_uplink(item, u, c, errors);
+	}
+}
+
 #define KEY(key, reader, required, expected) \
 	{ #key, reader, offsetof(struct agent_config, key), required, NULL, expected }
 static const struct yaml_key keys[] = {
@@ -86,6 +135,7 @@ static const struct yaml_key keys[] = {
 	KEY(routers, yaml_read_names, false, "a list of router kinds"),
 	{ "xen", read_xen, offsetof(struct agent_config, xen), false, NULL, "a mapping: helper, images, balance" },
 	{ "underlay", read_underlay, 0, false, NULL, "a list of {device, bandwidth}" },
+	{ "uplinks", read_uplinks, 0, false, NULL, "a mapping of names to {device, vlan, users}" }, /* behind underlay, which it looks at */
 	{ 0 },
 };
 
@@ -187,5 +237,6 @@ void agent_config_done(struct agent_config *c)
 	for (size_t i = 0; i < c->n_underlay; i++)
 		free(c->underlay[i].device);
 	free(c->underlay);
+	uplink_list_done(&c->uplinks);
 	*c = (struct agent_config){ 0 };
 }

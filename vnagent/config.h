@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "model/yaml.h"
+#include "vnagent/uplink.h"
 
 struct agent_underlay {
 	char *device;
@@ -22,6 +23,7 @@ struct agent_config {
 	struct yaml_names routers; /* n 0: not given */
 	struct agent_underlay *underlay;
 	size_t n_underlay;
+	struct uplink_list uplinks;
 };
 
 /* -EINVAL: errors holds what is wrong, keys that cannot be read included; others: the file cannot be read. */

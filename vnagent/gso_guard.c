@@ -5,26 +5,13 @@
  * into a frame. TCP's smallest usual segments, 524 bytes, pass; longer trains are taken apart later. */
 #include "vnagent/gso_guard.h"
 
-#include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 #include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "base/mem.h"
+#include "vnagent/bpf_insn.h"
 
 enum { SEGMENT_MIN = 512, GSO_BY_FRAGMENTS = 0xffff, FRAME_EXTRA = 18 };
-
-#define OP(code_, dst, src, off_, imm_) \
-	(struct bpf_insn){ .code = (code_), .dst_reg = (dst), .src_reg = (src), .off = (off_), .imm = (imm_) }
-#define LOAD(dst, src, off) OP(BPF_LDX | BPF_W | BPF_MEM, dst, src, off, 0)
-#define SET(dst, imm) OP(BPF_ALU64 | BPF_MOV | BPF_K, dst, 0, 0, imm)
-#define COPY(dst, src) OP(BPF_ALU64 | BPF_MOV | BPF_X, dst, src, 0, 0)
-#define ADD(dst, imm) OP(BPF_ALU64 | BPF_ADD | BPF_K, dst, 0, 0, imm)
-#define JUMP_IF(how, dst, imm, by) OP(BPF_JMP | (how) | BPF_K, dst, 0, by, imm)
-#define RETURN OP(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
 
 static int load(void)
 {
@@ -42,7 +29,7 @@ static int load(void)
 		/*  9 */ ADD(3, -8),
 		/* 10 */ SET(4, 0),
 		/* 11 */ SET(5, 0),
-		/* 12 */ OP(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_check_mtu),
+		/* 12 */ CALL(BPF_FUNC_check_mtu),
 		/* 13 */ LOAD(1, 10, -8),
 		/* 14 */ ADD(1, FRAME_EXTRA),
 		/* 15 */ LOAD(2, 6, offsetof(struct __sk_buff, len)),
@@ -52,14 +39,7 @@ static int load(void)
 		/* 19 */ SET(0, TC_ACT_UNSPEC),
 		/* 20 */ RETURN,
 	};
-	union bpf_attr attr;
-	memset(&attr, 0, sizeof(attr));
-	attr.prog_type = BPF_PROG_TYPE_SCHED_CLS;
-	attr.insns = (uint64_t)(uintptr_t)program;
-	attr.insn_cnt = ARRAY_LEN(program);
-	attr.license = (uint64_t)(uintptr_t)"GPL";
-	memcpy(attr.prog_name, "vne_gso_guard", sizeof("vne_gso_guard"));
-	return (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr)); /* close-on-exec, as all of these */
+	return bpf_insn_load(program, ARRAY_LEN(program), "vne_gso_guard");
 }
 
 int gso_guard_fd(void)

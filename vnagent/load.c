@@ -209,6 +209,12 @@ static void read_port(struct reading *r, const struct plan_index *index, const s
 		limited = true;
 		add_source(sum, to->ifindex, c->limit_frames, c->limit_bytes, c->limit_drops, overhead);
 	}
+	const struct device *outside = port->uplink ? inventory_outside(b->inv, net, port->id) : NULL;
+	const struct counter *beyond = device_counter(r, outside);
+	if (beyond && beyond->limited) {
+		limited = true;
+		add_source(sum, outside->ifindex, beyond->limit_frames, beyond->limit_bytes, beyond->limit_drops, 0);
+	}
 	if (!limited && own)
 		add_source(sum, d->ifindex, own->rx_frames, own->rx_bytes, own->rx_drops, overhead);
 	sum->seen = true;
@@ -223,6 +229,18 @@ static void read_port(struct reading *r, const struct plan_index *index, const s
 		load->rx_frames = own->limit_frames;
 		load->rx_bytes = own->limit_bytes;
 	}
+}
+
+/* A router whose uplink is not as it should be runs, and does not do what it is there for. */
+static void read_uplink(struct reading *r, const struct plan_index *index, size_t first, const struct plan_port *port)
+{
+	const struct plan_router *router = plan_index_router(index, port->router);
+	struct router_load *load = &r->routers.v[first + (size_t)(router - index->plan->routers)];
+	char why[192];
+	if (load->state != ROUTER_RUNNING || !build_uplink_fault(r->b, index->plan->owner, port, why, sizeof(why)))
+		return;
+	load->state = ROUTER_FAILED;
+	err_copy(load->reason, sizeof(load->reason), why);
 }
 
 static void read_segment(struct reading *r, uint32_t net, const struct plan_segment *s)
@@ -271,10 +289,14 @@ static void read_net(void *value, void *arg)
 	if (!p)
 		return;
 	plan_index_init(&index, p);
+	size_t first = r->routers.n;
 	for (size_t i = 0; i < p->n_routers; i++)
 		read_router(r, net, &p->routers[i]);
-	for (size_t i = 0; i < p->n_ports; i++)
+	for (size_t i = 0; i < p->n_ports; i++) {
 		read_port(r, &index, &p->ports[i]);
+		if (p->ports[i].uplink && r->b->real)
+			read_uplink(r, &index, first, &p->ports[i]);
+	}
 	for (size_t i = 0; i < p->n_segments; i++)
 		read_segment(r, net->id, &p->segments[i]);
 	plan_index_done(&index);

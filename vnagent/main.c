@@ -220,7 +220,7 @@ int main(int argc, char **argv)
 		yaml_errors_done(&errors);
 		return EXIT_BAD;
 	}
-	if (a.check && agent_config_load(a.config, &errors, &config, &err)) /* only what it says of Xen is of use here */
+	if (a.check && agent_config_load(a.config, &errors, &config, &err)) /* only what it says of Xen and of uplinks is of use here */
 		config = (struct agent_config){ 0 };
 	yaml_errors_done(&errors);
 	/* Whoever forks does so before the first thread. */
@@ -239,6 +239,8 @@ int main(int argc, char **argv)
 			                                     config.xen.balance });
 		code = probe_run(wanted, &probe, &err);
 	}
+	if (!code && a.check)
+		uplinks_probe(&config.uplinks, &probe);
 	if (!code && a.check)
 		return probe_print(&probe, a.json);
 	if (!code && !fake_only)

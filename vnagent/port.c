@@ -28,7 +28,7 @@ void port_put_create(struct nl_batch *b, const struct device *dev, const struct 
 		                  .ifi_change = IFF_NOARP };
 	struct ifinfomsg peer = { .ifi_family = AF_UNSPEC, .ifi_index = (int)device_inner_ifindex(port->id) };
 	nl_begin(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &head, sizeof(head));
-	nl_label(b, "port %s (%.16s)", dev->name, port->link ? port->link : "");
+	nl_label(b, "port %s (%.16s)", dev->name, port->link ? port->link : port->uplink ? port->uplink : "");
 	nl_put_str(b, IFLA_IFNAME, dev->name);
 	nl_put_u32(b, IFLA_GROUP, DEVICE_GROUP | dev->net);
 	nl_put_u32(b, IFLA_MTU, port->mtu);
@@ -77,25 +77,6 @@ void port_put_router(struct nl_batch *b, const struct plan_router *r)
 		put_address(b, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, LOOPBACK_IFINDEX, &r->loopbacks[i]);
 }
 
-void port_put_inside(struct nl_batch *b, const struct plan_port *port)
-{
-	uint32_t ifindex = device_inner_ifindex(port->id);
-	struct ifinfomsg head = { .ifi_family = AF_UNSPEC, .ifi_index = (int)ifindex, .ifi_flags = IFF_UP, .ifi_change = IFF_UP };
-	nl_begin(b, RTM_NEWLINK, 0, &head, sizeof(head));
-	nl_label(b, "%s", port->ifname);
-	nl_put_u32(b, IFLA_MTU, port->mtu);
-	if (port->address.family)
-		put_address(b, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, ifindex, &port->address);
-}
-
-static const struct addr *loopback_of(const struct plan_router *r, uint8_t family)
-{
-	for (size_t i = 0; i < r->n_loopbacks; i++)
-		if (r->loopbacks[i].family == family)
-			return &r->loopbacks[i];
-	return NULL;
-}
-
 static void put_route(struct nl_batch *b, uint16_t type, uint16_t flags, const struct plan_route *route,
                       const struct addr *source)
 {
@@ -112,10 +93,40 @@ static void put_route(struct nl_batch *b, uint16_t type, uint16_t flags, const s
 		nl_put(b, RTA_PREFSRC, source->bytes, addr_len(source));
 }
 
-/* The loopback address as source: it is reachable from everywhere, whichever way an answer takes. */
+/* By the uplink's gateway; its own address as source. */
+static void put_default(struct nl_batch *b, uint16_t type, uint16_t flags, const struct plan_port *port)
+{
+	const struct plan_route route = { .to = { .family = port->gateway.family }, .via = port->gateway, .port = port->id };
+	put_route(b, type, flags, &route, NULL);
+}
+
+void port_put_inside(struct nl_batch *b, const struct plan_port *port)
+{
+	uint32_t ifindex = device_inner_ifindex(port->id);
+	struct ifinfomsg head = { .ifi_family = AF_UNSPEC, .ifi_index = (int)ifindex, .ifi_flags = IFF_UP, .ifi_change = IFF_UP };
+	nl_begin(b, RTM_NEWLINK, 0, &head, sizeof(head));
+	nl_label(b, "%s", port->ifname);
+	nl_put_u32(b, IFLA_MTU, port->mtu);
+	if (port->address.family)
+		put_address(b, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, ifindex, &port->address);
+	if (port->gateway.family)
+		put_default(b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, port);
+}
+
+static const struct addr *loopback_of(const struct plan_router *r, uint8_t family)
+{
+	for (size_t i = 0; i < r->n_loopbacks; i++)
+		if (r->loopbacks[i].family == family)
+			return &r->loopbacks[i];
+	return NULL;
+}
+
+/* The loopback address as source: it is reachable from everywhere in the network, whichever way an answer takes; but not from
+ * what is behind an uplink. */
 void port_put_route(struct nl_batch *b, const struct plan_router *r, const struct plan_route *route)
 {
-	put_route(b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route, loopback_of(r, route->to.family));
+	put_route(b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route,
+	          route->port & PLAN_UPLINK_ID ? NULL : loopback_of(r, route->to.family));
 }
 
 void port_put_stale_routes(struct nl_batch *b, const struct plan_router *old, const struct plan_router *now)
@@ -145,6 +156,11 @@ void port_put_stale_loopbacks(struct nl_batch *b, const struct plan_router *old,
 
 void port_put_stale_address(struct nl_batch *b, const struct plan_port *old, const struct plan_port *now)
 {
+	if (old->gateway.family && !addr_same(&old->gateway, &now->gateway)) {
+		put_default(b, RTM_DELROUTE, 0, old);
+		nl_tolerate(b, -ESRCH);
+		nl_tolerate(b, -ENODEV);
+	}
 	if (old->address.family && !addr_same(&old->address, &now->address))
 		put_stale_address(b, device_inner_ifindex(old->id), &old->address);
 }

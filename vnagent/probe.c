@@ -24,15 +24,19 @@
 #include "base/mem.h"
 #include "base/nl.h"
 #include "vnagent/cgroup.h"
+#include "vnagent/dhcp.h"
 #include "vnagent/gso_guard.h"
+#include "vnagent/nat.h"
 #include "vnagent/port.h"
 #include "vnagent/proc.h"
 #include "vnagent/router.h"
 #include "vnagent/segment.h"
+#include "vnagent/uplink.h"
+#include "vnagent/uplink_tag.h"
 #include "vnagent/wall.h"
 #include "vnagent/wire_tc.h"
 
-enum { SCRATCH_A = 1000, SCRATCH_B, SCRATCH_TUNNEL };
+enum { SCRATCH_A = 1000, SCRATCH_B, SCRATCH_TUNNEL, SCRATCH_OUTSIDE };
 
 /* ---- one question each, asked in the scratch namespace ------------------------------------------- */
 static void ask_veth(struct nl_batch *b)
@@ -89,6 +93,13 @@ static void ask_htb(struct nl_batch *b)
 	tc_put_underlay(b, SCRATCH_B, 10000, "");
 }
 
+static void ask_uplink(struct nl_batch *b)
+{
+	struct device d = { .name = "probe3", .ifindex = SCRATCH_OUTSIDE, .link = SCRATCH_B, .mtu = 1500 };
+	static const uint8_t mac[6] = { 2, [5] = 1 };
+	uplink_put_outside(b, &d, mac);
+}
+
 static void ask_netem(struct nl_batch *b)
 {
 	struct tcmsg head = { .tcm_family = AF_UNSPEC, .tcm_ifindex = SCRATCH_TUNNEL, .tcm_parent = TC_H_ROOT };
@@ -112,6 +123,10 @@ static const struct {
 	{ "gso-guard", "limits that hold for trains of tiny frames, too", NULL },
 	{ "htb", "promised traffic before best effort on underlay devices", ask_htb },
 	{ "nftables", "tunnels that take frames from their neighbour's address only", NULL },
+	{ "uplinks", "routers that are joined to outside ports (macvlan)", ask_uplink },
+	{ "nat", "uplinks with nat: true", NULL },
+	{ "dhcp", "uplinks without an address: busybox' udhcpc", NULL },
+	{ "vlan-tags", "uplinks with a vlan (eBPF)", NULL },
 	{ "realtime", "routers that ask for realtime: a hypervisor with the scheduler rtds", NULL },
 	{ "ospf", "routing: ospf in routers of kind netns: BIRD (guests bring their own)", NULL },
 	{ "netem", "emulating the delay of substrate links (vnlab)", ask_netem },
@@ -135,6 +150,8 @@ static void ask_all(int answers)
 		for (size_t i = 0; i < ARRAY_LEN(features); i++)
 			if (!strcmp(features[i].name, "nftables"))
 				present[i] = !wall_open(&nl, NULL);
+			else if (!strcmp(features[i].name, "nat"))
+				present[i] = !nat_probe(NULL);
 	}
 	_exit(write(answers, present, sizeof(present)) == sizeof(present) ? 0 : 1);
 }
@@ -257,6 +274,10 @@ int probe_run(const char *const *wanted, struct node_probe *ret, struct err *err
 				f->present = cgroup_has_memory() && cgroup_usable();
 			else if (!strcmp(f->name, "realtime"))
 				f->present = any_realtime(&p);
+			else if (!strcmp(f->name, "dhcp"))
+				f->present = dhcp_available();
+			else if (!strcmp(f->name, "vlan-tags"))
+				f->present = !uplink_tag_unusable();
 			else if (!strcmp(f->name, "gso-guard"))
 				f->present = gso_guard_fd() >= 0;
 		}
@@ -278,6 +299,15 @@ static void print_json(const struct node_probe *p)
 	for (size_t i = 0; i < p->n_features; i++)
 		printf("%s\n  {\"name\": \"%s\", \"present\": %s, \"used_for\": \"%s\"}", i ? "," : "", p->features[i].name,
 		       p->features[i].present ? "true" : "false", p->features[i].used_for);
+	printf("],\n \"uplinks\": [");
+	for (size_t i = 0; i < p->n_uplinks; i++) {
+		const struct probe_uplink *u = &p->uplinks[i];
+		printf("%s\n  {\"name\": \"%s\", \"usable\": %s, \"why\": \"%s\", \"users\": [", i ? "," : "", u->name,
+		       u->usable ? "true" : "false", u->why);
+		for (size_t k = 0; k < u->n_users; k++)
+			printf("%s\"%s\"", k ? ", " : "", u->users[k]);
+		printf("]}");
+	}
 	printf("]}\n");
 }
 
@@ -297,6 +327,10 @@ int probe_print(const struct node_probe *p, bool json)
 		printf("  %-14s %-8s %s\n", p->kinds[i].kind, p->kinds[i].usable ? "yes" : "NO", p->kinds[i].why);
 	for (size_t i = 0; i < p->n_images; i++)
 		printf("  %-14s %-8s\n", i ? "" : "images", p->images[i]);
+	if (p->n_uplinks)
+		printf("\nuplinks\n");
+	for (size_t i = 0; i < p->n_uplinks; i++)
+		printf("  %-14s %-8s %s\n", p->uplinks[i].name, p->uplinks[i].usable ? "yes" : "NO", p->uplinks[i].why);
 	printf("\nkernel\n");
 	for (size_t i = 0; i < p->n_features; i++)
 		printf("  %-14s %-8s %s\n", p->features[i].name, p->features[i].present ? "yes" : "missing", p->features[i].used_for);

@@ -30,12 +30,28 @@ static void put_route(struct buf *out, const struct plan_router *r, const struct
 	put_host(out, &route->via);
 	buf_printf(out, " dev %s", port->ifname);
 	for (size_t i = 0; i < r->n_loopbacks; i++)
-		if (r->loopbacks[i].family == route->to.family) {
+		if (r->loopbacks[i].family == route->to.family && !(route->port & PLAN_UPLINK_ID)) {
 			buf_str(out, " src ");
 			put_host(out, &r->loopbacks[i]);
 			break;
 		}
 	buf_char(out, '\n');
+}
+
+/* An uplink's, where the plan has no such route of its own. */
+static void put_gateway(struct buf *out, const struct plan_router *r, const struct plan_port *port)
+{
+	struct addr all = { .family = port->gateway.family };
+	bool planned = !port->gateway.family;
+	for (size_t i = 0; i < r->n_routes; i++)
+		planned |= r->routes[i].to.family == all.family && r->routes[i].to.prefix == 0;
+	if (planned)
+		return;
+	buf_str(out, "route ");
+	put_prefix(out, &all);
+	buf_str(out, " via ");
+	put_host(out, &port->gateway);
+	buf_printf(out, " dev %s\n", port->ifname);
 }
 
 void setup_write(const struct plan_router *r, const struct plan_port *const *ports, size_t n_ports, const char *bird, struct buf *out)
@@ -61,6 +77,8 @@ void setup_write(const struct plan_router *r, const struct plan_port *const *por
 		if (port)
 			put_route(out, r, &r->routes[i], port);
 	}
+	for (size_t i = 0; i < n_ports; i++)
+		put_gateway(out, r, ports[i]);
 	if (bird)
 		buf_printf(out, "bird\n%s", bird);
 }

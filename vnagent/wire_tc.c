@@ -15,6 +15,7 @@
 
 #include "base/mem.h"
 #include "vnagent/gso_guard.h"
+#include "vnagent/uplink_tag.h"
 
 enum { PRIO_GUARD = 1, PRIO_REDIRECT, PRIO_GATE = 0x7f00, PROGRAM_MAX = 96 };
 enum { BURST_MIN = 15140, QUEUE_MIN = 96 << 10, QUEUE_MS = 25, FRAME_EXTRA = 18 /* Ethernet header and a tag */ };
@@ -48,7 +49,7 @@ static void put_program(struct nl_batch *b, const struct program *p)
 	nl_put(b, TCA_BPF_OPS, p->op, p->n * sizeof(p->op[0]));
 }
 
-static const uint32_t INGRESS = TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS);
+static const uint32_t INGRESS = TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS), EGRESS = TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS);
 
 void tc_put_gate(struct nl_batch *b, uint32_t ifindex, const char *label)
 {
@@ -69,17 +70,21 @@ void tc_put_gate(struct nl_batch *b, uint32_t ifindex, const char *label)
 	nl_nest_end(b);
 }
 
+static void put_loaded(struct nl_batch *b, uint32_t ifindex, uint32_t hook, int fd, const char *label)
+{
+	begin_filter(b, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_REPLACE, ifindex, hook, PRIO_GUARD, label);
+	nl_put_str(b, TCA_KIND, "bpf");
+	nl_nest(b, TCA_OPTIONS);
+	nl_put_u32(b, TCA_BPF_FD, (uint32_t)fd);
+	nl_put_u32(b, TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
+	nl_nest_end(b);
+}
+
 void tc_put_guard(struct nl_batch *b, uint32_t ifindex, const char *label)
 {
 	int guard = gso_guard_fd();
-	if (guard < 0)
-		return;
-	begin_filter(b, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_REPLACE, ifindex, INGRESS, PRIO_GUARD, label);
-	nl_put_str(b, TCA_KIND, "bpf");
-	nl_nest(b, TCA_OPTIONS);
-	nl_put_u32(b, TCA_BPF_FD, (uint32_t)guard);
-	nl_put_u32(b, TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
-	nl_nest_end(b);
+	if (guard >= 0)
+		put_loaded(b, ifindex, INGRESS, guard, label);
 }
 
 static void put_mirred(struct nl_batch *b, uint32_t ifindex)
@@ -188,6 +193,91 @@ void tc_put_redirect_trim(struct nl_batch *b, uint32_t ifindex, size_t n, size_t
 {
 	for (size_t i = n; i < from; i++) {
 		begin_filter(b, RTM_DELTFILTER, 0, ifindex, INGRESS, PRIO_REDIRECT + (uint32_t)i, label);
+		nl_put_str(b, TCA_KIND, "bpf");
+		nl_tolerate(b, -ENOENT);
+		nl_tolerate(b, -EINVAL);
+	}
+}
+
+/* ---- uplinks --------------------------------------------------------------------------------- */
+enum { CONTROL_GROUPS = 0x0180c200, QINQ_OLD = 0x9100 };
+
+static uint32_t mac_head(const uint8_t mac[6])
+{
+	return (uint32_t)mac[0] << 24 | (uint32_t)mac[1] << 16 | (uint32_t)mac[2] << 8 | mac[3];
+}
+
+/* Ends the program with 0, no match, unless the MAC stands there. */
+static void must_be_mac(struct program *p, uint32_t offset, const uint8_t mac[6])
+{
+	emit(p, BPF_LD | BPF_W | BPF_ABS, 0, 0, offset);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, mac_head(mac));
+	emit(p, BPF_RET | BPF_K, 0, 0, 0);
+	emit(p, BPF_LD | BPF_H | BPF_ABS, 0, 0, offset + 4);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, (uint32_t)mac[4] << 8 | mac[5]);
+	emit(p, BPF_RET | BPF_K, 0, 0, 0);
+}
+
+static void must_be_untagged(struct program *p)
+{
+	emit(p, BPF_LD | BPF_B | BPF_ABS, 0, 0, (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT));
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, 0);
+	emit(p, BPF_RET | BPF_K, 0, 0, 0);
+}
+
+static void may_leave_program(struct program *p, const uint8_t mac[6])
+{
+	static const uint16_t tags[] = { ETH_P_8021Q, ETH_P_8021AD, QINQ_OLD };
+	must_be_untagged(p);
+	must_be_mac(p, 6, mac);
+	emit(p, BPF_LD | BPF_W | BPF_ABS, 0, 0, 0);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 4, CONTROL_GROUPS);
+	emit(p, BPF_LD | BPF_H | BPF_ABS, 0, 0, 4);
+	emit(p, BPF_ALU | BPF_AND | BPF_K, 0, 0, 0xfff0);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
+	emit(p, BPF_RET | BPF_K, 0, 0, 0);
+	emit(p, BPF_LD | BPF_H | BPF_ABS, 0, 0, 12);
+	for (size_t i = 0; i < ARRAY_LEN(tags); i++) {
+		emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, tags[i]);
+		emit(p, BPF_RET | BPF_K, 0, 0, 0);
+	}
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, ETH_P_ARP);
+	emit(p, BPF_RET | BPF_K, 0, 0, 0xffffffff);
+	must_be_mac(p, 22, mac); /* whom it says it is */
+	emit(p, BPF_RET | BPF_K, 0, 0, 0xffffffff);
+}
+
+static void put_joined(struct nl_batch *b, uint32_t from, uint32_t to, const struct program *p, const char *label)
+{
+	begin_filter(b, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_REPLACE, from, INGRESS, PRIO_REDIRECT, label);
+	nl_put_str(b, TCA_KIND, "bpf");
+	nl_nest(b, TCA_OPTIONS);
+	put_program(b, p);
+	put_mirred(b, to);
+	nl_nest_end(b);
+}
+
+void tc_put_uplink(struct nl_batch *b, uint32_t port, uint32_t outside, const uint8_t mac[6], const char *label)
+{
+	struct program leaves = { .n = 0 }, arrives = { .n = 0 };
+	must_be_untagged(&arrives);
+	emit(&arrives, BPF_RET | BPF_K, 0, 0, 0xffffffff);
+	put_joined(b, outside, port, &arrives, label);
+	may_leave_program(&leaves, mac);
+	put_joined(b, port, outside, &leaves, label);
+}
+
+void tc_put_tags(struct nl_batch *b, uint32_t outside, uint16_t vlan, const char *label)
+{
+	put_loaded(b, outside, INGRESS, uplink_tag_pop(vlan), label);
+	put_loaded(b, outside, EGRESS, uplink_tag_push(vlan), label);
+}
+
+void tc_put_untagged(struct nl_batch *b, uint32_t outside, const char *label)
+{
+	const uint32_t hooks[] = { INGRESS, EGRESS };
+	for (size_t i = 0; i < ARRAY_LEN(hooks); i++) {
+		begin_filter(b, RTM_DELTFILTER, 0, outside, hooks[i], PRIO_GUARD, label);
 		nl_put_str(b, TCA_KIND, "bpf");
 		nl_tolerate(b, -ENOENT);
 		nl_tolerate(b, -EINVAL);

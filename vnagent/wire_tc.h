@@ -37,6 +37,14 @@ void tc_put_redirect(struct nl_batch *b, uint32_t ifindex, const struct redirect
 /* Takes targets n .. from-1 away, which an earlier redirect may have had. */
 void tc_put_redirect_trim(struct nl_batch *b, uint32_t ifindex, size_t n, size_t from, const char *label);
 
+/* An uplink (uplink.h): what enters `port` from its router leaves by `outside` where it has the port's own MAC as source (that of ARP
+ * too), no VLAN tag, and is not for a bridge's ears (BPDUs, pause frames; 01:80:c2:00:00:0x); what arrives at `outside`
+ * without a tag goes to the router. All else stays at the gate. */
+void tc_put_uplink(struct nl_batch *b, uint32_t port, uint32_t outside, const uint8_t mac[6], const char *label);
+/* Frames leave `outside` with the tag, and arrive by it only with that one, which is taken off. */
+void tc_put_tags(struct nl_batch *b, uint32_t outside, uint16_t vlan, const char *label);
+void tc_put_untagged(struct nl_batch *b, uint32_t outside, const char *label); /* takes those away */
+
 /* What leaves `ifindex` is limited; mtu: of the device. */
 void tc_put_limit(struct nl_batch *b, uint32_t ifindex, int64_t bw_kbps, uint32_t overhead, uint32_t mtu,
                   const char *label);

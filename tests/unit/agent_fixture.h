@@ -51,6 +51,7 @@ struct node {
 	int wait_notices; /* stop the loop when so many have come */
 	struct node_plan stored[2];
 	bool has[2];
+	struct uplink_list uplinks;
 };
 
 static __attribute__((unused)) void on_result(void *arg, const struct build_result *r)
@@ -85,7 +86,7 @@ static __attribute__((unused)) void node_open(struct node *n)
 	struct err err = { 0 };
 	n->builder = NULL;
 	assert_int_equal(loop_new(&n->loop, &err), 0);
-	struct build_options o = { .loop = n->loop, .spawner = spawner, .cgroup = "", .kinds = kinds, .result = on_result,
+	struct build_options o = { .loop = n->loop, .spawner = spawner, .cgroup = "", .kinds = kinds, .uplinks = &n->uplinks, .result = on_result,
 		                   .notice = on_notice, .store = on_store, .arg = n };
 	int code = builder_new(&o, &n->builder, &err);
 	if (code)
