@@ -156,7 +156,8 @@ struct plan_input {
 };
 /* From nothing to a plan of an embedding that was checked. Addresses, k counted from 0: the k-th
  * node has the k-th address of the pool as loopback, the k-th link the k-th /31 (/127), its first
- * endpoint the lower half. Routes by fewest hops, ties in the order of the file. A link's MTU is
+ * endpoint the lower half; on a LAN (model/lan.h) routers have addresses of its subnet, in the order of
+ * the file's links. The k-th uplink of the network is port PLAN_UPLINK_ID + k. Routes by fewest hops, ties in the order of the file. A link's MTU is
  * what all its paths leave room for, at most PLAN_MTU_MAX, the same at both ends. The same request and
  * embedding give the same plan, but for what the pool of VNIs hands out: one per path and
  * substrate link, taken in order of links, paths, hops. -ERANGE: a pool is too small, or the network

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "base/mem.h"
+#include "model/lan.h"
 #include "model/parts.h"
 #include "model/plan.h"
 #include "model/request_rules.h"
@@ -206,6 +207,28 @@ static void pool_faults(const struct request *r, struct faults *faults)
 		           "expected one family for both, or another \"routing\"", loopbacks, links);
 }
 
+/* Room for LANs, and controllers that are on them. */
+static void lan_faults(const struct request *r, struct faults *faults)
+{
+	struct err err = {0};
+	struct lans lans;
+
+	if (lans_make(r, &lans, &err) < 0) {
+		faults_add(faults, PART_POOLS, 0, "%s", err.text);
+		return;
+	}
+	for (size_t i = 0; i < r->n_nodes; i++) {
+		if (lans.inside[i] == LAN_NONE)
+			continue;
+		size_t at = hash_index(r->node_index, r->nodes[i].controller);
+
+		if (at < r->n_nodes && !kind_is_switch(r->nodes[at].kind) && lan_port_of(&lans.v[lans.of_node[i]], r, at) == UINT32_MAX)
+			faults_add(faults, PART_NODE, i, "controller \"%s\" is not on the LAN of this switch; expected a virtual link between "
+			           "them, or by other switches", r->nodes[i].controller);
+	}
+	lans_done(&lans);
+}
+
 int rt_check(int64_t period_us, int64_t budget_us, struct err *err)
 {
 	if (!period_us && !budget_us)
@@ -269,6 +292,7 @@ void request_faults(struct request *r, struct faults *faults)
 			faults_add(faults, PART_LINK, i, "\"protection: link\" together with \"paths: split\"; expected one of them");
 	}
 	pool_faults(r, faults);
+	lan_faults(r, faults);
 }
 
 /* What the readers of a file have seen to. */

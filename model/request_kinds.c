@@ -159,6 +159,8 @@ int uplink_check(const struct vuplink *u, struct err *err)
 		               "DHCP or router advertisements tell them", u->port);
 	its = *g;
 	its.prefix = a->prefix;
+	if (g->prefix != (g->family == AF_INET ? 32 : 128))
+		return err_set(err, -EINVAL, "uplink \"%s\": a gateway that is no host", u->port);
 	if (g->family != a->family)
 		return err_set(err, -EINVAL, "uplink \"%s\": gateway %s and address %s are of different families", u->port,
 		               addr_host_text(g, text), addr_text(a, near));
