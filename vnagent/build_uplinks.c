@@ -170,10 +170,10 @@ int build_step_outside(struct builder *b, struct job *job, struct err *err)
 }
 
 /* ---- inside --------------------------------------------------------------------------------------------------- */
-static int write_setting(const char *ifname, const char *setting, const char *value, struct err *err)
+static int write_setting(const char *family, const char *ifname, const char *setting, const char *value, struct err *err)
 {
 	char path[128];
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/%s", ifname, setting);
+	snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", family, ifname, setting);
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_sys(err, -errno, "%s", path); /* a kernel without IPv6 */
@@ -182,13 +182,16 @@ static int write_setting(const char *ifname, const char *setting, const char *va
 	return code;
 }
 
-/* An interface without an address listens to router advertisements although it forwards, and asks for them. */
-static int set_advertisements(void *arg, struct err *err)
+/* An interface without an address listens to router advertisements although it forwards, and asks for them. One address that goes
+ * does not take others of its subnet along. */
+static int set_interface(void *arg, struct err *err)
 {
 	const struct plan_port *port = arg;
 	bool listens = !port->address.family;
-	int code = write_setting(port->ifname, "accept_ra", listens ? "2" : "1", err);
-	return code ? code : write_setting(port->ifname, "router_solicitations", listens ? "-1" : "0", err);
+	int code = write_setting("ipv4", port->ifname, "promote_secondaries", "1", err);
+	if (!code)
+		code = write_setting("ipv6", port->ifname, "accept_ra", listens ? "2" : "1", err);
+	return code ? code : write_setting("ipv6", port->ifname, "router_solicitations", listens ? "-1" : "0", err);
 }
 
 static bool had_nat(const struct job *job, uint32_t router)
@@ -212,7 +215,7 @@ int build_uplinks_inside(struct builder *b, struct job *job, const struct plan_r
 			continue;
 		if (port->nat)
 			*vec_add(&translated) = device_inner_ifindex(port->id);
-		if (ns_visit_net(netns, set_advertisements, port, &why))
+		if (ns_visit_net(netns, set_interface, port, &why))
 			build_notice(b, job->net->id, r->name, why.text);
 	}
 	if (translated.n || (job->op != BUILD_PREPARE && had_nat(job, r->id)))
