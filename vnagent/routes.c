@@ -39,7 +39,7 @@ struct routes {
 /* ---- reading ------------------------------------------------------------------------------------------- */
 static bool is_type(const char *word)
 {
-	static const char *const types[] = { "unicast", "unreachable", "blackhole", "prohibit", "throw", "local", "broadcast", "multicast", "anycast" };
+	static const char *const types[] = { "unicast", "unreachable", "blackhole", "prohibit", "throw" };
 	for (size_t i = 0; i < ARRAY_LEN(types); i++)
 		if (!strcmp(word, types[i]))
 			return true;
@@ -70,8 +70,8 @@ static void read_line(char *line, bool v6, struct routes_view *ret)
 		via = strcmp(words[0], "unicast") ? words[0] : "";
 		at = 1;
 	}
-	if (at >= n || !strspn(words[at], "0123456789abcdefABCDEF:"))
-		return;
+	if (at >= n || (strcmp(words[at], "default") && !strpbrk(words[at], ".:")))
+		return; /* also what is not a way to others: local, broadcast, multicast, anycast */
 	const char *to = strcmp(words[at], "default") ? words[at] : v6 ? "::/0" : "0.0.0.0/0";
 	for (at++; at < n; at++) {
 		if (!strcmp(words[at], "nexthop")) {

@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "vned/vned.h"
 
-enum { ASKINGS_MAX = 256, PATIENCE_MS = 3000 };
+enum { ASKINGS_MAX = 256, PATIENCE_MS = 3000, NAMES_BYTES = 1024 };
 
 struct asking { /* a client's question under way */
 	struct asking *next;
@@ -19,6 +19,7 @@ struct asking { /* a client's question under way */
 	size_t n_left;
 	bool *told;          /* per router */
 	uint64_t *sequences; /* of what its agent was asked, per router; 0: it could not be */
+	struct buf missing;  /* names of those of which nothing is known */
 };
 
 static void forget(struct vned *v, struct asking *x)
@@ -27,6 +28,7 @@ static void forget(struct vned *v, struct asking *x)
 	while (*link != x)
 		link = &(*link)->next;
 	*link = x->next;
+	buf_done(&x->missing);
 	free(x->told);
 	free(x->sequences);
 	free(x);
@@ -40,6 +42,8 @@ void routes_done(struct vned *v)
 
 static void hand_on(struct vned *v, struct asking *x, const struct network *net, size_t router, struct routes_view *from)
 {
+	if (from->why && from->why[0] && x->missing.len < NAMES_BYTES)
+		buf_printf(&x->missing, "%s%s", x->missing.len ? ", " : "", net->request.nodes[router].name);
 	struct message m = { .type = MSG_ROUTE_LIST, .reply_to = x->reply_to, .more = true, .u.routes = { mem_alloc(sizeof(*from)), 1 } };
 	*m.u.routes.v = *from;
 	*from = (struct routes_view){ 0 };
@@ -56,7 +60,6 @@ static void hand_on(struct vned *v, struct asking *x, const struct network *net,
 static void conclude(struct vned *v, struct asking *x)
 {
 	const struct network *net = networks_find(v, x->net);
-	buf_auto struct buf missing = BUF_INIT;
 	for (size_t i = 0; net && x->n_left && i < net->request.n_nodes; i++) {
 		if (x->told[i])
 			continue;
@@ -64,13 +67,11 @@ static void conclude(struct vned *v, struct asking *x)
 		struct routes_view view = { .id = (uint32_t)i,
 			.why = x->sequences[i] ? mem_printf("the agent of node %s has not answered within %d s", node, PATIENCE_MS / 1000) :
 			                         mem_printf("the agent of node %s is not connected", node) };
-		if (missing.len < 1024)
-			buf_printf(&missing, "%s%s", missing.len ? ", " : "", net->request.nodes[i].name);
 		hand_on(v, x, net, i, &view);
 	}
 	mem_auto char *why = !net ? mem_str("the network was released meanwhile") :
-	                     missing.len ? mem_printf("not known of: %s", buf_cstr(&missing)) : mem_str("");
-	api_reply(v, &x->client, x->reply_to, !net ? 1 : missing.len ? 3 : 0, why);
+	                     x->missing.len ? mem_printf("not known of: %s", buf_cstr(&x->missing)) : mem_str("");
+	api_reply(v, &x->client, x->reply_to, !net ? 1 : x->missing.len ? 3 : 0, why);
 	forget(v, x);
 }
 

@@ -45,7 +45,10 @@ def test_a_guest_is_pvh_and_routes(suite):
     config = next(d["config"] for d in json.loads(suite.nodes["xen1"].run("xl list -l").out) if d["config"]["c_info"].get("name") == name)
     assert config["c_info"]["type"] == "pvh", config
     assert "ttl=64" in suite.in_router("demo", "r", f"ping -c 3 -W 10 {loopback(suite, 'm')}").out
-    shown = {r["router"]: r for r in suite.ask("show", "demo", "--routes")}
+    def routes():  # an emulated guest may take longer to answer than is waited for
+        done = suite.vnctl("-o", "json", "show", "demo", "--routes", code=None)
+        return {r["router"]: r for r in json.loads(done.out)} if done.code == 0 else None
+    shown = xensuite.eventually(routes, 60)
     assert all(n["state"].startswith("Full") for r in shown.values() for n in r["neighbours"]) and shown["r"]["neighbours"], shown
     assert any(r["to"] == loopback(suite, "m") and r.get("via") for r in shown["r"]["routes"]), shown
     suite.vnctl("release", "demo")

@@ -32,7 +32,8 @@ static void test_what_ip_prints(void **state)
 	            "10.7.0.0/16 via inet6 fe80::1 dev eth0 \n"
 	            "\n"
 	            "default via fe80::1 dev up0 proto ra metric 1024 expires 1797sec pref medium\n"
-	            "fd00::/127 dev eth0 proto kernel metric 256 pref medium\n", &v);
+	            "fd00::/127 dev eth0 proto kernel metric 256 pref medium\n"
+	            "multicast ff00::/8 dev eth0  metric 256 \nanycast fe80:: dev eth0  metric 0 \n", &v);
 	assert_int_equal(v.n_routes, 9);
 	is(&v.routes[0], "0.0.0.0/0", "203.0.113.1", "up0", "static", 5);
 	is(&v.routes[1], "10.64.0.0/31", "", "eth0", "kernel", 0);
