@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 
 struct plan_routes {
@@ -21,7 +22,48 @@ struct plan_routes {
 	uint32_t *hops, *queue;
 	uint32_t *port, *far;     /* that leads to a router by fewest hops, and the next router's on that link or LAN */
 	bool *seen;               /* LANs */
+	struct addr *outside;     /* subnets behind uplinks with an address of the pools' family, each once */
+	size_t n_outside;
+	uint32_t *behind;         /* per uplink: its subnet, or UINT32_MAX */
+	uint32_t *nearest;        /* per subnet: the nearest router that is on it */
 };
+
+static size_t n_uplinks(const struct request *r)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n_nodes; i++)
+		n += r->nodes[i].n_uplinks;
+	return n;
+}
+
+static void number_outside(struct plan_routes *p)
+{
+	const struct request *r = p->r;
+	struct hash *seen = hash_new();
+	size_t n = n_uplinks(r);
+
+	p->outside = mem_array(n, sizeof(*p->outside));
+	p->behind = mem_array(n, sizeof(*p->behind));
+	p->nearest = mem_array(n, sizeof(*p->nearest));
+	for (uint32_t i = 0; i < r->n_nodes; i++) {
+		for (uint32_t k = 0; k < r->nodes[i].n_uplinks; k++) {
+			uint32_t *behind = &p->behind[p->uplinks[i] + k];
+			struct addr subnet;
+			char text[ADDR_TEXT];
+
+			*behind = UINT32_MAX;
+			if (r->nodes[i].uplinks[k].address.family != r->pool_links.family)
+				continue;
+			addr_network(&r->nodes[i].uplinks[k].address, &subnet);
+			addr_text(&subnet, text);
+			if (hash_index_put(seen, text, p->n_outside))
+				p->outside[p->n_outside++] = subnet;
+			*behind = (uint32_t)hash_index(seen, text);
+		}
+	}
+	hash_free(seen, NULL);
+}
 
 int plan_routes_new(const struct request *r, const struct addr *loopbacks, const struct addr *ends,
                     const struct lans *lans, const uint32_t *uplinks, struct plan_routes **ret, struct err *err)
@@ -30,7 +72,7 @@ int plan_routes_new(const struct request *r, const struct addr *loopbacks, const
 	struct plan_routes *p;
 	uint64_t routes;
 
-	if (__builtin_mul_overflow((uint64_t)r->n_nodes, (uint64_t)r->n_nodes + r->n_links, &routes) ||
+	if (__builtin_mul_overflow((uint64_t)r->n_nodes, (uint64_t)r->n_nodes + r->n_links + n_uplinks(r), &routes) ||
 	    routes > PLAN_NETWORK_ROUTES_MAX)
 		return err_set(err, -ERANGE,
 		               "routing: static would take about %llu routes for %zu nodes and %zu links, more than %d; "
@@ -47,6 +89,7 @@ int plan_routes_new(const struct request *r, const struct addr *loopbacks, const
 		.queue = mem_array(r->n_nodes, sizeof(*p->queue)),
 		.port = mem_array(r->n_nodes, sizeof(*p->port)),
 	};
+	number_outside(p);
 	for (size_t k = 0; k < r->n_links; k++) {
 		p->first[r->links[k].a + 1]++;
 		p->first[r->links[k].b + 1]++;
@@ -74,6 +117,9 @@ void plan_routes_free(struct plan_routes *p)
 	free(p->port);
 	free(p->far);
 	free(p->seen);
+	free(p->outside);
+	free(p->behind);
+	free(p->nearest);
 	free(p);
 }
 
@@ -143,6 +189,27 @@ static uint32_t nearest_on(const struct plan_routes *p, const struct lan *l)
 	return best;
 }
 
+/* To what is behind others' uplinks, but not behind its own. */
+static size_t outside_routes(const struct plan_routes *p, uint32_t router, struct plan_route *ret)
+{
+	const struct request *r = p->r;
+	size_t n = 0;
+
+	memset(p->nearest, 0xff, p->n_outside * sizeof(*p->nearest));
+	for (uint32_t i = 0; i < r->n_nodes; i++)
+		for (uint32_t k = 0; k < r->nodes[i].n_uplinks; k++) {
+			uint32_t behind = p->behind[p->uplinks[i] + k];
+			uint32_t *best = behind == UINT32_MAX ? NULL : &p->nearest[behind];
+
+			if (best && p->hops[i] != UINT32_MAX && (*best == UINT32_MAX || p->hops[i] < p->hops[*best]))
+				*best = i;
+		}
+	for (size_t k = 0; k < p->n_outside; k++)
+		if (p->nearest[k] != UINT32_MAX && p->nearest[k] != router)
+			ret[n++] = route_to(p, &p->outside[k], p->nearest[k]);
+	return n;
+}
+
 /* An uplink with a gateway of the family, or one that is told it by DHCP or router advertisements. */
 static bool leads_out(const struct vuplink *u, uint8_t family)
 {
@@ -194,7 +261,7 @@ static size_t default_routes(const struct plan_routes *p, uint32_t router, struc
 void plan_routes_of(struct plan_routes *p, uint32_t router, struct plan_route **ret, size_t *ret_n)
 {
 	const struct request *r = p->r;
-	struct plan_route *routes = mem_array(r->n_nodes + r->n_links + p->lans->n + 2, sizeof(*routes));
+	struct plan_route *routes = mem_array(r->n_nodes + r->n_links + p->lans->n + p->n_outside + 2, sizeof(*routes));
 	size_t n = 0;
 
 	search(p, router);
@@ -217,6 +284,7 @@ void plan_routes_of(struct plan_routes *p, uint32_t router, struct plan_route **
 		if (nearest != UINT32_MAX && nearest != router)
 			routes[n++] = route_to(p, &p->lans->v[k].subnet, nearest);
 	}
+	n += outside_routes(p, router, routes + n);
 	n += default_routes(p, router, routes + n);
 	*ret = mem_grow(routes, n, sizeof(*routes));
 	*ret_n = n;

@@ -18,7 +18,8 @@ int plan_routes_new(const struct request *r, const struct addr *loopbacks, const
 void plan_routes_free(struct plan_routes *p); /* NULL accepted */
 
 /* Routes of one router: to every loopback but its own, then to every link's subnet that it is not
- * attached to, then to every LAN's, each in the order of the file; none to what it cannot reach. Last
+ * attached to, then to every LAN's, then to the subnet of every
+ * uplink's address by the nearest router that has one there, each in the order of the file; none to what it cannot reach. Last
  * the default route: by its own gateways, or towards the nearest router that has one of the pools'
  * family (or an uplink that is told one), the first of the file where several are. Caller frees *ret.
  * O(nodes + links). */

@@ -173,6 +173,11 @@ static void uplinks_and_defaults(void **state)
 	/* r1 by its own; r2 by r1, r3 by r5, which are next to them; far's own is of the other family */
 	assert_routes(&f, "r1", "10.255.0.1 via 10.64.0.1 0; 10.255.0.2 via 10.64.0.1 0; 10.255.0.3 via 10.64.0.1 0; 10.255.0.4 via 10.64.0.1 0; "
 	              "10.64.0.2/31 via 10.64.0.1 0; 10.64.0.4/31 via 10.64.0.1 0; 10.64.0.6/31 via 10.64.0.1 0; 0.0.0.0/0 via 203.0.113.1 1073741825");
+	/* The subnet behind uplinks, by the nearest router on it; none of its own makes a router on it. */
+	assert_routes(&f, "r2", "10.255.0.0 via 10.64.0.0 1; 10.255.0.2 via 10.64.0.3 2; 10.255.0.3 via 10.64.0.3 2; 10.255.0.4 via 10.64.0.3 2; "
+	              "10.64.0.4/31 via 10.64.0.3 2; 10.64.0.6/31 via 10.64.0.3 2; 203.0.113.0/24 via 10.64.0.0 1; 0.0.0.0/0 via 10.64.0.0 1");
+	assert_addr(&router(&f, "r3")->routes[router(&f, "r3")->n_routes - 2].to, "203.0.113.0/24");
+	assert_addr(&router(&f, "r3")->routes[router(&f, "r3")->n_routes - 2].via, "10.64.0.5");
 	const struct plan_route *last = &router(&f, "r2")->routes[router(&f, "r2")->n_routes - 1];
 
 	assert_addr(&last->to, "0.0.0.0/0");
