@@ -24,13 +24,8 @@ static void ports_of(const struct node_plan *p, uint32_t router, struct port_lis
 static void setup_of(const struct plan_router *r, const struct port_list *ports, struct buf *out)
 {
 	buf_auto struct buf bird = BUF_INIT;
-	struct port_list links = { 0 }; /* no OSPF to the outside */
-	for (size_t i = 0; i < ports->v.n; i++)
-		if (!ports->v.v[i]->uplink)
-			*vec_add(&links.v) = ports->v.v[i];
 	if (r->routing == ROUTING_OSPF)
-		bird_config_write(r, links.v.v, links.v.n, &bird);
-	vec_done(&links.v);
+		bird_config_write(r, ports->v.v, ports->v.n, &bird);
 	setup_write(r, ports->v.v, ports->v.n, bird.len ? buf_cstr(&bird) : NULL, out);
 }
 

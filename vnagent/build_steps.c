@@ -513,7 +513,7 @@ static int step_routing(struct builder *b, struct job *job, struct err *err)
 		}
 		VEC(const struct plan_port *) ports = { 0 };
 		for (size_t k = 0; k < job->want.n_ports; k++)
-			if (job->want.ports[k].router == r->id && !job->want.ports[k].uplink)
+			if (job->want.ports[k].router == r->id)
 				*vec_add(&ports) = &job->want.ports[k];
 		ospf_set(b->ospf, d->ops, d->self, key, r, ports.v, ports.n);
 		vec_done(&ports);

@@ -27,6 +27,8 @@
 
 enum {
 	LAB_NODES_MAX = 1000,     /* ports of one bridge, and processes of one machine */
+	LAB_UPLINKS_MAX = 256,    /* of a node: what an agent takes */
+	LAB_OUTSIDE_MTU = 1500,
 	LAB_UNDERLAY_MTU = 1600,  /* room for encapsulation, so that routers get 1500 */
 	LAB_VNED_PORT = 7410,
 	LAB_DIR_MAX = 80          /* so that a socket's path fits into sun_path */
@@ -52,6 +54,12 @@ struct lab {
 	int listen_fd, metrics_fd; /* sockets on the machine's own 127.0.0.1 */
 	uint16_t listen_port, metrics_port;
 };
+
+/* An uplink is a veth pair in its node, by its number in the node's list: the agent's end, and the one that is given to an end host. No
+ * link's name begins with "_". */
+#define LAB_UPLINK_INNER "_up%u"
+#define LAB_UPLINK_OUTER "_host%u"
+size_t lab_uplinks(const struct lab *lab, size_t node); /* those that the lab makes: none where there is no agent */
 
 /* layout.c: numbers, names and files. */
 int lab_layout(struct lab *lab, struct err *err) VNE_MUST;      /* addresses and device names */

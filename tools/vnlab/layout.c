@@ -146,6 +146,12 @@ static int write_client(const struct lab *lab, struct err *err)
 	return write_file(lab, "client.yaml", &config, err);
 }
 
+size_t lab_uplinks(const struct lab *lab, size_t node)
+{
+	const struct snode *n = &lab->s.nodes[node];
+	return !n->agent ? 0 : n->uplinks.n < LAB_UPLINKS_MAX ? n->uplinks.n : LAB_UPLINKS_MAX;
+}
+
 static int write_node(const struct lab *lab, size_t node, struct err *err)
 {
 	const struct substrate *s = &lab->s;
@@ -175,6 +181,8 @@ static int write_node(const struct lab *lab, size_t node, struct err *err)
 		           lab->links[i].device[link->b == node], units_bandwidth_text(link->bw_kbps, text));
 		any = true;
 	}
+	for (size_t i = 0; i < lab_uplinks(lab, node); i++)
+		buf_printf(&config, "%s  %s: {device: " LAB_UPLINK_INNER "}\n", i ? "" : "uplinks:\n", s->nodes[node].uplinks.v[i], (unsigned)i);
 	return write_file(lab, file, &config, err);
 }
 

@@ -5,7 +5,7 @@
  * costs a grace period of RCU each). Its capacity is kept by the agents at its ends, which shape
  * what they send into it; at a node without an agent the lab does it. Where the kernel has netem,
  * a link with a delay runs through a bridge in the supervisor's namespace whose two ports hold
- * every frame back. Interface indices are chosen here, so that nothing has to be asked for. */
+ * every frame back. An uplink of a node is a veth pair within it, for whoever puts an end host behind it. Interface indices are chosen here, so that nothing has to be asked for. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_addr.h>
@@ -26,6 +26,7 @@ enum {
 	INDEX_LO = 1,
 	INDEX_MGMT = 1000,   /* the bridge in the lab's namespace; the node's end in a node's */
 	INDEX_PORT = 2000,   /* + node: the bridge's port of a node */
+	INDEX_UPLINK = 5000, /* + 2 * number: the agent's end of an uplink in its node; + 1 the outer one */
 	INDEX_LINK = 10000,  /* + link: its device in each of its nodes */
 	INDEX_WIRE = 100000, /* + 4 * link: the bridge that delays it, + 1, + 2 its ports */
 	BATCH = 256
@@ -223,6 +224,22 @@ static int build_links(const struct lab *lab, const int *netns, struct nl *nl, s
 	return rc ? rc : send_some(nl, b, true, err);
 }
 
+static int build_uplinks(const struct lab *lab, const int *netns, struct nl *nl, struct nl_batch *b, struct err *err)
+{
+	int rc = 0;
+	for (size_t i = 0; i < lab->s.n_nodes && !rc; i++) {
+		for (size_t k = 0; k < lab_uplinks(lab, i); k++) {
+			char inner[IFNAME_MAX + 1], outer[IFNAME_MAX + 1];
+			snprintf(inner, sizeof(inner), LAB_UPLINK_INNER, (unsigned)k);
+			snprintf(outer, sizeof(outer), LAB_UPLINK_OUTER, (unsigned)k);
+			put_veth(b, &(struct end){ inner, INDEX_UPLINK + 2 * (int)k, netns[i], 0 },
+			         &(struct end){ outer, INDEX_UPLINK + 2 * (int)k + 1, netns[i], 0 }, LAB_OUTSIDE_MTU);
+		}
+		rc = send_some(nl, b, false, err);
+	}
+	return rc ? rc : send_some(nl, b, true, err);
+}
+
 /* What belongs into each node's namespace, gathered in one pass over the links. */
 static int configure_nodes(const struct lab *lab, const int *netns, struct err *err)
 {
@@ -237,6 +254,8 @@ static int configure_nodes(const struct lab *lab, const int *netns, struct err *
 		put_up(batch[i], INDEX_LO);
 		put_up(batch[i], INDEX_MGMT);
 		put_address(batch[i], INDEX_MGMT, &lab->nodes[i].mgmt, 16);
+		for (size_t k = 0; k < lab_uplinks(lab, i); k++)
+			put_up(batch[i], INDEX_UPLINK + 2 * (int)k);
 	}
 	for (size_t i = 0; i < s->n_links; i++) {
 		for (int end = 0; end < 2; end++) {
@@ -277,6 +296,8 @@ int net_build(const struct lab *lab, const int *netns, struct err *err)
 	rc = build_mgmt(lab, netns, nl, b, err);
 	if (!rc)
 		rc = build_links(lab, netns, nl, b, err);
+	if (!rc)
+		rc = build_uplinks(lab, netns, nl, b, err);
 	nl_batch_free(b);
 	nl_close(nl);
 	return rc ? rc : configure_nodes(lab, netns, err);
