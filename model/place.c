@@ -68,6 +68,14 @@ bool place_fits(const struct vnode *vnode, const struct substrate *s, size_t nod
 		err_set(why, -EINVAL, "\"%s\" has no image \"%s\"", n->name, vnode->image);
 		return false;
 	}
+	if (n->planes_known && vnode->plane == PLANE_SPLIT && !n->split) {
+		err_set(why, -EINVAL, "\"%s\" forwards for no router (plane: split)", n->name);
+		return false;
+	}
+	if (n->planes_known && vnode->program && !listed(&n->programs, vnode->program)) {
+		err_set(why, -EINVAL, "\"%s\" has no forwarding program \"%s\"", n->name, vnode->program);
+		return false;
+	}
 	if (kind_is_guest(kind) && ports > n->max_guest_ports) {
 		err_set(why, -EINVAL, "\"%s\" gives a guest %lld ports at most, not %lld", n->name, (long long)n->max_guest_ports,
 		        (long long)ports);

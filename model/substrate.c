@@ -41,6 +41,7 @@ static void snode_done(struct snode *n)
 	free(n->name);
 	yaml_names_done(&n->kinds);
 	yaml_names_done(&n->images);
+	yaml_names_done(&n->programs);
 	yaml_names_done(&n->uplinks);
 	labels_done(n->labels, n->n_labels);
 }
@@ -78,6 +79,7 @@ int substrate_copy(const struct substrate *from, struct substrate *ret, struct e
 		to.nodes[i].name = mem_str(n->name);
 		to.nodes[i].kinds = names_copy(&n->kinds);
 		to.nodes[i].images = names_copy(&n->images);
+		to.nodes[i].programs = names_copy(&n->programs);
 		to.nodes[i].uplinks = names_copy(&n->uplinks);
 		to.nodes[i].labels = labels_copy(n->labels, n->n_labels);
 	}
@@ -209,6 +211,8 @@ static int snode_check(const struct snode *n, struct err *err)
 		r = err_set(err, -EINVAL, "a node of any kind that lists kinds");
 	if (r == 0 && n->any_image && n->images.n)
 		r = err_set(err, -EINVAL, "a node of any image that lists images");
+	if (r == 0 && (r = names_check(&n->programs, err)) < 0)
+		r = err_add(err, r, "programs");
 	if (r == 0 && (r = names_check(&n->images, err)) < 0)
 		r = err_add(err, r, "images");
 	if (r == 0 && n->max_guest_ports != UNLIMITED)

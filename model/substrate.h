@@ -45,6 +45,9 @@ struct snode {
 	bool any_image;          /* no `images:` key: has every image */
 	struct yaml_names images;
 	int64_t max_guest_ports; /* of one guest; UNLIMITED where not given */
+	bool planes_known;       /* by its agent: what follows counts; else it has every plane */
+	bool split;              /* forwards for routers (plane: split) */
+	struct yaml_names programs;
 	struct yaml_names uplinks;
 	struct coords coords;
 	int64_t cost_micro; /* per core used */

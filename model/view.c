@@ -20,6 +20,10 @@ static void router_view_done(struct router_view *v)
 	free(v->reason);
 	free(v->loopback);
 	free(v->image);
+	free(v->plane);
+	free(v->program);
+	free(v->controller);
+	free(v->uplinks);
 }
 
 static void vlink_view_done(struct vlink_view *v)

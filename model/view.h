@@ -23,6 +23,9 @@ struct router_view {
 	int64_t mem_used_kib;       /* -1: not known */
 	char *image;                /* that it asked for, or NULL */
 	int64_t rt_period_us, rt_budget_us; /* 0: none */
+	char *plane;                /* "kernel", "guest", "split", "program"; NULL: it has none, or none is known yet */
+	char *program, *controller; /* or NULL */
+	char *uplinks;              /* names separated by a blank */
 };
 
 struct path_view {

@@ -115,6 +115,19 @@ static void write_realtime(struct writer *w, const struct router_view *v)
 	write_string(w, NULL, "realtime", text);
 }
 
+/* In a table planes have a column where one is not what every router of its kind has. */
+static void write_ways_out(struct writer *w, const struct router_view *v)
+{
+	mem_auto char *program = v->program ? mem_printf("program %s", v->program) : NULL;
+
+	write_string(w, "plane", v->plane && strcmp(v->plane, "split") == 0 ? "plane" : NULL, v->plane);
+	write_string(w, "program", NULL, v->program);
+	write_string(w, NULL, "plane", program);
+	write_string(w, "controller", "controller", v->controller);
+	if (v->uplinks && v->uplinks[0])
+		write_words(w, "uplinks", "uplinks", v->uplinks, " ");
+}
+
 static void write_router(struct writer *w, const struct router_view *v)
 {
 	char text[TEXT], units[UNITS_TEXT];
@@ -138,6 +151,7 @@ static void write_router(struct writer *w, const struct router_view *v)
 		write_string(w, "image", "image", v->image);
 	if (v->rt_period_us)
 		write_realtime(w, v);
+	write_ways_out(w, v);
 	write_string(w, "reason", "reason", v->reason);
 	write_end(w);
 }

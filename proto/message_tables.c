@@ -174,7 +174,8 @@ static const struct field router_view_fields[] = {
 	TEXT(name, LABEL_BYTES), TEXT(node, LABEL_BYTES), TEXT(kind, LABEL_BYTES), TEXT(state, LABEL_BYTES),
 	TEXT_OR_NULL(reason, REASON_BYTES), TEXT(loopback, LABEL_BYTES), INTEGER(cpu_milli, 0, INT64_MAX),
 	INTEGER(mem_kib, 0, INT64_MAX), REAL(cpu_used), INTEGER(mem_used_kib, -1, INT64_MAX), TEXT_OR_NULL(image, NAME_BYTES),
-	INTEGER(rt_period_us, 0, RT_PERIOD_MAX_US), INTEGER(rt_budget_us, 0, RT_PERIOD_MAX_US)
+	INTEGER(rt_period_us, 0, RT_PERIOD_MAX_US), INTEGER(rt_budget_us, 0, RT_PERIOD_MAX_US), TEXT_OR_NULL(plane, LABEL_BYTES),
+	TEXT_OR_NULL(program, NAME_BYTES), TEXT_OR_NULL(controller, LABEL_BYTES), TEXT(uplinks, REASON_BYTES)
 };
 SHAPE(router_view_shape, vne__router__descriptor, router_view_fields, NULL);
 #undef PLAIN

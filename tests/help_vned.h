@@ -50,6 +50,8 @@ struct fake { /* an agent that does what it is told, in memory */
 	const char *feature; /* what it announces, or NULL */
 	const struct probe_kind *guests; /* a kind beside netns that it offers, or NULL */
 	const char *image;   /* what it has for them, or NULL */
+	const struct probe_uplink *uplink; /* the one that it has, or NULL */
+	const char *program; /* likewise */
 };
 
 struct world {
@@ -152,7 +154,9 @@ static inline void fake_hello(struct fake *f)
 		held[i] = (struct held_net){ f->nets[i].net, f->nets[i].committed ? f->nets[i].generation : f->nets[i].prepared,
 			                         f->nets[i].committed, f->nets[i].prepared, f->nets[i].digest };
 	struct message m = { .type = MSG_HELLO, .u.hello = { .probe = { .version = "fake", .cores = 4, .kinds = kinds,
-		                 .n_kinds = f->guests ? 2 : 1, .images = (char **)(uintptr_t)&f->image, .n_images = f->image != NULL, .features = &feature, .n_features = f->feature != NULL }, .term = f->term, .held = held, .n_held = f->n_nets } };
+		                 .n_kinds = f->guests ? 2 : 1, .images = (char **)(uintptr_t)&f->image, 
+		                 .n_images = f->image != NULL, .uplinks = (struct probe_uplink *)(uintptr_t)f->uplink, .n_uplinks = f->uplink != NULL,
+		                 .programs = (char **)(uintptr_t)&f->program, .n_programs = f->program != NULL, .features = &feature, .n_features = f->feature != NULL }, .term = f->term, .held = held, .n_held = f->n_nets } };
 	fake_send(f, &m);
 }
 
@@ -371,7 +375,7 @@ static inline enum net_state shown_state(struct world *w, const char *name)
 
 static const char world_substrate[] =
 	"kind: substrate\nname: triangle\nnodes:\n"
-	"  - {name: n0, cpu: 4, address: 192.0.2.1}\n  - {name: n1, cpu: 4, address: 192.0.2.2}\n"
+	"  - {name: n0, cpu: 4, address: 192.0.2.1, uplinks: [wan]}\n  - {name: n1, cpu: 4, address: 192.0.2.2}\n"
 	"  - {name: n2, cpu: 4, address: 192.0.2.3}\n"
 	"links:\n  - {endpoints: [n0, n1], bandwidth: 100mbit}\n  - {endpoints: [n1, n2], bandwidth: 100mbit}\n"
 	"  - {endpoints: [n2, n0], bandwidth: 100mbit}\n";

@@ -11,11 +11,17 @@
 
 /* ---- nodes without a routing daemon: they host guests, which bring their own ------------------- */
 
+/* ... or needs none: switches route nothing. */
+static bool brings_daemon(const char *kind)
+{
+	return kind_is_guest(kind) || kind_is_switch(kind);
+}
+
 static bool hosts_others(const struct snode *n)
 {
 	bool any = false;
 	for (size_t i = 0; i < n->kinds.n; i++)
-		any |= !kind_is_guest(n->kinds.v[i]);
+		any |= !brings_daemon(n->kinds.v[i]);
 	return any;
 }
 
@@ -28,13 +34,26 @@ static void only_guests(struct snode *n, int64_t left[RES_COUNT])
 {
 	struct yaml_names kinds = { mem_array(n->kinds.n, sizeof(char *)), 0 };
 	for (size_t i = 0; i < n->kinds.n; i++)
-		if (kind_is_guest(n->kinds.v[i]))
+		if (brings_daemon(n->kinds.v[i]))
 			kinds.v[kinds.n++] = n->kinds.v[i];
 	n->kinds = kinds;
 	/* whatever is placed there becomes a guest, so what is left for guests is all that is left */
 	struct snode rest = *n;
 	memcpy(rest.cap, left, sizeof(rest.cap));
 	residual_node(&rest, left);
+}
+
+static bool lacks_split(const struct vned *v, uint32_t snode)
+{
+	return agents_reachable(v, snode) && !v->usable.nodes[snode].split;
+}
+
+static bool wants_uplinks(const struct request *r)
+{
+	for (size_t i = 0; i < r->n_nodes; i++)
+		if (r->nodes[i].n_uplinks)
+			return true;
+	return false;
 }
 
 /* ---- what is offered ----------------------------------------------------------------------------- */
@@ -56,7 +75,7 @@ static void offer_left(const struct vned *v, const struct residual *left, struct
 	}
 }
 
-void offer_make(const struct vned *v, const struct request *r, const struct residual *left, struct offer *ret)
+void offer_make(const struct vned *v, const struct request *r, const char *owner, const struct residual *left, struct offer *ret)
 {
 	size_t n = v->usable.n_nodes;
 	*ret = (struct offer){ .substrate = v->usable };
@@ -67,14 +86,19 @@ void offer_make(const struct vned *v, const struct request *r, const struct resi
 	for (size_t i = 0; i < n && r->routing == ROUTING_OSPF; i++)
 		if (lacks_daemon(v, (uint32_t)i))
 			only_guests(&ret->substrate.nodes[i], ret->left.node[i]);
+	for (size_t i = 0; i < n && wants_uplinks(r); i++)
+		admit_uplinks(v, owner, (uint32_t)i, &ret->substrate.nodes[i]);
 	ret->borrowed = v->usable.nodes;
 }
 
 void offer_done(struct offer *o)
 {
-	for (size_t i = 0; i < o->substrate.n_nodes; i++)
+	for (size_t i = 0; i < o->substrate.n_nodes; i++) { /* their names are not ours */
 		if (o->substrate.nodes[i].kinds.v != o->borrowed[i].kinds.v)
-			free(o->substrate.nodes[i].kinds.v); /* its names are not ours */
+			free(o->substrate.nodes[i].kinds.v);
+		if (o->substrate.nodes[i].uplinks.v != o->borrowed[i].uplinks.v)
+			free(o->substrate.nodes[i].uplinks.v);
+	}
 	free(o->substrate.nodes);
 	residual_done(&o->left);
 	*o = (struct offer){ 0 };
@@ -99,21 +123,16 @@ static bool needs_daemon(const struct vned *v, const char *kind)
 int admit_features(const struct vned *v, const struct request *r, struct err *err)
 {
 	for (size_t i = 0; i < r->n_nodes && r->routing == ROUTING_OSPF; i++) {
-		if (needs_daemon(v, r->nodes[i].kind))
+		if (!kind_is_switch(r->nodes[i].kind) && needs_daemon(v, r->nodes[i].kind))
 			return err_set(err, -ENOTSUP, "routing: ospf: no agent connected offers ospf, a routing daemon in its routers; "
 			               "use static or none");
-	}
-	for (size_t i = 0; i < r->n_nodes; i++) {
-		if (r->nodes[i].n_uplinks && !agents_offer(v, "uplinks"))
-			return err_set(err, -ENOTSUP, "%s: uplinks: no agent connected offers uplinks, none can attach one; "
-			               "leave them out", r->nodes[i].name);
 	}
 	return 0;
 }
 
-void admit_explain(const struct vned *v, const struct request *r, struct buf *out)
+void admit_explain(const struct vned *v, const struct request *r, const char *owner, struct buf *out)
 {
-	buf_auto struct buf down = BUF_INIT, lacking = BUF_INIT;
+	buf_auto struct buf down = BUF_INIT, lacking = BUF_INIT, whole = BUF_INIT;
 	agents_names(v, agents_down, &down);
 	if (down.len)
 		buf_printf(out, "; not usable, because no agent is connected: %s", buf_cstr(&down));
@@ -121,4 +140,12 @@ void admit_explain(const struct vned *v, const struct request *r, struct buf *ou
 		agents_names(v, lacks_daemon, &lacking);
 	if (lacking.len)
 		buf_printf(out, "; not usable for routing: ospf but by guests, because BIRD is not installed: %s", buf_cstr(&lacking));
+	for (size_t i = 0; i < r->n_nodes; i++)
+		if (r->nodes[i].plane == PLANE_SPLIT) {
+			agents_names(v, lacks_split, &whole);
+			break;
+		}
+	if (whole.len)
+		buf_printf(out, "; not usable for plane: split, because no BPF can be loaded there: %s", buf_cstr(&whole));
+	admit_uplinks_explain(v, r, owner, out);
 }

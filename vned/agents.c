@@ -78,14 +78,6 @@ bool agent_offers(const struct agent *a, const char *feature)
 	return false;
 }
 
-bool agents_offer(const struct vned *v, const char *feature)
-{
-	for (size_t i = 0; i < v->substrate.n_nodes; i++)
-		if (agents_reachable(v, (uint32_t)i) && agent_offers(&v->agents[i], feature))
-			return true;
-	return false;
-}
-
 void agents_names(const struct vned *v, bool (*which)(const struct vned *v, uint32_t snode), struct buf *out)
 {
 	size_t n = 0;
@@ -255,6 +247,31 @@ static void reduce_images(struct agent *a, const struct snode *declared, struct 
 	hash_free(seen, NULL);
 }
 
+/* How routers of a node can forward, and the declared uplinks that its agent has, whoever may use them (admit.c). */
+static void reduce_ways(const struct agent *a, const struct snode *declared, struct snode *usable)
+{
+	struct hash *seen = hash_new(), *uplinks = hash_new();
+	yaml_names_done(&usable->programs);
+	yaml_names_done(&usable->uplinks);
+	usable->planes_known = true;
+	usable->split = agent_offers(a, "plane-split");
+	usable->programs.v = mem_array(a->probe.n_programs ? a->probe.n_programs : 1, sizeof(char *));
+	for (size_t i = 0; i < a->probe.n_programs; i++) {
+		const char *name = a->probe.programs[i];
+		if (name_check(name, strlen(name), NULL) == 0 && hash_index_put(seen, name, i))
+			usable->programs.v[usable->programs.n++] = mem_str(name);
+	}
+	for (size_t i = 0; i < a->probe.n_uplinks; i++)
+		if (a->probe.uplinks[i].usable)
+			hash_index_put(uplinks, a->probe.uplinks[i].name, i);
+	usable->uplinks.v = mem_array(declared->uplinks.n ? declared->uplinks.n : 1, sizeof(char *));
+	for (size_t i = 0; i < declared->uplinks.n; i++)
+		if (hash_index(uplinks, declared->uplinks.v[i]) != SIZE_MAX)
+			usable->uplinks.v[usable->uplinks.n++] = mem_str(declared->uplinks.v[i]);
+	hash_free(seen, NULL);
+	hash_free(uplinks, NULL);
+}
+
 /* What guests can have on a node. Declared capacities win over the machine's own. */
 static void reduce_guests(struct vned *v, struct agent *a)
 {
@@ -277,6 +294,7 @@ static void reduce_guests(struct vned *v, struct agent *a)
 		usable->cap[RES_REALTIME_MILLI] = milli < CPU_MAX_MILLI ? milli : CPU_MAX_MILLI;
 	}
 	reduce_images(a, declared, usable);
+	reduce_ways(a, declared, usable);
 	networks_recount(v, a->snode);
 }
 

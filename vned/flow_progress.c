@@ -46,9 +46,13 @@ void flow_await_routing(struct vned *v, struct network *net)
 	net->told = UINT32_MAX;
 }
 
-static void tell_converged(struct vned *v, struct network *net, size_t converged)
+static bool routes(const struct network *net, size_t router)
 {
-	size_t all = net->load.n_routers;
+	return !kind_is_switch(net->embedding.kind[router]);
+}
+
+static void tell_converged(struct vned *v, struct network *net, size_t converged, size_t all)
+{
 	if (!changed(net, converged))
 		return;
 	events_publish(v->events, "progress", net->full, "routing: %zu of %zu routers converged", converged, all);
@@ -68,11 +72,14 @@ static void settled(struct vned *v, struct network *net, int code, const char *w
 /* Awaited after it was built: all routers are to converge within the limit. Later: none is without for long. */
 void flow_judge_routing(struct vned *v, struct network *net, struct buf *why)
 {
-	size_t converged = 0;
+	size_t converged = 0, all = 0;
 	buf_auto struct buf first = BUF_INIT;
 	int64_t now = clock_us();
 	for (size_t i = 0; i < net->load.n_routers; i++) {
 		const struct router_mon *m = &net->load.routers[i];
+		if (!routes(net, i))
+			continue;
+		all++;
 		if (m->known && m->routing == ROUTER_ROUTING_CONVERGED) {
 			converged++;
 			continue;
@@ -86,8 +93,8 @@ void flow_judge_routing(struct vned *v, struct network *net, struct buf *why)
 		buf_str(why, buf_cstr(&first));
 		return;
 	}
-	tell_converged(v, net, converged);
-	if (converged == net->load.n_routers) {
+	tell_converged(v, net, converged, all);
+	if (converged == all) {
 		settled(v, net, 0, "");
 	} else if (clock_ms() >= net->settle_ms) {
 		buf_str(why, buf_cstr(&first));

@@ -248,12 +248,12 @@ static void answered(void *arg, int failed, struct solution *solution)
 		buf_str(&why, solution->reason[0] ? solution->reason : "no embedding was found");
 		if (solution->relax[0])
 			buf_printf(&why, "; it would fit with %s", solution->relax);
-		admit_explain(v, &s->requests[s->at], &why);
+		admit_explain(v, &s->requests[s->at], s->peer.identity, &why);
 		reject(s, solution->status == SOLVE_UNKNOWN ? 4 : 1, solution, buf_cstr(&why));
 		return;
 	}
 	struct offer offer;
-	offer_make(v, &s->requests[s->at], s->dry ? &s->dry_left : &v->left, &offer);
+	offer_make(v, &s->requests[s->at], s->peer.identity, s->dry ? &s->dry_left : &v->left, &offer);
 	embedding_choose_kinds(&solution->embedding, &offer.substrate, &s->requests[s->at]);
 	int r = embedding_check(&offer.substrate, &offer.left, &s->requests[s->at], &solution->embedding, &err);
 	offer_done(&offer);
@@ -316,7 +316,7 @@ static void next(struct submission *s)
 		return;
 	}
 	struct offer offer;
-	offer_make(v, &s->requests[s->at], s->dry ? &s->dry_left : &v->left, &offer);
+	offer_make(v, &s->requests[s->at], s->peer.identity, s->dry ? &s->dry_left : &v->left, &offer);
 	struct worker_job job = { .substrate = offer.substrate, .left = offer.left, .request = s->requests[s->at],
 		                      .time_limit_s = (double)v->config.time_limit_us / 1e6, .seed = 1 };
 	snprintf(job.solver, sizeof(job.solver), "%s", v->config.solver);

@@ -56,6 +56,20 @@ static char *loopbacks(const struct source *src, size_t router)
 	return buf_take(&out);
 }
 
+/* How it forwards, and what it is joined to outside. */
+static void view_ways(const struct source *src, size_t router, const char *kind, struct router_view *ret)
+{
+	const struct vnode *n = &src->r->nodes[router];
+	buf_auto struct buf uplinks = BUF_INIT;
+	enum plane plane = n->plane ? n->plane : kind && !kind_is_switch(kind) ? plane_default(kind) : PLANE_DEFAULT;
+	for (size_t i = 0; i < n->n_uplinks; i++)
+		buf_printf(&uplinks, "%s%s", i ? " " : "", n->uplinks[i].port);
+	ret->plane = plane ? mem_str(plane_names[plane]) : NULL;
+	ret->program = mem_str(n->program);
+	ret->controller = mem_str(n->controller);
+	ret->uplinks = buf_take(&uplinks);
+}
+
 static void view_router(const struct source *src, size_t i, struct router_view *ret)
 {
 	const struct vnode *n = &src->r->nodes[i];
@@ -67,6 +81,7 @@ static void view_router(const struct source *src, size_t i, struct router_view *
 		                         .loopback = loopbacks(src, i), .cpu_milli = n->demand[RES_CPU_MILLI],
 		                         .mem_kib = n->demand[RES_MEM_KIB], .cpu_used = -1, .mem_used_kib = -1,
 		                         .image = mem_str(n->image), .rt_period_us = n->rt_period_us, .rt_budget_us = n->rt_budget_us };
+	view_ways(src, i, kind, ret);
 	if (!m || !m->known)
 		return;
 	double us = rate_per_second(&m->cpu, clock_us());

@@ -195,24 +195,26 @@ void agents_command(struct vned *v, struct network *net, size_t part, enum comma
 bool agents_reachable(const struct vned *v, uint32_t snode);
 struct agent *agents_of_peer(struct vned *v, const struct peer *peer); /* NULL: not the connection in force */
 uint32_t agents_underlay_mtu(void *vned, uint32_t snode, uint32_t slink);
-bool agents_offer(const struct vned *v, const char *feature); /* some agent, now, as a feature of its probe */
-bool agent_offers(const struct agent *a, const char *feature);
+bool agent_offers(const struct agent *a, const char *feature); /* as a feature of its probe */
 bool agents_down(const struct vned *v, uint32_t snode); /* it is to have an agent, and none is connected */
 /* Names of the nodes that `which` is true of, separated by ", "; of many only the first. */
 void agents_names(const struct vned *v, bool (*which)(const struct vned *v, uint32_t snode), struct buf *out);
 
-/* admit.c: what a request may use. */
+/* admit.c, admit_uplinks.c: what a request of `owner` may use. */
 struct offer {
-	struct substrate substrate; /* its own are the array of nodes, and kinds where they differ from those that it borrows */
+	struct substrate substrate; /* its own are the array of nodes, and kinds and uplinks where they differ from those that it borrows */
 	const struct snode *borrowed;
 	struct residual left;
 };
 /* left: as promised to nobody. What no agent can host now is not in it. */
-void offer_make(const struct vned *v, const struct request *r, const struct residual *left, struct offer *ret);
+void offer_make(const struct vned *v, const struct request *r, const char *owner, const struct residual *left, struct offer *ret);
 void offer_done(struct offer *o);
 /* What could be embedded, but would not work when built. -ENOTSUP. */
 int admit_features(const struct vned *v, const struct request *r, struct err *err) VNE_MUST;
-void admit_explain(const struct vned *v, const struct request *r, struct buf *out); /* after a reason: what else kept nodes from being used */
+void admit_explain(const struct vned *v, const struct request *r, const char *owner, struct buf *out); /* after a reason: what else kept nodes from being used */
+
+void admit_uplinks(const struct vned *v, const char *owner, uint32_t snode, struct snode *n); /* leaves n those that are open to owner */
+void admit_uplinks_explain(const struct vned *v, const struct request *r, const char *owner, struct buf *out);
 
 /* submit.c */
 void submit_begin(struct vned *v, const struct peer *peer, struct message *m, bool dry);

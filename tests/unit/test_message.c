@@ -31,7 +31,8 @@ static struct node_plan sample_plan(void)
 	p.routers = mem_alloc(sizeof(*p.routers));
 	*p.routers = (struct plan_router){ .id = 1, .name = mem_str("r1"), .kind = "netns", .cpu_milli = 500, .mem_kib = 65536,
 		                               .routing = ROUTING_OSPF, .n_loopbacks = 1, .n_routes = 1, .image = mem_str("small"),
-		                               .rt_period_us = 10000, .rt_budget_us = 2000 };
+		                               .rt_period_us = 10000, .rt_budget_us = 2000, .plane = PLANE_PROGRAM,
+		                               .program = mem_str("wall"), .controller = mem_str("tcp:192.0.2.1:6653") };
 	p.routers->loopbacks = mem_alloc(sizeof(struct addr));
 	*p.routers->loopbacks = sample_addr(1);
 	p.routers->routes = mem_alloc(sizeof(struct plan_route));
@@ -39,7 +40,8 @@ static struct node_plan sample_plan(void)
 	p.ports = mem_alloc(sizeof(*p.ports));
 	*p.ports = (struct plan_port){ .id = 9, .router = 1, .ifname = "eth0", .mac = { 2, 1, 2, 3, 4, 5 }, .mtu = 1500,
 		                           .address = sample_addr(4), .peer = sample_addr(5), .link = mem_str("r1-r2"),
-		                           .peer_router = mem_str("r2"), .bw_kbps = 20000 };
+		                           .peer_router = mem_str("r2"), .bw_kbps = 20000, .uplink = mem_str("campus"), .gateway = sample_addr(8),
+		                           .nat = true, .lan = true };
 	p.segments = mem_alloc(sizeof(*p.segments));
 	*p.segments = (struct plan_segment){ .vni = 77, .link = 4, .local = sample_addr(6), .remote = sample_addr(7),
 		                                 .slink = mem_str("atla-hstn"), .mtu = 1550, .best_effort = true };
@@ -63,6 +65,14 @@ static void sample_hello(struct message *m)
 	p->n_images = 1;
 	p->images = mem_alloc(sizeof(*p->images));
 	*p->images = mem_str("small");
+	p->n_programs = 1;
+	p->programs = mem_alloc(sizeof(*p->programs));
+	*p->programs = mem_str("wall");
+	p->n_uplinks = 1;
+	p->uplinks = mem_alloc(sizeof(*p->uplinks));
+	*p->uplinks = (struct probe_uplink){ .name = mem_str("campus"), .n_users = 1, .usable = true, .why = "because" };
+	p->uplinks->users = mem_alloc(sizeof(char *));
+	*p->uplinks->users = mem_str("alice");
 	m->u.hello.term = 5;
 	m->u.hello.held = mem_alloc(sizeof(struct held_net));
 	*m->u.hello.held = (struct held_net){ 7, 3, true, 4, UINT64_MAX };
@@ -92,7 +102,8 @@ static struct network_view sample_network(bool detailed)
 		return v;
 	v.routers = mem_alloc(sizeof(*v.routers));
 	*v.routers = (struct router_view){ mem_str("r1"), mem_str("atla"), mem_str("netns"), mem_str("running"), NULL,
-		                               mem_str("10.255.0.0"), 500, 65536, -1, -1, mem_str("small"), 10000, 2000 };
+		                               mem_str("10.255.0.0"), 500, 65536, -1, -1, mem_str("small"), 10000, 2000,
+		                               mem_str("program"), mem_str("wall"), mem_str("tcp:192.0.2.1:6653"), mem_str("campus lab") };
 	v.links = mem_alloc(sizeof(*v.links));
 	*v.links = (struct vlink_view){ .name = mem_str("l"), .a = mem_str("r1"), .b = mem_str("r2"),
 		                            .address_a = mem_str("10.64.0.0"), .address_b = mem_str("10.64.0.1"), .mbit = 20,
@@ -327,6 +338,12 @@ static void test_fields(void **state)
 	const struct node_plan *p = &back.u.plan;
 	assert_string_equal(p->owner, "alice");
 	assert_string_equal(p->routers[0].kind, "netns");
+	assert_int_equal(p->routers[0].plane, PLANE_PROGRAM);
+	assert_string_equal(p->routers[0].program, "wall");
+	assert_string_equal(p->routers[0].controller, "tcp:192.0.2.1:6653");
+	assert_string_equal(p->ports[0].uplink, "campus");
+	assert_int_equal(p->ports[0].gateway.bytes[3], 8);
+	assert_true(p->ports[0].nat && p->ports[0].lan);
 	assert_int_equal(p->routers[0].routing, ROUTING_OSPF);
 	assert_int_equal(p->routers[0].routes[0].via.bytes[3], 3);
 	assert_int_equal(p->routers[0].loopbacks[0].prefix, 31);
@@ -570,8 +587,8 @@ static const char substrate_text[] =
 	"links:\n  - {endpoints: [a, b], bandwidth: 10mbit, delay: 2ms, cost: 3, risks: [d], underlay: {a: 198.51.100.1, b: 198.51.100.2}}\n";
 static const char request_text[] =
 	"kind: network\nname: demo\nlifetime: 2h\nplacement: pack\nrouting: none\nnodes:\n"
-	"  - {name: r1, cpu: 0.5, memory: 64MiB, router: netns, uplinks: [{port: campus, address: 203.0.113.2/24}], place: {on: [a], not_on: [b], near: {location: [33.7, -84.4], within: 500km}, labels: {site: south}}}\n"
-	"  - {name: r2, cpu: 0.25}\n"
+	"  - {name: r1, cpu: 0.5, memory: 64MiB, router: netns, plane: split, uplinks: [{port: campus, address: 203.0.113.2/24, gateway: 203.0.113.1, nat: true}], place: {on: [a], not_on: [b], near: {location: [33.7, -84.4], within: 500km}, labels: {site: south}}}\n"
+	"  - {name: r2, cpu: 0.25, plane: {program: wall}}\n  - {name: s, cpu: 0.25, router: openflow, controller: 'tcp:192.0.2.1:6653'}\n"
 	"links:\n  - {endpoints: [r1, r2], bandwidth: 2mbit, max_delay: 30ms, protection: link}\n";
 
 static void test_worker_job(void **state)
@@ -590,6 +607,9 @@ static void test_worker_job(void **state)
 	free(requests);
 	residual_init(&job.left, &job.substrate);
 	job.left.node[1][RES_CPU_MILLI] = 17;
+	job.substrate.nodes[0].planes_known = job.substrate.nodes[0].split = true;
+	job.substrate.nodes[0].programs.v = mem_alloc(sizeof(char *));
+	job.substrate.nodes[0].programs.v[job.substrate.nodes[0].programs.n++] = mem_str("wall");
 	uint8_t *data;
 	size_t len;
 	worker_job_pack(&job, &data, &len);
@@ -602,6 +622,8 @@ static void test_worker_job(void **state)
 	request_write(&back.request, &after);
 	assert_string_equal(buf_cstr(&before), buf_cstr(&after));
 	assert_int_equal(back.left.node[1][RES_CPU_MILLI], 17);
+	assert_true(back.substrate.nodes[0].planes_known && back.substrate.nodes[0].split && !back.substrate.nodes[1].planes_known);
+	assert_string_equal(back.substrate.nodes[0].programs.v[0], "wall");
 	assert_int_equal(back.left.n_links, 1);
 	assert_string_equal(back.solver, "auto");
 	assert_int_equal(back.objective, 1);

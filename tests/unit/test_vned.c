@@ -69,14 +69,10 @@ static void test_features(void **state)
 {
 	struct world *w = *state;
 	static const char ospf[] = "kind: network\nname: dynamic\nrouting: ospf\nnodes:\n  - {name: r1, cpu: 1}\n";
-	static const char uplink[] = "kind: network\nname: outside\nnodes:\n  - {name: r0, cpu: 1}\n"
-	                             "  - {name: r1, cpu: 1, uplinks: [{port: wan}]}\n";
 	assert_int_equal(submit(w, ospf), 1);
 	assert_non_null(strstr(w->text, "dynamic: routing: ospf: no agent connected offers ospf"));
 	assert_non_null(strstr(w->text, "use static or none"));
 	assert_int_equal(w->answer.u.networks.v[0].state, NET_REJECTED);
-	assert_int_equal(submit(w, uplink), 1);
-	assert_non_null(strstr(w->text, "r1: uplinks: no agent connected offers uplinks"));
 	struct message m = submission(ospf, MSG_PLAN);
 	assert_int_equal(ask(w, &m), 1);
 	assert_int_equal(w->v.n_networks, 0);
@@ -84,7 +80,6 @@ static void test_features(void **state)
 	w->fakes[0].feature = "ospf";
 	fake_start(w, 0);
 	assert_true(world_run(w, n0_offers, 5000));
-	assert_int_equal(submit(w, uplink), 1);
 	w->v.config.routing_timeout_us = 300000;
 	assert_int_equal(submit(w, ospf), 4); /* it stands, but its router has not said that it has converged */
 	assert_non_null(strstr(w->text, "routing: r1: no word of it yet"));
@@ -101,6 +96,70 @@ static void test_features(void **state)
 	assert_true(world_run(w, n0_lost, 5000));
 	assert_int_equal(submit(w, "kind: network\nname: more\nrouting: ospf\nnodes:\n  - {name: r1, cpu: 1}\n"), 1);
 	assert_non_null(strstr(w->text, "no agent connected offers ospf"));
+}
+
+static bool n0_uplink(struct world *w) { return w->v.agents[0].connected && w->v.agents[0].probe.n_uplinks; }
+
+#define OUTSIDE(more) "kind: network\nname: outside\nnodes:\n  - {name: r1, cpu: 1" more "}\n"
+
+static void refused(struct world *w, const char *request, const char *why)
+{
+	assert_int_equal(submit(w, request), 1);
+	if (!strstr(w->text, why))
+		fail_msg("%s", w->text);
+}
+
+static void come_back(struct world *w, size_t i, bool (*until)(struct world *w))
+{
+	fake_stop(&w->fakes[i]);
+	assert_true(world_run(w, n0_lost, 5000));
+	fake_start(w, i);
+	assert_true(world_run(w, until, 5000));
+}
+
+/* Uplinks, planes and programs: what its agent has bounds what is placed on a node; whose an uplink is not, gets none. */
+static void test_outside(void **state)
+{
+	struct world *w = *state;
+	static const char uplink[] = OUTSIDE(", uplinks: [{port: wan, address: 192.0.2.2/24}]");
+	static const char *const bob = "bob", *const alice = "alice";
+	struct probe_uplink wan = { .name = (char *)(uintptr_t)"wan", .users = (char **)(uintptr_t)&bob, .n_users = 1, .usable = true };
+	refused(w, uplink, "the agent of node \"n0\" has no uplink \"wan\", though the substrate declares it");
+	refused(w, OUTSIDE(", plane: split"), "not usable for plane: split, because no BPF can be loaded there: n0, n1, n2");
+	refused(w, OUTSIDE(", plane: {program: wall}"), "has no forwarding program \"wall\"");
+	w->fakes[0].uplink = &wan;
+	w->fakes[0].feature = "plane-split";
+	w->fakes[0].program = "wall";
+	come_back(w, 0, n0_uplink);
+	refused(w, uplink, "uplink \"wan\" of node \"n0\" is not open to \"alice\"; ask its operator");
+	wan.users = (char **)(uintptr_t)&alice;
+	wan.usable = false;
+	snprintf(wan.why, sizeof(wan.why), "no device eth7");
+	come_back(w, 0, n0_uplink);
+	refused(w, uplink, "uplink \"wan\" of node \"n0\" is not usable now: no device eth7");
+	wan.usable = true;
+	come_back(w, 0, n0_uplink);
+	assert_int_equal(submit(w, uplink), 0);
+	assert_int_equal(w->v.networks[0]->embedding.host[0], 0);
+	const struct router_view *shown = w->answer.u.networks.v[0].routers;
+	assert_string_equal(shown->uplinks, "wan");
+	assert_string_equal(shown->plane, "kernel");
+	assert_int_equal(release(w, "outside"), 0);
+	assert_int_equal(submit(w, OUTSIDE(", plane: split")), 0);
+	assert_int_equal(w->v.networks[0]->embedding.host[0], 0);
+	assert_string_equal(w->answer.u.networks.v[0].routers->plane, "split");
+	assert_int_equal(release(w, "outside"), 0);
+	assert_int_equal(submit(w, OUTSIDE(", plane: {program: wall}")), 0);
+	assert_string_equal(w->answer.u.networks.v[0].routers->program, "wall");
+	assert_int_equal(release(w, "outside"), 0);
+	refused(w, OUTSIDE(", plane: {program: other}"), "has no forwarding program \"other\"");
+	refused(w, "kind: network\nname: two\nnodes:\n  - {name: r1, cpu: 1, plane: split}\n  - {name: r2, cpu: 1, plane: split}\n",
+	        "no BPF can be loaded there: n1, n2");
+	/* open to everybody, but not declared for this node: nobody's */
+	wan.n_users = 0;
+	wan.name = (char *)(uintptr_t)"lan";
+	come_back(w, 0, n0_uplink);
+	refused(w, OUTSIDE(", uplinks: [{port: lan}]"), "but the substrate does not declare it");
 }
 
 static bool n0_guests(struct world *w) { return w->v.agents[0].connected && w->v.agents[0].probe.n_kinds == 2; }
@@ -806,7 +865,7 @@ static void test_follower_goes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_submit_and_release), TEST(test_plan_changes_nothing), TEST(test_refused), TEST(test_features), TEST(test_guests), TEST(test_several_documents),
+		TEST(test_submit_and_release), TEST(test_plan_changes_nothing), TEST(test_refused), TEST(test_features), TEST(test_guests), TEST(test_outside), TEST(test_several_documents),
 		TEST(test_prepare_refused), TEST(test_prepare_silent), TEST(test_progress), TEST(test_prepare_hangs), TEST(test_agent_restarts), TEST(test_vned_stalls),
 		TEST(test_release_without_agent), TEST(test_vned_restarts), TEST(test_submit_right_after_start), TEST(test_vned_stopped_while_preparing),
 		TEST(test_vned_stopped_while_committing), TEST(test_vned_stopped_while_releasing), TEST(test_aborted_stays_aborted),

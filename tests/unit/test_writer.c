@@ -323,11 +323,13 @@ static struct network_view network(void)
 	v.routers[0] = (struct router_view){
 		.name = mem_str("r1"), .node = mem_str("atla"), .kind = mem_str("netns"), .state = mem_str("running"),
 		.loopback = mem_str("10.255.0.0"), .cpu_milli = 500, .mem_kib = 65536, .cpu_used = 0.031, .mem_used_kib = 3000,
+		.plane = mem_str("program"), .program = mem_str("wall"), .uplinks = mem_str(""),
 	};
 	v.routers[1] = (struct router_view){
 		.name = mem_str("r2"), .node = mem_str("hstn"), .kind = mem_str("xen"), .state = mem_str("failed"),
 		.reason = mem_str("its holder ended"), .loopback = mem_str("10.255.0.1"), .cpu_milli = 500, .mem_kib = 0,
 		.cpu_used = -1, .mem_used_kib = -1, .image = mem_str("small"), .rt_period_us = 10000, .rt_budget_us = 2500,
+		.plane = mem_str("split"), .uplinks = mem_str("campus lab"),
 	};
 	v.links = mem_array(2, sizeof(*v.links));
 	v.links[0] = (struct vlink_view){
@@ -384,9 +386,9 @@ static void test_network_text(void **state)
 		"solver         heuristic\n"
 		"status         feasible\n"
 		"routers:\n"
-		"  router  node  kind   state    loopback    cpu   used  memory  in use  image  realtime       reason\n"
-		"  r1      atla  netns  running  10.255.0.0  0.5  0.031   64MiB  2.9MiB  -      -              -\n"
-		"  r2      hstn  xen    failed   10.255.0.1  0.5      -    0MiB       -  small  2.5ms of 10ms  its holder ended\n"
+		"  router  node  kind   state    loopback    cpu   used  memory  in use  plane         image  realtime       uplinks     reason\n"
+		"  r1      atla  netns  running  10.255.0.0  0.5  0.031   64MiB  2.9MiB  program wall  -      -              -           -\n"
+		"  r2      hstn  xen    failed   10.255.0.1  0.5      -    0MiB       -  split         small  2.5ms of 10ms  campus lab  its holder ended\n"
 		"links:\n"
 		"  link   from  to     promised      now →     now ←  drops → ←  delay  at most   mtu  via\n"
 		"  r1-r2  r1    r2       20mbit  19.87mbit  0.00mbit  7 0         12ms     30ms  1450  "
@@ -408,7 +410,8 @@ static void test_network_json(void **state)
 	                             "\"backup\": {\"via\": [\"atla\", \"kans\", \"hstn\"]"));
 	assert_non_null(strstr(page, "\"mbit_now\": [19.87, 0.0], \"frames\": [10, 2]"));
 	assert_non_null(strstr(page, "\"state\": \"failed\", \"loopbacks\": [\"10.255.0.1\"], \"cpu\": 0.5, \"memory_kib\": 0, "
-	                             "\"image\": \"small\", \"realtime\": {\"period_us\": 10000, \"budget_us\": 2500}, \"reason\": \"its holder ended\"}"));
+	                             "\"image\": \"small\", \"realtime\": {\"period_us\": 10000, \"budget_us\": 2500}, \"plane\": \"split\", "
+	                             "\"uplinks\": [\"campus\", \"lab\"], \"reason\": \"its holder ended\"}"));
 	sample_network(true, false, &list);
 	leave_sample("networks.json", list);
 	assert_null(strstr(list, "\"routers\":"));
