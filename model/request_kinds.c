@@ -177,8 +177,7 @@ int uplink_check(const struct vuplink *u, struct err *err)
 
 /* ---- together ----------------------------------------------------------------------------------- */
 
-/* What a router asks for may leave one kind only. */
-static const char *kind_implied(const struct vnode *n)
+const char *vnode_kind_implied(const struct vnode *n)
 {
 	if (n->image || n->rt_period_us || n->plane == PLANE_GUEST)
 		return KIND_GUEST;
@@ -201,7 +200,7 @@ void vnode_kind_faults(const struct request *r, struct vnode *n, size_t i, struc
 	static const char *const kinds_text[] = {"", "netns", KIND_GUEST, "netns or " KIND_GUEST, "netns or " KIND_GUEST};
 
 	if (!n->kind)
-		n->kind = mem_str(kind_implied(n));
+		n->kind = mem_str(vnode_kind_implied(n));
 	if ((n->image || n->rt_period_us) && !kind_is_guest(n->kind))
 		faults_add(faults, PART_NODE, i, "\"%s\" for a router of kind %s, which is no guest; expected \"router: %s\"",
 		           n->image ? "image" : "realtime", n->kind, KIND_GUEST);

@@ -24,6 +24,8 @@ void vnode_done(struct vnode *n);
 /* What stands at one node about its kind, plane, controller and uplinks: each by itself, and that they go together. The kind
  * is set where only one can be meant. `r`: whose node_index is there. */
 void vnode_kind_faults(const struct request *r, struct vnode *n, size_t i, struct faults *faults);
+/* The kind that image, guarantee, controller or plane leave a router that names none; NULL: any. */
+const char *vnode_kind_implied(const struct vnode *n);
 /* One uplink: an address that a router can have, a gateway that it reaches there. */
 int uplink_check(const struct vuplink *u, struct err *err) VNE_MUST;
 

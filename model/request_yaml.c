@@ -46,14 +46,14 @@ static void read_realtime(const struct yaml_node *node, void *into, const struct
 /* A word, or {program: NAME}. */
 static void read_plane(const struct yaml_node *node, void *into, const struct yaml_key *key, struct yaml_errors *errors)
 {
-	static const char *const words[] = {"default", "kernel", "guest", "split", NULL};
+	static const char *const words[] = {"kernel", "guest", "split", "program", NULL};
 	static const struct yaml_key program_keys[] = {
 		{"program", yaml_read_name, offsetof(struct vnode, program), true, NULL, "the name of a forwarding program"},
 		{NULL, NULL, 0, false, NULL, NULL},
 	};
 	const struct yaml_key choice = {key->name, yaml_read_choice, 0, false, words, key->expected};
 	struct vnode *n = into;
-	int word = PLANE_DEFAULT;
+	int word = -1;
 
 	if (node->type == YAML_MAPPING) {
 		yaml_read_mapping(node, program_keys, n, NULL, errors);
@@ -61,7 +61,10 @@ static void read_plane(const struct yaml_node *node, void *into, const struct ya
 		return;
 	}
 	yaml_read_choice(node, &word, &choice, errors);
-	n->plane = (enum plane)word;
+	if (word == PLANE_PROGRAM - PLANE_KERNEL)
+		yaml_error(errors, node->mark, "plane: which program? Expected {program: NAME}");
+	else
+		n->plane = (enum plane)(word + PLANE_KERNEL);
 }
 
 /* ---- nodes ---- */
@@ -149,7 +152,9 @@ static void read_vnode(const struct yaml_node *item, const struct defaults *d, s
 		n->rt_period_us = d->node.rt_period_us;
 		n->rt_budget_us = d->node.rt_budget_us;
 	}
-	if (!(given >> NODE_PLANE & 1) && (!n->kind || plane_fits(d->node.plane, n->kind))) {
+	const char *kind = n->kind ? n->kind : vnode_kind_implied(n);
+
+	if (!(given >> NODE_PLANE & 1) && (!kind || plane_fits(d->node.plane, kind))) {
 		n->plane = d->node.plane;
 		n->program = mem_str(d->node.program);
 	}

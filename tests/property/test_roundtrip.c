@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include "model/request_rules.h"
 #include "tests/help_model.h"
 
 /* xorshift64*: the same on every machine; the seed of a case is told when it fails. */
@@ -208,6 +209,46 @@ static struct place random_place(void)
 	return p;
 }
 
+/* An address that a router can have, and often another one as its gateway. */
+static void random_uplink(struct vuplink *u)
+{
+	do {
+		u->address = random_host();
+		u->address.prefix = (uint8_t)below(u->address.prefix + 1U);
+	} while (uplink_check(u, NULL) < 0);
+	if (chance(50))
+		return;
+	u->gateway = u->address;
+	u->gateway.prefix = u->address.family == AF_INET ? 32 : 128;
+	u->gateway.bytes[u->address.family == AF_INET ? 3 : 15] ^= (uint8_t)(1 << below(8));
+	if (uplink_check(u, NULL) < 0)
+		u->gateway = (struct addr){0};
+}
+
+/* A plane that the kind can have, or a switch without any. */
+static void random_plane(struct vnode *n)
+{
+	static const char *const kinds[] = {"netns", KIND_SWITCH, KIND_OPENFLOW};
+
+	if (!n->image && chance(40)) {
+		free(n->kind);
+		n->kind = chance(30) ? NULL : mem_str(kinds[below(3)]);
+	}
+	if (kind_is_switch(n->kind)) {
+		for (size_t k = 0; k < n->n_uplinks; k++)
+			free(n->uplinks[k].port);
+		n->n_uplinks = 0;
+		if (strcmp(n->kind, KIND_OPENFLOW) == 0 && chance(70))
+			n->controller = mem_str(chance(50) ? "tcp:192.0.2.1:6653" : "tcp:[2001:db8::1]:1");
+		return;
+	}
+	n->plane = (enum plane)below(5);
+	if ((n->kind && !plane_fits(n->plane, n->kind)) || (n->plane == PLANE_KERNEL && n->image))
+		n->plane = PLANE_DEFAULT;
+	if (n->plane == PLANE_PROGRAM)
+		n->program = random_name(3);
+}
+
 static struct vnode random_vnode(size_t i)
 {
 	struct vnode n = {.name = random_name(i), .kind = chance(50) ? random_name(7) : NULL, .place = random_place()};
@@ -227,11 +268,11 @@ static struct vnode random_vnode(size_t i)
 	n.uplinks = mem_array(n.n_uplinks, sizeof(*n.uplinks));
 	for (size_t k = 0; k < n.n_uplinks; k++) {
 		n.uplinks[k].port = random_name(k);
-		if (chance(70)) {
-			n.uplinks[k].address = random_host();
-			n.uplinks[k].address.prefix = (uint8_t)below(n.uplinks[k].address.prefix + 1U);
-		}
+		if (chance(70))
+			random_uplink(&n.uplinks[k]);
+		n.uplinks[k].nat = chance(30);
 	}
+	random_plane(&n);
 	return n;
 }
 
@@ -340,6 +381,11 @@ static void places_equal(const struct place *p, const struct place *q)
 	assert_true(labels_equal(p->labels, p->n_labels, q->labels, q->n_labels));
 }
 
+static bool texts_equal(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : !a && !b;
+}
+
 static void requests_equal(const struct request *r, const struct request *q)
 {
 	assert_string_equal(r->name, q->name);
@@ -355,11 +401,13 @@ static void requests_equal(const struct request *r, const struct request *q)
 		assert_memory_equal(m->demand, n->demand, sizeof(m->demand));
 		assert_true(!m->kind == !n->kind && (!m->kind || strcmp(m->kind, n->kind) == 0));
 		assert_true(!m->image == !n->image && (!m->image || strcmp(m->image, n->image) == 0));
+		assert_true(m->plane == n->plane && texts_equal(m->program, n->program) && texts_equal(m->controller, n->controller));
 		assert_true(m->rt_period_us == n->rt_period_us && m->rt_budget_us == n->rt_budget_us);
 		assert_int_equal(m->n_uplinks, n->n_uplinks);
 		for (size_t k = 0; k < m->n_uplinks; k++) {
 			assert_string_equal(m->uplinks[k].port, n->uplinks[k].port);
 			assert_true(addr_equal(&m->uplinks[k].address, &n->uplinks[k].address));
+			assert_true(addr_equal(&m->uplinks[k].gateway, &n->uplinks[k].gateway) && m->uplinks[k].nat == n->uplinks[k].nat);
 		}
 		places_equal(&m->place, &n->place);
 	}

@@ -150,6 +150,53 @@ static const struct {
 	 "f:4:37: \"near\" what? Expected \"location\" or \"position\"\n", false},
 	{ONE("{name: a, cpu: 1, place: {near: {location: [1, 2], position: [1, 2], within: 5km}}}"),
 	 "f:4:37: \"location\" and \"position\" both; expected one of them\n", false},
+	{ONE("{name: a, cpu: 1, plane: splitt}"), "f:4:30: plane \"splitt\" is unknown; did you mean \"split\"? Expected kernel, guest, "
+	 "split or program\n", false},
+	{ONE("{name: a, cpu: 1, plane: program}"), "f:4:30: plane: which program? Expected {program: NAME}\n", false},
+	{ONE("{name: a, cpu: 1, plane: {name: wall}}"), NULL, false},
+	{ONE("{name: a, cpu: 1, plane: [split]}"), NULL, false},
+	{ONE("{name: a, cpu: 1, router: xen, plane: kernel}"), "f:4:5: \"plane: kernel\" for a router of kind xen; expected \"router: "
+	 "netns\"\n", false},
+	{ONE("{name: a, cpu: 1, image: small, plane: kernel}"), "f:4:5: \"plane: kernel\" for a router of kind xen; expected \"router: "
+	 "netns\"\n", false},
+	{ONE("{name: a, cpu: 1, router: netns, plane: guest}"), "f:4:5: \"plane: guest\" for a router of kind netns; expected \"router: "
+	 "xen\"\n", false},
+	{ONE("{name: a, cpu: 1, router: switch, plane: split}"), "f:4:5: \"plane\" for a router of kind switch, which forwards frames "
+	 "between its virtual links and nothing else; expected another kind, or none of it\n", false},
+	{ONE("{name: a, cpu: 1, router: openflow, uplinks: [{port: x}]}"), "f:4:5: \"uplinks\" for a router of kind openflow, which "
+	 "forwards frames between its virtual links and nothing else; expected another kind, or none of it\n", false},
+	{ONE("{name: a, cpu: 1, router: switch, image: small}"), "f:4:5: \"image\" for a router of kind switch, which is no guest; "
+	 "expected \"router: xen\"\n", false},
+	{ONE("{name: a, cpu: 1, router: switch, controller: 'tcp:192.0.2.1:1'}"), "f:4:5: \"controller\" for a router of kind switch; "
+	 "expected \"router: openflow\"\n", false},
+	{ONE("{name: a, cpu: 1, controller: 'tcp:192.0.2.1'}"), "f:4:5: controller \"tcp:192.0.2.1\"; expected tcp:ADDRESS:PORT, such as "
+	 "tcp:192.0.2.1:6653\n", false},
+	{ONE("{name: a, cpu: 1, controller: 'ssl:192.0.2.1:6653'}"), "f:4:5: controller \"ssl:192.0.2.1:6653\"; expected "
+	 "tcp:ADDRESS:PORT, such as tcp:192.0.2.1:6653\n", false},
+	{ONE("{name: a, cpu: 1, controller: 'tcp:2001:db8::1:6653'}"), "f:4:5: controller \"tcp:2001:db8::1:6653\"; an IPv6 address "
+	 "stands in brackets, and no other: tcp:[2001:db8::1]:6653\n", false},
+	{ONE("{name: a, cpu: 1, controller: 'tcp:192.0.2.1:65536'}"), NULL, false},
+	{ONE("{name: a, cpu: 1, controller: b}"), "f:4:5: controller \"b\" is no node of this network; expected the name of one, or "
+	 "tcp:ADDRESS:PORT\n", false},
+	{ONE("{name: a, cpu: 1, controller: b}\n  - {name: b, cpu: 1, router: switch}"), "f:4:5: controller \"b\" is a router of kind "
+	 "switch, which runs none; expected another kind\n", false},
+	{ONE("{name: a, cpu: 1, controller: b}\n  - {name: b, cpu: 1}"), "f:4:5: controller \"b\" is not on the LAN of this switch; "
+	 "expected a virtual link between them, or by other switches\n", false},
+	{ONE("{name: a, cpu: 1, uplinks: [{port: x, gateway: 192.0.2.1}]}"), "f:4:33: uplink \"x\": a \"gateway\" without an \"address\"; "
+	 "expected both, or neither where DHCP or router advertisements tell them\n", false},
+	{ONE("{name: a, cpu: 1, uplinks: [{port: x, address: 192.0.2.2/24, gateway: 192.0.3.1}]}"), "f:4:33: uplink \"x\": gateway "
+	 "192.0.3.1 is not in the subnet of 192.0.2.2/24\n", false},
+	{ONE("{name: a, cpu: 1, uplinks: [{port: x, address: 192.0.2.2/24, gateway: 'fe80::1'}]}"), "f:4:33: uplink \"x\": gateway fe80::1 "
+	 "and address 192.0.2.2/24 are of different families\n", false},
+	{ONE("{name: a, cpu: 1, uplinks: [{port: x, address: 192.0.2.2/24, gateway: 192.0.2.2}]}"), "f:4:33: uplink \"x\": gateway "
+	 "192.0.2.2 is not another host's address\n", false},
+	{ONE("{name: a, cpu: 1, uplinks: [{port: x, address: 192.0.2.255/24}]}"), "f:4:33: uplink \"x\": 192.0.2.255/24 is no address "
+	 "that a router can have there\n", false},
+	{ONE("{name: a, cpu: 1, uplinks: [{port: x, nat: maybe}]}"), NULL, false},
+	{HEAD "pools: {links: 10.0.0.0/29}\nnodes: [{name: s, router: switch, cpu: 1}, {name: a, cpu: 1}, {name: b, cpu: 1}]\n"
+	      "links: [{endpoints: [a, s], bandwidth: 1mbit}, {endpoints: [b, s], bandwidth: 1mbit}, {endpoints: [b, a], bandwidth: 1mbit}]\n",
+	 "f:3:8: pool \"links\" 10.0.0.0/29 is too small; expected room for 3 links of two addresses each, and behind them for 1 LAN, "
+	 "one of them of 4 addresses\n", false},
 	{NODES "  - {endpoints: [a, b]}\n",
 	 "f:8:5: \"bandwidth\" is missing; expected a bandwidth such as 100mbit, here or in \"defaults\"\n", false},
 	{NODES "  - {endpoints: [a, b], bandwidth: 100, max_delay: 3}\n",
@@ -222,6 +269,48 @@ static void test_guests(void **state)
 	request_done(&r);
 }
 
+static void test_planes(void **state)
+{
+	struct request r = help_request(HEAD
+		"defaults: {node: {cpu: 0.1, plane: {program: wall}}}\n"
+		"nodes:\n"
+		"  - {name: a, plane: kernel}\n"
+		"  - {name: b, plane: guest}\n"
+		"  - {name: c, plane: split}\n"
+		"  - {name: d, router: netns}\n"
+		"  - {name: e, router: switch}\n"
+		"  - {name: f, controller: 'tcp:192.0.2.1:6653'}\n"
+		"  - {name: g, uplinks: [{port: x, address: 192.0.2.2/24, gateway: 192.0.2.1, nat: true}]}\n");
+	static const struct {
+		const char *kind; /* that the router is left with */
+		enum plane plane;
+	} want[] = {{"netns", PLANE_KERNEL}, {"xen", PLANE_GUEST}, {NULL, PLANE_SPLIT}, {"netns", PLANE_PROGRAM},
+	            {"switch", PLANE_DEFAULT}, {"openflow", PLANE_DEFAULT}, {NULL, PLANE_PROGRAM}};
+	buf_auto struct buf text = BUF_INIT;
+
+	for (int again = 0; again < 2; again++) {
+		for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+			const struct vnode *n = &r.nodes[i];
+
+			assert_int_equal(n->plane, want[i].plane);
+			assert_true(!n->program == (n->plane != PLANE_PROGRAM));
+			if (want[i].kind)
+				assert_string_equal(n->kind, want[i].kind);
+			else
+				assert_null(n->kind);
+		}
+		assert_string_equal(r.nodes[5].controller, "tcp:192.0.2.1:6653");
+		assert_int_equal(r.nodes[6].uplinks[0].gateway.bytes[3], 1);
+		assert_true(r.nodes[6].uplinks[0].nat);
+		if (again)
+			break;
+		request_write(&r, &text);
+		request_done(&r);
+		r = help_request(buf_cstr(&text));
+	}
+	request_done(&r);
+}
+
 static void test_trace(void **state)
 {
 	static const char text[] = HEAD "arrival: 1s\nlifetime: 441.154000s\nnodes: [{name: a, cpu: 1}]\n---\n" HEAD
@@ -272,6 +361,12 @@ static void test_check(void **state)
 	BREAKS(copy.nodes[0].image = mem_str("x"), "is no guest");
 	BREAKS((copy.nodes[1].rt_period_us = 1000, copy.nodes[1].rt_budget_us = 1001), "realtime: a budget");
 	BREAKS(copy.nodes[1].rt_budget_us = INT64_MIN, "realtime: a period");
+	BREAKS(copy.nodes[0].plane = (enum plane)5, "an unknown plane");
+	BREAKS(copy.nodes[0].plane = PLANE_PROGRAM, "without its name");
+	BREAKS(copy.nodes[0].program = mem_str("x"), "without its name");
+	BREAKS((copy.nodes[0].plane = PLANE_PROGRAM, copy.nodes[0].program = mem_str("../x")), "program: name");
+	BREAKS((copy.nodes[0].plane = PLANE_GUEST), "expected \"router: xen\"");
+	BREAKS(copy.nodes[0].uplinks[0].gateway = ((struct addr){AF_INET, 24, {203, 0, 113, 1}}), "a gateway that is no host");
 	BREAKS(copy.lifetime_us = 0, "lifetime");
 	BREAKS(copy.priority_micro = 0, "priority");
 	BREAKS(copy.routing = (enum routing)17, "unknown placement or routing");
@@ -310,6 +405,11 @@ static const struct {
 	{"", "yyyynn", "\"sw\" has no agent, so it hosts no routers"},
 	{"router: netns", "ynyynn", "\"hstn\" hosts no routers of kind netns"},
 	{"uplinks: [{port: campus}]", "ynnnnn", "\"hstn\" has no uplink \"campus\""},
+	{"plane: guest", "nyyynn", "\"atla\" hosts no routers of kind xen"},
+	{"plane: split", "yynynn", "\"any\" forwards for no router (plane: split)"},
+	{"plane: {program: wall}", "yyyynn", "\"sw\" has no agent, so it hosts no routers"},
+	{"plane: {program: other}", "yynynn", "\"any\" has no forwarding program \"other\""},
+	{"plane: kernel", "ynyynn", "\"hstn\" hosts no routers of kind netns"},
 	{"place: {on: [hstn, any, nowhere]}", "nyynnn", "\"atla\" is excluded by \"on\""},
 	{"place: {not_on: [atla]}", "nyyynn", "\"atla\" is excluded by \"not_on\""},
 	{"place: {on: [atla, any], not_on: [atla]}", "nnynnn", "\"atla\" is excluded by \"not_on\""},
@@ -325,6 +425,9 @@ static void test_place(void **state)
 {
 	struct substrate s = help_substrate(places);
 
+	s.nodes[2].planes_known = true; /* as its agent says; no other has said anything */
+	s.nodes[2].programs.v = mem_alloc(sizeof(char *));
+	s.nodes[2].programs.v[s.nodes[2].programs.n++] = mem_str("wall");
 	for (size_t i = 0; i < ARRAY_LEN(conditions); i++) {
 		mem_auto char *text = mem_printf("{kind: network, name: n, nodes: [{name: r, cpu: 1, %s}]}", conditions[i].node);
 		struct request r = help_request(text);
@@ -346,7 +449,7 @@ static void test_place(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whole), cmocka_unit_test(test_refused), cmocka_unit_test(test_guests), cmocka_unit_test(test_trace),
+		cmocka_unit_test(test_whole), cmocka_unit_test(test_refused), cmocka_unit_test(test_guests), cmocka_unit_test(test_planes), cmocka_unit_test(test_trace),
 		cmocka_unit_test(test_check), cmocka_unit_test(test_place),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
