@@ -205,7 +205,7 @@ def test_killed_agent_costs_no_packet(demo, what):
 def test_destroyed_guest_is_repaired(demo):
     name = domains(demo, "xen2")[0]
     demo.nodes["xen2"].run(f"xl destroy {name}")
-    eventually(lambda: [e for e in demo.ask("events") if e["kind"] == "node" and ("vanished" in e["what"] or "destroyed" in e["what"])], 60)
+    eventually(lambda: [e for e in demo.ask("events") if e["kind"] == "node" and "router r2: its domain was destroyed" in e["what"]], 60)
     eventually(lambda: demo.in_router("demo", "r1", f"ping -c 1 -W 3 {loopback(demo, 'r2')}", code=None).code == 0, 150, 1)
     eventually(lambda: demo.ask("show", "demo")["state"] == "active", 60)
 

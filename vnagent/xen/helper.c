@@ -98,7 +98,7 @@ static void saw(void *arg, const struct domain *d)
 
 static const char *why_ended(const struct guest *g)
 {
-	if (!g->seen)
+	if (!g->seen || g->d.destroyed)
 		return "its domain was destroyed by somebody else";
 	switch (g->d.reason) {
 	case LIBXL_SHUTDOWN_REASON_POWEROFF:
@@ -351,19 +351,28 @@ static void job_ended(void *arg, int status)
 	} else if (r->m.type == XEN_CREATE && result.code && !r->ran && !r->cancelled) {
 		begin_cleaning(h, r, &why);
 	} else {
-		if (r->m.type == XEN_CREATE && !result.code)
-			scan(h, false);
 		if (r->m.type == XEN_DESTROY && g && !result.code)
 			g->died = true;
+		if (r->m.type == XEN_CREATE && (!result.code || r->ran)) /* failed though it ran: then its end is told first */
+			scan(h, false);
 		finish(h, r, result.code, result.text);
 	}
 	pump(h);
 }
 
+static bool is_up(const struct guest *g)
+{
+	return g && g->d.up && !g->died && !g->d.shutdown;
+}
+
 static int start(struct helper *h, struct request *r, struct err *err)
 {
 	struct guest *g = guest_of(h, r->m.net, r->m.router);
-	bool up = g && g->d.up && !g->died && !g->d.shutdown;
+	if (r->m.type == XEN_CREATE && is_up(g)) { /* asked for again, as its ports may have gone with it: then that is told */
+		scan(h, false);
+		g = guest_of(h, r->m.net, r->m.router);
+	}
+	bool up = is_up(g);
 	int64_t limit_ms = r->m.type == XEN_CREATE && !r->cleaning ? CREATE_MS : r->m.type == XEN_DESTROY || r->cleaning ? DESTROY_MS : TALK_MS;
 	if (r->m.type != XEN_CREATE || up)
 		r->domid = up ? g->d.domid : 0;

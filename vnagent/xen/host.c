@@ -182,7 +182,7 @@ static bool ours(struct host *h, const libxl_dominfo *info, struct domain *ret)
 		return false;
 	mem_auto char *up = entry_read(h, info->domid, "up");
 	*ret = (struct domain){ .domid = info->domid, .net = (uint32_t)net, .router = (uint32_t)router, .up = up && *up == '1',
-		                .shutdown = info->shutdown || info->dying, .reason = info->shutdown_reason,
+		                .shutdown = info->shutdown || info->dying, .destroyed = info->dying && !info->shutdown, .reason = info->shutdown_reason,
 		                .cpu_us = info->cpu_time / 1000, .mem_kib = (int64_t)info->current_memkb };
 	return true;
 }

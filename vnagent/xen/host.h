@@ -26,7 +26,8 @@ int host_describe(struct host *h, struct xen_host *ret, struct err *err) VNE_MUS
 struct domain {
 	uint32_t domid, net, router;
 	bool up;       /* vnguest has answered once */
-	bool shutdown; /* has ended, by itself */
+	bool shutdown; /* has ended */
+	bool destroyed; /* but not by itself */
 	libxl_shutdown_reason reason;
 	uint64_t cpu_us;
 	int64_t mem_kib;
