@@ -18,6 +18,8 @@
 #include "base/ns.h"
 #include "vnagent/build_impl.h"
 #include "vnagent/nat.h"
+#include "vnagent/port.h"
+#include "vnagent/uplink_announce.h"
 #include "vnagent/wire_tc.h"
 
 /* ---- what may be joined now ------------------------------------------------------------------------------ */
@@ -147,9 +149,16 @@ void build_uplink_wires(struct builder *b, struct job *job, const struct plan_po
 		tc_put_redirect_trim(b->batch, d->ifindex, 0, 1, d->name);
 }
 
+static bool address_changed(const struct job *job, const struct plan_port *port)
+{
+	const struct plan_port *old = plan_index_port(&job->old, port->id);
+	return old && !addr_same(&old->address, &port->address);
+}
+
 /* Carrying traffic comes last, once the inside is set: the outside first, then the port, whose router then hears of a carrier. */
 int build_step_outside(struct builder *b, struct job *job, struct err *err)
 {
+	VEC(const struct plan_port *) risen = { 0 };
 	for (size_t i = 0; b->real && i < job->want.n_ports; i++) {
 		const struct plan_port *port = &job->want.ports[i];
 		struct device *d = inventory_port(b->inv, job->net->id, port->id), *o = inventory_outside(b->inv, job->net->id, port->id);
@@ -161,11 +170,16 @@ int build_step_outside(struct builder *b, struct job *job, struct err *err)
 			device_put_flags(b->batch, o->ifindex, flags, flags, o->name);
 		if ((o != NULL) != d->up)
 			device_put_flags(b->batch, d->ifindex, o ? IFF_UP | IFF_NOARP : 0, IFF_UP | (o ? IFF_NOARP : 0), d->name);
+		if (o && (!d->up || !o->up || address_changed(job, port)))
+			*vec_add(&risen) = port;
 		d->up = o != NULL;
 		if (o)
 			o->up = true;
 	}
 	int code = b->real ? nl_send(b->nl, b->batch, NULL, err) : 0;
+	for (size_t i = 0; !code && i < risen.n; i++)
+		uplink_announce(inventory_outside(b->inv, job->net->id, risen.v[i]->id)->ifindex, risen.v[i]);
+	vec_done(&risen);
 	return code ? code : STEP_NEXT;
 }
 
