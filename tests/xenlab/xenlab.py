@@ -398,7 +398,7 @@ class Node:
         self.address = f"{NET}.{number}"
         self.qemu = None
 
-    def boot(self, build=None, files=(), hypervisor=None, hypervisor_args="", memory_mib=1024, mtu=1600, detach=False, cpus=1, hvm=False):
+    def boot(self, build=None, files=(), hypervisor=None, hypervisor_args="", memory_mib=1024, mtu=1600, detach=False, cpus=1, hvm=False, counting=False):
         """Starts it; `files`: (path in dom0, path here). `await_up` says when it is there."""
         if not shutil.which("qemu-system-x86_64"):
             raise Unavailable("qemu-system-x86_64 is not installed (package qemu-system-x86)")
@@ -423,13 +423,15 @@ class Node:
         self.world.run("ip", "link", "set", tap, "mtu", str(mtu), "master", "br0", "up")
         log = self.dir / "console.log"
         log.unlink(missing_ok=True)
-        command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", HVM_CPU if hvm else "qemu64", "-smp", str(cpus), "-m", str(memory_mib), "-no-reboot",
+        command = ["qemu-system-x86_64", "-accel", "tcg,thread=single" if counting else "tcg,thread=multi", "-cpu", HVM_CPU if hvm else "qemu64", "-smp", str(cpus), "-m", str(memory_mib), "-no-reboot",
                    "-nodefaults", "-display", "none", "-monitor", "none", "-kernel", xen, "-append",
                    f"console=com1 com1=115200,8n1 dom0_mem=448M,max:448M dom0_max_vcpus=1 {hypervisor_args}",
                    "-initrd", f"{kernel} console=hvc0 quiet panic=1,{self.dir / 'dom0.cpio'}",
                    "-chardev", f"file,id=c,path={log}", "-serial", "chardev:c",
                    "-netdev", f"tap,id=n,ifname={tap},script=no,downscript=no",
                    "-device", f"virtio-net-pci,netdev=n,mac=52:54:00:56:4e:{self.number:02x},host_mtu={mtu}"]
+        if counting:  # its clock is the number of instructions: one takes a nanosecond, whatever the machine is doing
+            command += ["-icount", "shift=0,sleep=off"]
         with open(self.dir / "qemu.log", "wb") as out:
             self.qemu = subprocess.Popen(self.world.command(*ending_with_us(command, detach)), stdin=subprocess.DEVNULL,
                                          stdout=out, stderr=out)

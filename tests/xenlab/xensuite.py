@@ -42,13 +42,15 @@ class Host:
     cpus: int = 1
     balance: str = "none"
     hvm: bool = False  # with virtualization in (emulated) hardware: guests are PVH, else PV
+    counting: bool = False  # a nanosecond of its time is an instruction
+    kinds: tuple = ("xen",)
 
 
 HOSTS = (Host("xen1", 1, cpus=2, balance="load"), Host("xen2", 2))
 
 
 def substrate_yaml(hosts):
-    nodes = "".join(f"  - {{name: {h.name}, cpu: {h.cpus}, address: {xenlab.NET}.{h.number}, routers: [xen]}}\n" for h in hosts)
+    nodes = "".join(f"  - {{name: {h.name}, cpu: {h.cpus}, address: {xenlab.NET}.{h.number}, routers: [{', '.join(h.kinds)}]}}\n" for h in hosts)
     links = "".join(f"  - {{endpoints: [{h.name}, mid], bandwidth: 50mbit}}\n" for h in hosts)
     return (f"kind: substrate\nname: xenlab\nnodes:\n{nodes}  - {{name: mid, cpu: 2, memory: 1GiB, address: {MID_ADDRESS}, routers: [netns]}}\n"
             f"links:\n{links}")
@@ -124,7 +126,7 @@ class Suite:
         config.write_text(agent_yaml(host.name, "eth0", "", "/run/vnagent",
                                      f"xen:\n  images: {{default: /var/lib/vne/image}}\n  balance: {host.balance}\n"))
         self.nodes[host.name].boot(build=self.build, files=[*files, ("etc/vne/vnagent.yaml", config)], hypervisor=self.hypervisor,
-                                   hypervisor_args=self.hypervisor_args, mtu=MTU, cpus=host.cpus, hvm=host.hvm)
+                                   hypervisor_args=self.hypervisor_args, mtu=MTU, cpus=host.cpus, hvm=host.hvm, counting=host.counting)
 
     def write_files(self):
         etc, agents = self.dir / "etc", [*(host.name for host in self.hosts), "mid"]
@@ -136,7 +138,7 @@ class Suite:
         (self.dir / "substrate.yaml").write_text(substrate_yaml(self.hosts))
         (self.dir / "vned.yaml").write_text(
             f"kind: vned\nsubstrate: substrate.yaml\nlisten: [{SERVER}]\nkey: etc/vned.key\nallow: etc/allowed\nstate: {self.dir}/vned\n"
-            "guest_timeout: 120s\n")
+            "guest_timeout: 120s\n" + ("timeout: 60s\n" if any(h.counting for h in self.hosts) else ""))
         (self.dir / "client.yaml").write_text(f"kind: vnctl\nserver: {SERVER}\nserver_key: etc/vned.pub\nkey: etc/me.key\n")
         (self.dir / "mid.yaml").write_text(agent_yaml("mid", "eth0", "etc/", f"{self.dir}/mid.state", f"cgroup: {self.dir.name}\n"))
 
