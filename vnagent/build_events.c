@@ -93,7 +93,8 @@ static int device_event(void *arg, const struct nlmsghdr *m)
 	const struct nlattr *table[IFLA_MAX + 1] = { 0 };
 	if (!head || (m->nlmsg_type != RTM_NEWLINK && m->nlmsg_type != RTM_DELLINK) || head->ifi_family != AF_UNSPEC)
 		return 0;
-	nl_parse(m, sizeof(*head), table, IFLA_MAX);
+	if (b->options.uplinks && b->options.uplinks->n)
+		nl_parse(m, sizeof(*head), table, IFLA_MAX);
 	build_uplinks_event(b, (uint32_t)head->ifi_index, nl_str(table[IFLA_IFNAME]));
 	if (m->nlmsg_type != RTM_DELLINK)
 		return 0;

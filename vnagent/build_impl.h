@@ -36,6 +36,7 @@ struct job {
 	bool begun;
 	step_fn *const *steps;  /* NULL-ended */
 	size_t step, cursor;    /* where it is: step, and object within */
+	bool uplinks;           /* some port is one, in what is wanted or was committed */
 	bool full;              /* apply everything, not only what differs */
 	struct hash *pending;   /* routers that are being made or ended: number → itself */
 	struct hash *remade;    /* routers that this operation made: number → itself */

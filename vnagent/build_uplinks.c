@@ -75,22 +75,18 @@ static int survey_port(struct builder *b, struct job *job, const struct plan_por
 	return s->ifindex || stands ? 0 : err_set(err, -ENODEV, "uplink %s: %s", port->uplink, s->why);
 }
 
-static void look_at_all(struct builder *b)
-{
-	for (size_t i = 0; b->options.uplinks && i < b->options.uplinks->n; i++)
-		uplink_look(&b->options.uplinks->v[i], b->nl, &b->uplinks[i]);
-}
-
 int build_uplinks_survey(struct builder *b, struct job *job, struct err *err)
 {
-	bool looked = false;
+	const struct node_plan *old = job->old.plan;
+	for (size_t i = 0; old && i < old->n_ports; i++)
+		job->uplinks |= old->ports[i].uplink != NULL;
+	if (b->real)
+		build_uplinks_refresh(b);
 	for (size_t i = 0; i < job->want.n_ports; i++) {
 		const struct plan_port *port = &job->want.ports[i];
 		if (!port->uplink)
 			continue;
-		if (!looked && b->real)
-			look_at_all(b);
-		looked = true;
+		job->uplinks = true;
 		int code = survey_port(b, job, port, err);
 		if (code)
 			return err_add(err, code, "router %s", plan_index_router(&job->now, port->router)->name);
@@ -208,33 +204,48 @@ static int set_interface(void *arg, struct err *err)
 	return code ? code : write_setting("ipv6", port->ifname, "router_solicitations", listens ? "-1" : "0", err);
 }
 
-static bool had_nat(const struct job *job, uint32_t router)
+struct interfaces {
+	VEC(uint32_t) v; /* numbers inside the router */
+};
+
+/* Those of the router's uplinks that translate in this plan, into a list that may have some. */
+static void add_translating(const struct node_plan *p, uint32_t router, struct interfaces *ret)
 {
-	const struct node_plan *old = job->old.plan;
-	for (size_t i = 0; old && i < old->n_ports; i++)
-		if (old->ports[i].router == router && old->ports[i].nat)
-			return true;
-	return false;
+	for (size_t i = 0; p && i < p->n_ports; i++) {
+		uint32_t ifindex = device_inner_ifindex(p->ports[i].id);
+		bool known = p->ports[i].router != router || !p->ports[i].nat;
+		for (size_t k = 0; k < ret->v.n && !known; k++)
+			known = ret->v.v[k] == ifindex;
+		if (!known)
+			*vec_add(&ret->v) = ifindex;
+	}
 }
 
+/* PREPARE leaves what stands as it is: what translates goes on, and what listens. */
 int build_uplinks_inside(struct builder *b, struct job *job, const struct plan_router *r, const size_t *ports, size_t n_ports, int netns,
                          struct err *err)
 {
-	VEC(uint32_t) translated = { 0 };
+	struct interfaces translating = { 0 }, were = { 0 };
+	bool prepares = job->op == BUILD_PREPARE;
 	int code = 0;
-	for (size_t i = 0; i < n_ports; i++) {
+	for (size_t i = 0; job->uplinks && i < n_ports; i++) {
 		struct plan_port *port = &job->want.ports[ports[i]];
 		struct err why = { 0 };
-		if (!port->uplink)
+		if (!port->uplink || (prepares && plan_index_port(&job->old, port->id)))
 			continue;
-		if (port->nat)
-			*vec_add(&translated) = device_inner_ifindex(port->id);
 		if (ns_visit_net(netns, set_interface, port, &why))
 			build_notice(b, job->net->id, r->name, why.text);
 	}
-	if (translated.n || (job->op != BUILD_PREPARE && had_nat(job, r->id)))
-		code = nat_set(netns, translated.v, translated.n, err);
-	vec_done(&translated);
+	if (!job->uplinks)
+		return 0;
+	add_translating(job->old.plan, r->id, &were);
+	if (prepares)
+		add_translating(job->old.plan, r->id, &translating);
+	add_translating(&job->want, r->id, &translating);
+	if (translating.v.n || were.v.n)
+		code = nat_set(netns, translating.v.v, translating.v.n, err);
+	vec_done(&translating.v);
+	vec_done(&were.v);
 	return code;
 }
 
@@ -308,5 +319,6 @@ void build_uplinks_event(struct builder *b, uint32_t ifindex, const char *name)
 void build_uplinks_open(struct builder *b)
 {
 	b->uplinks = mem_array((b->options.uplinks ? b->options.uplinks->n : 0) + 1, sizeof(*b->uplinks));
-	look_at_all(b);
+	for (size_t i = 0; b->options.uplinks && i < b->options.uplinks->n; i++)
+		uplink_look(&b->options.uplinks->v[i], b->nl, &b->uplinks[i]);
 }

@@ -397,6 +397,12 @@ static void strangers_are_refused(void **state)
 	assert_int_equal(sh("ip link del out0"), 0);
 	assert_int_equal(run(n, BUILD_PREPARE, 1, &p), -ENODEV);
 	assert_non_null(strstr(n->text, "its device out0 is not there"));
+	assert_int_equal(sh("ip link add out0 type veth peer name far; ip link set out0 mtu 1400"), 0);
+	assert_int_equal(run(n, BUILD_PREPARE, 1, &p), -ENODEV);
+	assert_non_null(strstr(n->text, "MTU 1400"));
+	assert_int_equal(sh("ip link set out0 mtu 1500; ip link add br0 type bridge; ip link set out0 master br0"), 0);
+	assert_int_equal(run(n, BUILD_PREPARE, 1, &p), -ENODEV);
+	assert_non_null(strstr(n->text, "belongs to a bridge"));
 	assert_int_equal(devices_of_ours(), 0);
 	assert_int_equal(holders(NULL), 0);
 	node_close(n);
