@@ -65,6 +65,8 @@ void node_view_done(struct node_view *v)
 	free(v->address);
 	free(v->lacks);
 	free(v->images);
+	free(v->uplinks);
+	free(v->programs);
 	*v = (struct node_view){ 0 };
 }
 

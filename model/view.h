@@ -79,6 +79,7 @@ struct node_view {
 	int64_t guests_max, guest_kib, guest_reserved_kib; /* UNLIMITED: not limited */
 	int64_t realtime_milli, realtime_reserved_milli;
 	char *images;        /* names separated by a blank */
+	char *uplinks, *programs; /* that routers there may ask for; likewise */
 };
 
 struct slink_view {

@@ -336,6 +336,13 @@ static void write_guests(struct writer *w, const struct node_view *v)
 	write_string(w, NULL, "guests", buf_cstr(&text));
 }
 
+/* Names that a node has for whoever asks; most have none. */
+static void write_offered(struct writer *w, const char *key, const char *names)
+{
+	if (names && names[0])
+		write_words(w, key, key, names, " ");
+}
+
 void write_node_view(struct writer *w, const struct node_view *v)
 {
 	char a[TEXT], b[TEXT], text[3 * TEXT];
@@ -369,6 +376,8 @@ void write_node_view(struct writer *w, const struct node_view *v)
 	}
 	write_words(w, "lacks", NULL, v->lacks, ", ");
 	write_string(w, NULL, "lacks", v->lacks);
+	write_offered(w, "uplinks", v->uplinks);
+	write_offered(w, "programs", v->programs);
 	write_end(w);
 }
 

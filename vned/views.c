@@ -249,7 +249,8 @@ void view_node(const struct vned *v, uint32_t snode, struct node_view *ret)
 		.guest_kib = all[RES_GUEST_KIB], .guest_reserved_kib = networks_reserved(v, snode, RES_GUEST_KIB),
 		.realtime_milli = all[RES_REALTIME_MILLI] == UNLIMITED ? 0 : all[RES_REALTIME_MILLI],
 		.realtime_reserved_milli = networks_reserved(v, snode, RES_REALTIME_MILLI),
-		.images = names_text(&v->usable.nodes[snode].images),
+		.images = names_text(&v->usable.nodes[snode].images), .uplinks = names_text(&v->usable.nodes[snode].uplinks),
+		.programs = names_text(&v->usable.nodes[snode].programs),
 	};
 	if (ret->has_location) {
 		ret->latitude = s->coords.a;

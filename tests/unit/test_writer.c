@@ -457,7 +457,8 @@ static void test_node(void **state)
 		{ .name = mem_str("atla"), .state = mem_str("up"), .kinds = mem_str("netns fake"), .address = mem_str("192.0.2.1"),
 		  .cpu_milli = 16000, .cpu_reserved_milli = 1500, .mem_kib = UNLIMITED, .mem_reserved_kib = 65536,
 		  .cpu_used_ratio = 0.42, .mem_total_kib = 1000, .mem_used_kib = 250, .routers = 3, .segments = 5,
-		  .seen_ms_ago = 400, .has_location = true, .latitude = 33.75, .longitude = -84.38, .lacks = mem_str("netem, ifb") },
+		  .seen_ms_ago = 400, .has_location = true, .latitude = 33.75, .longitude = -84.38, .lacks = mem_str("netem, ifb"),
+		  .uplinks = mem_str("campus lab"), .programs = mem_str("ecmp") },
 		{ .name = mem_str("hstn"), .state = mem_str("never seen"), .kinds = mem_str(""), .address = mem_str(""),
 		  .cpu_milli = 8000, .mem_kib = 1048576, .cpu_used_ratio = -1, .mem_total_kib = -1, .mem_used_kib = -1,
 		  .seen_ms_ago = -1, .lacks = mem_str(""), .hosts_guests = true, .guests = 2, .guests_max = 8, .guest_kib = 1 << 21,
@@ -474,9 +475,9 @@ static void test_node(void **state)
 	w = writer_text(false);
 	write_node_views(w, NULL, "", v, 2);
 	assert_written(w,
-		"node  state       kinds       routers  segments  cpu promised  load  memory promised  in use       seen  lacks       guests\n"
-		"atla  up          netns fake        3         5  1.5 of 16     42 %  64MiB              25 %  0.4 s ago  netem, ifb  -\n"
-		"hstn  never seen  -                 0         0  0 of 8           -  0MiB of 1GiB          -          -  -           "
+		"node  state       kinds       routers  segments  cpu promised  load  memory promised  in use       seen  lacks       uplinks     programs  guests\n"
+		"atla  up          netns fake        3         5  1.5 of 16     42 %  64MiB              25 %  0.4 s ago  netem, ifb  campus lab  ecmp      -\n"
+		"hstn  never seen  -                 0         0  0 of 8           -  0MiB of 1GiB          -          -  -           -           -         "
 		"2 of 8, 128MiB of 2GiB, realtime 0.6 of 1\n");
 	node_view_done(&v[0]);
 	node_view_done(&v[1]);
