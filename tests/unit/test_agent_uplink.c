@@ -10,6 +10,9 @@
 #include <netinet/icmp6.h>
 #include <poll.h>
 
+#include "vnagent/guest/setup_read.h"
+#include "vnagent/setup.h"
+#include "vnagent/uplink_announce.h"
 #include "vnagent/uplink_tag.h"
 
 /* ---- end hosts and outside ports --------------------------------------------------------------------- */
@@ -609,6 +612,74 @@ static void an_address_is_learnt(void **state)
 	node_plan_done(&p);
 }
 
+/* ---- without a kernel ---------------------------------------------------------------------------------------------- */
+static void a_guest_is_told_its_gateway(void **state)
+{
+	struct node_plan p;
+	struct guest_setup setup;
+	struct err err = { 0 };
+	buf_auto struct buf text = BUF_INIT;
+	plan_begin(&p, 1);
+	struct plan_router *r = add_router(&p, 0);
+	struct plan_port *up = add_uplink(&p, 0, 0, "campus", v4(0xc0000201, 24));
+	up->gateway = v4(0xc0000209, 32);
+	const struct plan_port *ports[] = { up };
+	for (int planned = 0; planned < 2; planned++) { /* `static` plans it itself */
+		if (planned)
+			route_to(r, v4(0, 0), up->gateway, up->id);
+		buf_clear(&text);
+		setup_write(r, ports, 1, NULL, &text);
+		assert_int_equal(guest_setup_read(buf_cstr(&text), text.len, &setup, &err), 0);
+		assert_int_equal(setup.n_routes, 1);
+		assert_int_equal(setup.routes[0].to.prefix, 0);
+		assert_true(addr_same(&setup.routes[0].via, &up->gateway));
+		assert_string_equal(setup.routes[0].ifname, "up0");
+		assert_int_equal(setup.routes[0].source.family, 0); /* the outside knows no way to the loopback */
+		guest_setup_done(&setup);
+	}
+	node_plan_done(&p);
+}
+
+static void announcements_are_well_made(void **state)
+{
+	static const uint8_t arp[] = { 255, 255, 255, 255, 255, 255, 2, 0, 0, 1, 0, 7, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 1, 0, 7,
+		                       192, 0, 2, 1, 0, 0, 0, 0, 0, 0, 192, 0, 2, 1 };
+	struct plan_port port = { .mac = { 2, 0, 0, 1, 0, 7 }, .address = v4(0xc0000201, 24) };
+	uint8_t frame[ANNOUNCEMENT_MAX];
+	assert_int_equal(uplink_announcement(&port, frame), sizeof(arp));
+	assert_memory_equal(frame, arp, sizeof(arp));
+	port.address = v6(0x0a, 1, 64);
+	assert_int_equal(uplink_announcement(&port, frame), 86);
+	/* The checksum of ICMPv6, over addresses, length, protocol and message, comes out as nothing. */
+	uint32_t sum = 32 + IPPROTO_ICMPV6;
+	for (size_t i = 14 + 8; i < 86; i += 2)
+		sum += (uint32_t)frame[i] << 8 | frame[i + 1];
+	assert_int_equal((sum & 0xffff) + (sum >> 16), 0xffff);
+	assert_memory_equal(frame + 14 + 40 + 26, port.mac, 6);
+	port.address = (struct addr){ 0 };
+	assert_int_equal(uplink_announcement(&port, frame), 0);
+}
+
+/* A network takes the place of another, addresses and all: hosts that remember the old router's MAC hear at once. */
+static void a_successor_is_heard_at_once(void **state)
+{
+	NEED_PRIVILEGE();
+	struct node *n = *state;
+	struct node_plan p;
+	for (uint32_t i = 1; i <= 2; i++) {
+		plan_begin(&p, i);
+		add_router(&p, 0);
+		add_uplink(&p, 0, 0, "campus", v4(0xc0000201, 24))->mac[3] = (uint8_t)i;
+		if (i == 1)
+			node_open(n);
+		assert_int_equal(run(n, BUILD_PREPARE, i, &p), 0);
+		assert_int_equal(run(n, BUILD_COMMIT, i, NULL), 0);
+		assert_int_equal(i == 1 ? reach_from_host(0, "192.0.2.1") : in_host(0, "ping -q -c 1 -W 0.5 192.0.2.1 >/dev/null"), 0);
+		node_plan_done(&p);
+	}
+	release(n, 3);
+}
+
 int main(int argc, char **argv)
 {
 	static char reason[256];
@@ -624,6 +695,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(what_vanishes_is_joined_again, enter, leave),
 		cmocka_unit_test_setup_teardown(an_update_moves_to_another, enter, leave),
 		cmocka_unit_test_setup_teardown(vlans_are_kept_apart, enter, leave),
+		cmocka_unit_test_setup_teardown(a_successor_is_heard_at_once, enter, leave),
+		cmocka_unit_test(a_guest_is_told_its_gateway),
+		cmocka_unit_test(announcements_are_well_made),
 		cmocka_unit_test_setup_teardown(an_address_is_learnt, enter, leave),
 	};
 	if (geteuid() != 0 || unshare(CLONE_NEWNET) < 0)
