@@ -19,7 +19,7 @@
 const struct open_driver *build_driver(const struct builder *b, const char *kind)
 {
 	for (size_t i = 0; i < b->n_drivers; i++)
-		if (!strcmp(b->drivers[i].ops->kind, kind))
+		if (!strcmp(b->drivers[i].kind, kind))
 			return &b->drivers[i];
 	return NULL;
 }
@@ -69,15 +69,24 @@ static int open_driver(struct builder *b, const char *kind, struct err *err)
 	const struct router_driver *ops = router_driver_find(kind);
 	if (!ops)
 		return err_set(err, -ENOENT, "there is no driver for routers of kind %s", kind);
-	if (b->n_drivers == DRIVERS_MAX)
+	if (b->n_drivers + (ops->base ? 1 : 0) >= DRIVERS_MAX)
 		return err_set(err, -E2BIG, "more than %d kinds of routers", DRIVERS_MAX);
+	if (build_driver(b, kind))
+		return 0; /* another kind has needed it */
+	if (ops->base) {
+		int code = open_driver(b, ops->base->kind, err);
+		const struct open_driver *base = build_driver(b, ops->base->kind);
+		if (!code)
+			b->drivers[b->n_drivers++] = (struct open_driver){ kind, base->ops, base->self, true };
+		return code;
+	}
 	struct router_options options = { b->options.loop, b->options.spawner, b->options.cgroup ? b->options.cgroup : "",
 		                          build_router_event, b };
 	void *self = NULL;
 	int code = ops->open(&options, &self, err);
 	if (code)
 		return err_add(err, code, "router kind %s", kind);
-	b->drivers[b->n_drivers++] = (struct open_driver){ ops, self };
+	b->drivers[b->n_drivers++] = (struct open_driver){ ops->kind, ops, self, false };
 	b->real |= ops->ports != ROUTER_PORTS_NONE;
 	return 0;
 }
@@ -145,7 +154,8 @@ void builder_free(struct builder *b)
 	dhcp_free(b->dhcp);
 	free(b->uplinks);
 	for (size_t i = 0; i < b->n_drivers; i++)
-		b->drivers[i].ops->close(b->drivers[i].self);
+		if (!b->drivers[i].shared)
+			b->drivers[i].ops->close(b->drivers[i].self);
 	nl_close(b->nl);
 	nl_close(b->events);
 	nl_close(b->wall);
@@ -196,6 +206,8 @@ void builder_sweep(struct builder *b)
 	for (size_t i = 0; i < b->n_drivers; i++) {
 		struct router_key *keys = NULL;
 		size_t n = 0;
+		if (b->drivers[i].shared)
+			continue;
 		b->drivers[i].ops->list(b->drivers[i].self, &keys, &n);
 		for (size_t k = 0; k < n; k++)
 			sweep_net(b, keys[k].net);

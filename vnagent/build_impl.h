@@ -14,8 +14,10 @@
 enum { DRIVERS_MAX = 8, JOBS_MAX = 16 };
 
 struct open_driver {
+	const char *kind;
 	const struct router_driver *ops;
 	void *self;
+	bool shared; /* ops and self are another entry's: a kind that is made by another's driver */
 };
 
 struct job;

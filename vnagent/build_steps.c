@@ -299,15 +299,21 @@ static void put_inside(struct nl_batch *b, const struct job *job, const struct p
 	const struct plan_router *old = plan_index_router(&job->old, r->id);
 	bool fresh = hash_get_u64(job->remade, (uint64_t)r->id + 1) != NULL, all = fresh || build_looks_at_all(job);
 	bool whole = all || (commits(job) ? old && !same_routes(old, r) : !old);
+	bool is_switch = !strcmp(r->kind, KIND_SWITCH);
 	if (whole)
 		port_put_router(b, r);
+	if (whole && is_switch)
+		port_put_bridge(b);
 	for (size_t i = 0; i < n_ports; i++) {
 		const struct plan_port *port = &job->want.ports[ports[i]], *was = plan_index_port(&job->old, port->id);
 		if (!port_is_due(job, port))
 			continue;
 		if (was && commits(job) && !fresh)
 			port_put_stale_address(b, was, port);
-		port_put_inside(b, port);
+		if (is_switch)
+			port_put_bridged(b, port);
+		else
+			port_put_inside(b, port);
 	}
 	for (size_t i = 0; whole && i < r->n_routes; i++)
 		port_put_route(b, r, &r->routes[i]);
@@ -554,6 +560,8 @@ static void end_surplus_routers(struct builder *b, struct job *job, const struct
 		const struct open_driver *d = &b->drivers[i];
 		struct router_key *keys = NULL;
 		size_t n = 0;
+		if (d->shared)
+			continue;
 		d->ops->list(d->self, &keys, &n);
 		for (size_t k = 0; k < n; k++) {
 			if (keys[k].net != job->net->id)
@@ -561,7 +569,7 @@ static void end_surplus_routers(struct builder *b, struct job *job, const struct
 			const struct plan_router *r = plan_index_router(s->plan, keys[k].router);
 			if (!r)
 				r = plan_index_router(&s->beside, keys[k].router);
-			if (r && build_driver(b, r->kind) == d)
+			if (r && build_driver(b, r->kind)->self == d->self)
 				continue;
 			hash_put_u64(job->pending, (uint64_t)keys[k].router + 1, job);
 			ospf_drop(b->ospf, keys[k]);

@@ -5,12 +5,14 @@
 #include <errno.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
+#include <linux/if_bridge.h>
+#include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <string.h>
 #include <sys/socket.h>
 
-enum { LOOPBACK_IFINDEX = 1 };
+enum { LOOPBACK_IFINDEX = 1, BRIDGE_IFINDEX = 2 };
 
 static uint8_t addr_len(const struct addr *a)
 {
@@ -111,6 +113,52 @@ void port_put_inside(struct nl_batch *b, const struct plan_port *port)
 		put_address(b, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, ifindex, &port->address);
 	if (port->gateway.family)
 		put_default(b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, port);
+}
+
+/* No address of its own making: nothing here speaks IPv6. */
+static void put_silent(struct nl_batch *b)
+{
+	nl_nest(b, IFLA_AF_SPEC);
+	nl_nest(b, AF_INET6);
+	nl_put_u8(b, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+	nl_nest_end(b);
+	nl_nest_end(b);
+}
+
+void port_put_bridge(struct nl_batch *b)
+{
+	enum { FORWARDED_GROUPS = 0xfff8 };
+	struct ifinfomsg head = { .ifi_family = AF_UNSPEC, .ifi_index = BRIDGE_IFINDEX };
+	nl_begin(b, RTM_NEWLINK, NLM_F_CREATE, &head, sizeof(head));
+	nl_label(b, "bridge br0");
+	nl_put_str(b, IFLA_IFNAME, "br0");
+	nl_nest(b, IFLA_LINKINFO);
+	nl_put_str(b, IFLA_INFO_KIND, "bridge");
+	nl_nest(b, IFLA_INFO_DATA);
+	nl_put_u32(b, IFLA_BR_STP_STATE, 0);
+	nl_put_u8(b, IFLA_BR_MCAST_SNOOPING, 0);
+	nl_put_u16(b, IFLA_BR_GROUP_FWD_MASK, FORWARDED_GROUPS);
+	nl_nest_end(b);
+	nl_nest_end(b);
+	nl_begin(b, RTM_NEWLINK, 0, &head, sizeof(head));
+	nl_label(b, "bridge br0");
+	put_silent(b);
+	head.ifi_flags = head.ifi_change = IFF_UP; /* once it is silent */
+	nl_begin(b, RTM_NEWLINK, 0, &head, sizeof(head));
+	nl_label(b, "bridge br0");
+}
+
+void port_put_bridged(struct nl_batch *b, const struct plan_port *port)
+{
+	struct ifinfomsg head = { .ifi_family = AF_UNSPEC, .ifi_index = (int)device_inner_ifindex(port->id) };
+	nl_begin(b, RTM_NEWLINK, 0, &head, sizeof(head));
+	nl_label(b, "%s of br0", port->ifname);
+	nl_put_u32(b, IFLA_MTU, port->mtu);
+	nl_put_u32(b, IFLA_MASTER, BRIDGE_IFINDEX);
+	put_silent(b);
+	head.ifi_flags = head.ifi_change = IFF_UP;
+	nl_begin(b, RTM_NEWLINK, 0, &head, sizeof(head));
+	nl_label(b, "%s of br0", port->ifname);
 }
 
 static const struct addr *loopback_of(const struct plan_router *r, uint8_t family)

@@ -123,6 +123,7 @@ static const struct {
 	{ "gso-guard", "limits that hold for trains of tiny frames, too", NULL },
 	{ "htb", "promised traffic before best effort on underlay devices", ask_htb },
 	{ "nftables", "tunnels that take frames from their neighbour's address only", NULL },
+	{ "bridge", "routers of kind switch", port_put_bridge },
 	{ "uplinks", "routers that are joined to outside ports (macvlan)", ask_uplink },
 	{ "nat", "uplinks with nat: true", NULL },
 	{ "dhcp", "uplinks without an address: busybox' udhcpc", NULL },
@@ -225,18 +226,26 @@ static bool any_realtime(const struct node_probe *p)
 /* Ports need all of these; without one of them no virtual link can be built. */
 static const char *const needed[] = { "veth", "vxlan", "cls_bpf", "mirred", "tbf" };
 
+static bool is_needed(const struct router_driver *d, const char *feature)
+{
+	if (d->needs && !strcmp(d->needs, feature))
+		return true;
+	for (size_t j = 0; j < ARRAY_LEN(needed); j++)
+		if (!strcmp(needed[j], feature))
+			return d->ports == ROUTER_PORTS_VETH || strcmp(feature, "veth");
+	return false;
+}
+
 static void judge_kinds(struct node_probe *p)
 {
 	for (size_t i = 0; i < p->n_kinds; i++) {
 		struct probe_kind *k = &p->kinds[i];
 		const struct router_driver *d = router_driver_find(k->kind);
 		for (size_t f = 0; k->usable && d && d->ports != ROUTER_PORTS_NONE && f < p->n_features; f++)
-			for (size_t j = 0; j < ARRAY_LEN(needed); j++)
-				if (!p->features[f].present && !strcmp(p->features[f].name, needed[j]) &&
-				    (d->ports == ROUTER_PORTS_VETH || strcmp(needed[j], "veth"))) {
-					k->usable = false;
-					snprintf(k->why, sizeof(k->why), "this kernel has no %s (%.80s)", needed[j], p->features[f].used_for);
-				}
+			if (!p->features[f].present && is_needed(d, p->features[f].name)) {
+				k->usable = false;
+				snprintf(k->why, sizeof(k->why), "this kernel has no %.20s (%.70s)", p->features[f].name, p->features[f].used_for);
+			}
 	}
 }
 

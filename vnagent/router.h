@@ -76,6 +76,10 @@ struct router_command {
 struct router_driver {
 	const char *kind;
 	enum router_ports ports;
+	/* Not NULL: its routers are made by that driver, with whose instance it shares them; what makes them another kind is
+	 * what is put inside (port.h). Then of all that follows it has `probe` only. */
+	const struct router_driver *base;
+	const char *needs; /* a feature (probe.c) beside the usual, without which the kind cannot be hosted; NULL: none */
 
 	/* Whether this machine can host the kind, tried for real; blocks shortly, changes nothing. */
 	int (*probe)(struct err *err) VNE_MUST;
@@ -111,7 +115,7 @@ struct router_driver {
 	void (*load)(void *self, struct router_key key, uint64_t *ret_cpu_us, int64_t *ret_mem_kib); /* mem -1: not known */
 };
 
-extern const struct router_driver router_netns, router_xen, router_fake;
+extern const struct router_driver router_netns, router_xen, router_fake, router_switch;
 extern const struct router_driver *const router_drivers[]; /* NULL-ended */
 const struct router_driver *router_driver_find(const char *kind); /* NULL: no such kind */
 

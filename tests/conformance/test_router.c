@@ -547,8 +547,8 @@ int main(int argc, char **argv)
 	for (const struct router_driver *const *d = router_drivers; *d; d++) {
 		driver = *d;
 		why_not[0] = 0;
-		if (only && strcmp(only, driver->kind))
-			continue;
+		if (driver->base || (only && strcmp(only, driver->kind)))
+			continue; /* made by another's driver */
 		if (driver->probe(&err))
 			snprintf(why_not, sizeof(why_not), "%.250s", err.text);
 		else if (driver->ports == ROUTER_PORTS_DRIVER && (!only || !image))
