@@ -9,8 +9,20 @@ const char *const router_state_names[] = {
 	[ROUTER_RUNNING] = "running", [ROUTER_FAILED] = "failed",
 };
 
+static void uplinks_done(struct probe_uplink *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(v[i].name);
+		for (size_t k = 0; k < v[i].n_users; k++)
+			free(v[i].users[k]);
+		free(v[i].users);
+	}
+	free(v);
+}
+
 void load_report_done(struct load_report *r)
 {
+	uplinks_done(r->uplinks, r->n_uplinks);
 	free(r->routers);
 	free(r->ports);
 	free(r->segments);
@@ -28,12 +40,6 @@ void node_probe_done(struct node_probe *p)
 	for (size_t i = 0; i < p->n_programs; i++)
 		free(p->programs[i]);
 	free(p->programs);
-	for (size_t i = 0; i < p->n_uplinks; i++) {
-		free(p->uplinks[i].name);
-		for (size_t k = 0; k < p->uplinks[i].n_users; k++)
-			free(p->uplinks[i].users[k]);
-		free(p->uplinks[i].users);
-	}
-	free(p->uplinks);
+	uplinks_done(p->uplinks, p->n_uplinks);
 	*p = (struct node_probe){ 0 };
 }

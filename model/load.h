@@ -36,6 +36,14 @@ struct segment_load {
 	uint64_t tx_frames, tx_bytes, rx_frames, rx_bytes, drops; /* inner frames */
 };
 
+struct probe_uplink { /* an outside port that the node's operator has named */
+	char *name;
+	char **users; /* owners of networks that may use it; n 0: everybody */
+	size_t n_users;
+	bool usable;
+	char why[128]; /* where not */
+};
+
 struct load_report {
 	uint64_t wall_ms;
 	uint32_t cpu_permille; /* of all cores of the node */
@@ -47,6 +55,8 @@ struct load_report {
 	size_t n_ports;
 	struct segment_load *segments;
 	size_t n_segments;
+	struct probe_uplink *uplinks; /* as they are now; n 0: not told */
+	size_t n_uplinks;
 };
 void load_report_done(struct load_report *r);
 
@@ -80,13 +90,7 @@ struct node_probe {
 	size_t n_images;
 	char **programs; /* names of forwarding programs that routers may ask for */
 	size_t n_programs;
-	struct probe_uplink { /* an outside port that the node's operator has named */
-		char *name;
-		char **users; /* owners of networks that may use it; n 0: everybody */
-		size_t n_users;
-		bool usable;
-		char why[128]; /* where not */
-	} *uplinks;
+	struct probe_uplink *uplinks; /* when it was asked; reports tell how they are since */
 	size_t n_uplinks;
 };
 void node_probe_done(struct node_probe *p);

@@ -342,7 +342,8 @@ static const struct field report_fields[] = {
 	INTEGER_(u.report.mem_used_kib, mem_used_kib, -1, INT64_MAX),
 	LIST_(u.report.routers, u.report.n_routers, routers, PARTS_MAX, router_load_shape),
 	LIST_(u.report.ports, u.report.n_ports, ports, PARTS_MAX, port_load_shape),
-	LIST_(u.report.segments, u.report.n_segments, segments, PARTS_MAX, segment_load_shape)
+	LIST_(u.report.segments, u.report.n_segments, segments, PARTS_MAX, segment_load_shape),
+	LIST_(u.report.uplinks, u.report.n_uplinks, uplinks, 256, probe_uplink_shape)
 };
 SHAPE(report_shape, vne__report__descriptor, report_fields, NULL);
 #undef GENERATED

@@ -54,12 +54,13 @@ static void say_done(struct agent *a, const struct message *question, int code, 
 
 static void say_hello(struct agent *a)
 {
-	struct node_probe probe = *a->options.probe, outside = { 0 };
+	struct node_probe probe = *a->options.probe;
+	struct load_report outside = { 0 };
 	struct message m = { .type = MSG_HELLO };
 	probe.mtus = NULL;
 	probe.n_mtus = 0;
 	underlay_mtus(&probe);
-	uplinks_probe(&a->options.config->uplinks, &outside);
+	uplinks_probe(&a->options.config->uplinks, &outside.uplinks, &outside.n_uplinks);
 	probe.uplinks = outside.uplinks;
 	probe.n_uplinks = outside.n_uplinks;
 	m.u.hello.probe = probe;
@@ -68,7 +69,7 @@ static void say_hello(struct agent *a)
 	if (send_message(a, &m))
 		log_warn("hello could not be sent");
 	free(probe.mtus);
-	node_probe_done(&outside);
+	load_report_done(&outside);
 	free(m.u.hello.held);
 }
 
@@ -277,6 +278,7 @@ void agent_report(void *arg)
 	r->mem_used_kib = now.mem_used_kib;
 	r->wall_ms = (uint64_t)clock_wall_ms();
 	a->usage = now;
+	uplinks_probe(&a->options.config->uplinks, &r->uplinks, &r->n_uplinks);
 	int code = builder_load(a->builder, r, &err);
 	if (code && !a->report_failed)
 		log_error("counters cannot be read: %s", err.text);

@@ -102,16 +102,20 @@ void uplink_look(const struct uplink *u, struct nl *nl, struct uplink_state *ret
 	nl_batch_free(b);
 }
 
-void uplinks_probe(const struct uplink_list *list, struct node_probe *probe)
+void uplinks_probe(const struct uplink_list *list, struct probe_uplink **ret, size_t *ret_n)
 {
 	struct nl *nl;
 	struct err err = { 0 };
+	*ret = NULL;
+	*ret_n = 0;
+	if (!list->n)
+		return;
 	int code = nl_open(NETLINK_ROUTE, -1, &nl, &err);
-	probe->uplinks = mem_array(list->n + 1, sizeof(*probe->uplinks));
+	*ret = mem_array(list->n, sizeof(**ret));
 	for (size_t i = 0; i < list->n; i++) {
 		const struct uplink *u = &list->v[i];
 		struct uplink_state state = { 0 };
-		struct probe_uplink *p = &probe->uplinks[probe->n_uplinks++];
+		struct probe_uplink *p = &(*ret)[(*ret_n)++];
 		if (code)
 			err_copy(state.why, sizeof(state.why), err.text);
 		else

@@ -44,8 +44,8 @@ struct uplink_state {
 };
 void uplink_look(const struct uplink *u, struct nl *nl, struct uplink_state *ret);
 
-/* Adds the uplinks, as they are now, to a probe that has none. */
-void uplinks_probe(const struct uplink_list *list, struct node_probe *probe);
+/* All of them, as they are now. Owned by the probe or report that the result is put into. */
+void uplinks_probe(const struct uplink_list *list, struct probe_uplink **ret, size_t *ret_n);
 
 /* The device of DEVICE_OUTSIDE for a port with that MAC, down. */
 void uplink_put_outside(struct nl_batch *b, const struct device *d, const uint8_t mac[6]);

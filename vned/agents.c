@@ -462,9 +462,28 @@ static void done(struct vned *v, struct agent *a, const struct message *m)
 }
 
 /* An agent's word counts for what is placed on its node, nothing else. */
-static void report(struct vned *v, struct agent *a, const struct load_report *r)
+/* Outside ports come and go: a report that tells of them takes the place of what the hello told. */
+static void take_uplinks(struct vned *v, struct agent *a, struct load_report *r)
+{
+	bool same = r->n_uplinks == a->probe.n_uplinks;
+	if (!r->n_uplinks)
+		return;
+	for (size_t i = 0; same && i < r->n_uplinks; i++)
+		same = r->uplinks[i].usable == a->probe.uplinks[i].usable && !strcmp(r->uplinks[i].name, a->probe.uplinks[i].name);
+	struct load_report were = { .uplinks = a->probe.uplinks, .n_uplinks = a->probe.n_uplinks };
+	a->probe.uplinks = r->uplinks;
+	a->probe.n_uplinks = r->n_uplinks;
+	r->uplinks = NULL;
+	r->n_uplinks = 0;
+	load_report_done(&were);
+	if (!same)
+		reduce_ways(a, &v->substrate.nodes[a->snode], &v->usable.nodes[a->snode]);
+}
+
+static void report(struct vned *v, struct agent *a, struct load_report *r)
 {
 	int64_t now = clock_us();
+	take_uplinks(v, a, r);
 	a->report = *r;
 	a->report.routers = NULL;
 	a->report.ports = NULL;

@@ -82,13 +82,16 @@ static void sample_hello(struct message *m)
 static void sample_report(struct load_report *r)
 {
 	*r = (struct load_report){ .wall_ms = 9, .cpu_permille = 10, .cores = 2, .mem_total_kib = 11, .mem_used_kib = 12,
-		                       .n_routers = 1, .n_ports = 1, .n_segments = 1 };
+		                       .n_routers = 1, .n_ports = 1, .n_segments = 1, .n_uplinks = 1 };
 	r->routers = mem_alloc(sizeof(*r->routers));
 	*r->routers = (struct router_load){ 7, 1, ROUTER_FAILED, UINT64_MAX, -1, "it ended", ROUTER_ROUTING_STARTING, "knows 1 of 2" };
 	r->ports = mem_alloc(sizeof(*r->ports));
 	*r->ports = (struct port_load){ 7, 9, 1, 2, 3, 4, 5, UINT64_MAX };
 	r->segments = mem_alloc(sizeof(*r->segments));
 	*r->segments = (struct segment_load){ 7, 77, 1, 2, 3, 4, 5 };
+	r->uplinks = mem_alloc(sizeof(*r->uplinks));
+	*r->uplinks = (struct probe_uplink){ .name = mem_str("campus"), .users = mem_array(1, sizeof(char *)), .n_users = 1, .why = "it is down" };
+	r->uplinks->users[0] = mem_str("alice");
 }
 
 static struct network_view sample_network(bool detailed)
