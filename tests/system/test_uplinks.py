@@ -191,6 +191,24 @@ def test_a_port_that_vanishes_comes_back(released):
     eventually(lambda: pings(lab, "h1", "198.51.100.9"))
 
 
+def test_placement_knows_what_is_there_now(released):
+    lab = released
+
+    def uplinks():
+        return next(n["uplinks"] for n in lab.ask("nodes") if n["name"] == "a")
+    alone = ("kind: network\nname: alone\nnodes: [{name: r1, router: netns, cpu: 0.1, uplinks: [{port: lab, address: 10.9.0.1/24}], "
+             "place: {on: [a]}}]\n")
+    eventually(lambda: uplinks() == ["campus", "lab"])
+    lab.on_node("a", "ip", "link", "del", "_up1")
+    eventually(lambda: uplinks() == ["campus"])
+    refused = lab.submit(alone, code=None)
+    assert refused.code != 0 and "its device _up1 is not there" in refused.err, refused
+    lab.on_node("a", "ip", "link", "add", "_up1", "type", "veth", "peer", "name", "_host1")
+    lab.on_node("a", "ip", "link", "set", "_up1", "up")
+    eventually(lambda: uplinks() == ["campus", "lab"])
+    lab.submit(alone)
+
+
 def users_of_campus(lab, users):
     config = lab.dir / "nodes/a/vnagent.yaml"
     text = config.read_text()
