@@ -94,7 +94,7 @@ static void progressed(void *arg, uint32_t net, uint64_t cookie, uint32_t ready,
 	if (cookie >> SEQUENCE_BITS != (a->connection & 0xffff))
 		return;
 	struct message m = { .type = MSG_PROGRESS, .net = net, .reply_to = cookie & SEQUENCE_MASK,
-		             .u.progress = { ready, all, (char *)"routers" } };
+		             .u.progress = { ready, all, (char *)"routers", NULL } };
 	(void)send_message(a, &m); /* the next one tells more */
 }
 

@@ -145,10 +145,10 @@ void build_uplink_wires(struct builder *b, struct job *job, const struct plan_po
 		tc_put_redirect_trim(b->batch, d->ifindex, 0, 1, d->name);
 }
 
-static bool address_changed(const struct job *job, const struct plan_port *port)
+static bool outside_changed(const struct job *job, const struct plan_port *port)
 {
 	const struct plan_port *old = plan_index_port(&job->old, port->id);
-	return old && !addr_same(&old->address, &port->address);
+	return old && (!addr_same(&old->address, &port->address) || !old->uplink || strcmp(old->uplink, port->uplink));
 }
 
 /* Carrying traffic comes last, once the inside is set: the outside first, then the port, whose router then hears of a carrier. */
@@ -162,11 +162,12 @@ int build_step_outside(struct builder *b, struct job *job, struct err *err)
 			continue;
 		const struct uplink *u = uplink_find(b->options.uplinks, port->uplink);
 		unsigned flags = IFF_UP | IFF_NOARP | IFF_ALLMULTI | (u && u->vlan ? IFF_PROMISC : 0); /* cards filter VLANs */
-		if (o && (!o->up || build_looks_at_all(job)))
-			device_put_flags(b->batch, o->ifindex, flags, flags, o->name);
+		bool changed = outside_changed(job, port);
+		if (o && (!o->up || changed || build_looks_at_all(job)))
+			device_put_flags(b->batch, o->ifindex, flags, flags | IFF_PROMISC, o->name);
 		if ((o != NULL) != d->up)
 			device_put_flags(b->batch, d->ifindex, o ? IFF_UP | IFF_NOARP : 0, IFF_UP | (o ? IFF_NOARP : 0), d->name);
-		if (o && (!d->up || !o->up || address_changed(job, port)))
+		if (o && (!d->up || !o->up || changed))
 			*vec_add(&risen) = port;
 		d->up = o != NULL;
 		if (o)
