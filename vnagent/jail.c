@@ -18,6 +18,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -46,6 +47,19 @@ static void take_devices(int fds[ARRAY_LEN(devices)])
 		fds[i] = open_tree(AT_FDCWD, devices[i], OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 }
 
+/* A node of our own: the host's may be for its root alone, and a router needs it for no more than its own network namespace. False:
+ * it cannot be made (a lab without privileges), then routers see the host's. */
+static bool lay_tun(void)
+{
+	enum { MISC = 10, TUN = 200, MODE = 0666 };
+	if (mount("tmpfs", "/dev/net", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=4k") < 0)
+		return false;
+	if (mknod("/dev/net/tun", S_IFCHR | MODE, makedev(MISC, TUN)) == 0 && chmod("/dev/net/tun", MODE) == 0)
+		return true;
+	(void)umount2("/dev/net", MNT_DETACH);
+	return false;
+}
+
 static int lay_devices(const int fds[ARRAY_LEN(devices)], struct err *err)
 {
 	if (mount("tmpfs", "/dev", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=64k") < 0)
@@ -56,7 +70,10 @@ static int lay_devices(const int fds[ARRAY_LEN(devices)], struct err *err)
 	for (size_t i = 0; i < ARRAY_LEN(links); i++)
 		if (symlink(links[i][0], links[i][1]) < 0)
 			return err_sys(err, -errno, "%s", links[i][1]);
+	bool tun = lay_tun();
 	for (size_t i = 0; i < ARRAY_LEN(devices); i++) {
+		if (tun && !strcmp(devices[i], "/dev/net/tun"))
+			continue;
 		int file = fds[i] < 0 ? -1 : open(devices[i], O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
 		if (file >= 0)
 			close(file);
