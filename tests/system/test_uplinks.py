@@ -5,10 +5,11 @@ import os
 import re
 import shlex
 import subprocess
+import tempfile
 
 import pytest
 
-from lab import BUILD, eventually, running_lab
+from lab import BUILD, ROOT, eventually, running_lab
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: agents build for real")
 
@@ -246,3 +247,21 @@ def test_nobody_else_is_on_the_outside_port(released):
     assert pings(lab, "h1", "192.0.2.1")
     neighbours = on_host(lab, "h1", "ip", "neighbour").out
     assert "02:aa:aa:aa:aa:aa" not in neighbours
+
+
+def test_the_readme(tmp_path):
+    """Its files and commands, as they stand there."""
+    section = (ROOT / "README.md").read_text().split("## Real traffic: uplinks\n")[1].split("\n## ")[0]
+    for name, text in re.findall(r"`(\w+\.yaml)`[^`]*```yaml\n(.*?)```", section, re.S):
+        (tmp_path / name).write_text(text)
+    commands = [line[4:] for line in section.splitlines() if line.startswith("    build/")]
+    assert len(commands) == 6 and commands[0] == "build/vnlab up campus.yaml"
+    (tmp_path / "build").symlink_to(BUILD)
+    with tempfile.TemporaryDirectory(prefix="vnt-", dir="/tmp") as base:
+        env = {**os.environ, "VNE_LAB_DIR": f"{base}/lab"}
+        try:
+            for command in commands:
+                done = subprocess.run(["sh", "-ec", command], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+                assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        finally:
+            subprocess.run([BUILD / "vnlab", "down"], env=env, capture_output=True, timeout=60)
