@@ -10,6 +10,8 @@
 #include <netinet/icmp6.h>
 #include <poll.h>
 
+#include "proto/keys.h"
+#include "vnagent/config.h"
 #include "vnagent/guest/setup_read.h"
 #include "vnagent/setup.h"
 #include "vnagent/uplink_announce.h"
@@ -674,6 +676,70 @@ static void announcements_are_well_made(void **state)
 	assert_int_equal(uplink_announcement(&port, frame), 0);
 }
 
+/* The uplinks of a file; NULL: errors has what is wrong. */
+static bool configured(const char *uplinks, struct agent_config *ret, struct yaml_errors *errors)
+{
+	char directory[] = "/tmp/vne-uplink-XXXXXX", path[4][64];
+	struct identity vned, agent;
+	struct err err = { 0 };
+	assert_non_null(mkdtemp(directory));
+	static const char *const names[] = { "vned.pub", "a.key", "vnagent.yaml" };
+	for (size_t i = 0; i < 3; i++)
+		snprintf(path[i], sizeof(path[i]), "%s/%s", directory, names[i]);
+	assert_int_equal(identity_make("vned", ROLE_COORDINATOR, "", &vned, &err), 0);
+	assert_int_equal(identity_make("a", ROLE_AGENT, "a", &agent, &err), 0);
+	assert_int_equal(identity_save(&vned, path[0], false, &err), 0);
+	assert_int_equal(identity_save(&agent, path[1], true, &err), 0);
+	FILE *f = fopen(path[2], "we");
+	fprintf(f, "kind: vnagent\nserver: tcp://192.0.2.1:7410\nserver_key: vned.pub\nkey: a.key\nunderlay: [{device: eth0, bandwidth: 1gbit}]\n"
+	           "uplinks:\n%s", uplinks);
+	assert_int_equal(fclose(f), 0);
+	int code = agent_config_load(path[2], errors, ret, &err);
+	for (size_t i = 0; i < 3; i++)
+		unlink(path[i]);
+	rmdir(directory);
+	return code == 0;
+}
+
+static void what_an_operator_writes(void **state)
+{
+	static const struct {
+		const char *text, *why;
+	} wrong[] = {
+		{ "  campus: {vlan: 3}\n", "device" },
+		{ "  campus: {device: eth1, vlan: 0}\n", "expected 1 to 4094" },
+		{ "  campus: {device: eth1, vlan: 4095}\n", "expected 1 to 4094" },
+		{ "  campus: {device: eth1, users: []}\n", "expected at least one" },
+		{ "  campus: {device: 'eth 1'}\n", "expected a device's name" },
+		{ "  campus: {device: a-name-of-16-char}\n", "expected a device's name" },
+		{ "  campus: {device: eth0}\n", "carries the tunnels" },
+		{ "  campus: {device: eth1}\n  lab: {device: eth1}\n", "are the same port" },
+		{ "  'a b': {device: eth1}\n", "uplink: " },
+		{ "  campus: {device: eth1, port: 3}\n", "unknown key" },
+		{ "  - campus\n", "uplinks is not as it should be" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		struct agent_config c;
+		struct yaml_errors errors = { 0 };
+		assert_false(configured(wrong[i].text, &c, &errors));
+		if (!strstr(buf_cstr(&errors.text), wrong[i].why))
+			fail_msg("%s: %s", wrong[i].text, buf_cstr(&errors.text));
+		yaml_errors_done(&errors);
+	}
+	struct agent_config c;
+	struct yaml_errors errors = { 0 };
+	assert_true(configured("  campus: {device: eth1}\n  lab: {device: eth1, vlan: 30, users: [alice, bob]}\n  trunk: {device: eth0, vlan: 5}\n", &c, &errors));
+	assert_int_equal(c.uplinks.n, 3);
+	assert_string_equal(uplink_find(&c.uplinks, "campus")->device, "eth1");
+	assert_int_equal(uplink_find(&c.uplinks, "lab")->vlan, 30);
+	assert_int_equal(uplink_allows(&c.uplinks, "campus", "anybody", NULL), 0);
+	assert_int_equal(uplink_allows(&c.uplinks, "lab", "bob", NULL), 0);
+	assert_int_equal(uplink_allows(&c.uplinks, "lab", "bo", NULL), -EACCES);
+	assert_int_equal(uplink_allows(&c.uplinks, "nowhere", "bob", NULL), -ENOENT);
+	agent_config_done(&c);
+	yaml_errors_done(&errors);
+}
+
 /* A network takes the place of another, addresses and all: hosts that remember the old router's MAC hear at once. */
 static void a_successor_is_heard_at_once(void **state)
 {
@@ -711,6 +777,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(vlans_are_kept_apart, enter, leave),
 		cmocka_unit_test_setup_teardown(a_successor_is_heard_at_once, enter, leave),
 		cmocka_unit_test(a_guest_is_told_its_gateway),
+		cmocka_unit_test(what_an_operator_writes),
 		cmocka_unit_test(announcements_are_well_made),
 		cmocka_unit_test_setup_teardown(an_address_is_learnt, enter, leave),
 	};
