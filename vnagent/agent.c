@@ -60,7 +60,7 @@ static void say_hello(struct agent *a)
 	probe.mtus = NULL;
 	probe.n_mtus = 0;
 	underlay_mtus(&probe);
-	uplinks_probe(&a->options.config->uplinks, &outside.uplinks, &outside.n_uplinks);
+	uplinks_probe(&a->options.config->uplinks, a->options.probe, &outside.uplinks, &outside.n_uplinks);
 	probe.uplinks = outside.uplinks;
 	probe.n_uplinks = outside.n_uplinks;
 	m.u.hello.probe = probe;
@@ -278,7 +278,7 @@ void agent_report(void *arg)
 	r->mem_used_kib = now.mem_used_kib;
 	r->wall_ms = (uint64_t)clock_wall_ms();
 	a->usage = now;
-	uplinks_probe(&a->options.config->uplinks, &r->uplinks, &r->n_uplinks);
+	uplinks_probe(&a->options.config->uplinks, a->options.probe, &r->uplinks, &r->n_uplinks);
 	int code = builder_load(a->builder, r, &err);
 	if (code && !a->report_failed)
 		log_error("counters cannot be read: %s", err.text);
@@ -312,7 +312,8 @@ int agent_new(const struct agent_options *options, struct agent **ret, struct er
 	a->options = *options;
 	a->wire_state = WIRE_DOWN;
 	struct build_options build = { .loop = options->loop, .spawner = options->spawner, .cgroup = options->cgroup,
-		                       .kinds = options->kinds, .uplinks = &options->config->uplinks, .result = built, .progress = progressed, .notice = noticed, .routed = routed,
+		                       .kinds = options->kinds, .uplinks = &options->config->uplinks,
+		                       .controllers = options->config->controllers, .n_controllers = options->config->n_controllers, .result = built, .progress = progressed, .notice = noticed, .routed = routed,
 		                       .store = keep, .arg = a };
 	a->commands = exec_table_new(options->loop, send_message, a);
 	a->routes = routes_new(options->loop, send_message, a);

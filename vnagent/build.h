@@ -43,6 +43,8 @@ struct build_options {
 	const char *cgroup;           /* parent group; "": none */
 	const char *const *kinds;     /* router kinds to offer, NULL-ended */
 	const struct uplink_list *uplinks; /* NULL: none; must outlive the builder */
+	const struct addr *controllers; /* prefixes where controllers outside of a network may be; must outlive the builder */
+	size_t n_controllers;
 	void (*result)(void *arg, const struct build_result *result);
 	void (*progress)(void *arg, uint32_t net, uint64_t cookie, uint32_t ready, uint32_t all);
 	void (*routed)(void *arg); /* a router has converged, or does no more; may be NULL */

@@ -10,6 +10,7 @@
 #include "vnagent/dhcp.h"
 #include "vnagent/plan_index.h"
 #include "vnagent/ospf.h"
+#include "vnagent/ovs.h"
 
 enum { DRIVERS_MAX = 8, JOBS_MAX = 16 };
 
@@ -82,6 +83,7 @@ struct builder {
 	struct hash *released;  /* number → generation + 1 of the release */
 	struct hash *counters;  /* load.c */
 	struct ospf *ospf;
+	struct ovs *ovs;
 	struct dhcp *dhcp;
 	struct uplink_state *uplinks; /* of each of options.uplinks, as last looked at */
 	bool uplinks_stale;     /* one of their devices has been heard of */
@@ -145,6 +147,11 @@ void build_await(struct job *job, uint32_t router); /* the operation waits for a
 void build_create_with_ports(struct builder *b, struct job *job, const struct open_driver *d, struct router_spec *spec,
                              const struct plan_router *r, bool runs);
 /* Tells a router's inside where that differs; at once in COMMIT and its like, never in PREPARE. */
+/* build_openflow.c: routers that are OpenFlow switches. */
+int build_openflow_check(struct builder *b, struct job *job, struct err *err) VNE_MUST;
+void build_openflow_set(struct builder *b, struct job *job, const struct open_driver *d, const struct plan_router *r);
+void build_openflow_told(void *arg, struct router_key key, int code, const char *text);
+
 void build_configure(struct builder *b, struct job *job, const struct open_driver *d, const struct plan_router *r);
 void build_detach_changed(struct builder *b, struct job *job);
 void build_detach_surplus(struct builder *b, struct job *job, bool (*surplus)(const struct device *d, void *arg), void *arg);

@@ -80,7 +80,9 @@ static int step_survey(struct builder *b, struct job *job, struct err *err)
 		if (!device_port_valid(job->want.ports[i].id))
 			return err_set(err, -ERANGE, "port %s: its number %u is above %d", job->want.ports[i].ifname, job->want.ports[i].id,
 			               PORT_ID_MAX);
-	int uplinks = build_uplinks_survey(b, job, err);
+	int uplinks = build_openflow_check(b, job, err);
+	if (!uplinks)
+		uplinks = build_uplinks_survey(b, job, err);
 	if (uplinks)
 		return uplinks;
 	if (b->real && build_looks_at_all(job)) {
@@ -299,10 +301,10 @@ static void put_inside(struct nl_batch *b, const struct job *job, const struct p
 	const struct plan_router *old = plan_index_router(&job->old, r->id);
 	bool fresh = hash_get_u64(job->remade, (uint64_t)r->id + 1) != NULL, all = fresh || build_looks_at_all(job);
 	bool whole = all || (commits(job) ? old && !same_routes(old, r) : !old);
-	bool is_switch = !strcmp(r->kind, KIND_SWITCH);
+	bool is_switch = kind_is_switch(r->kind), bridged = !strcmp(r->kind, KIND_SWITCH);
 	if (whole)
 		port_put_router(b, r);
-	if (whole && is_switch)
+	if (whole && bridged)
 		port_put_bridge(b);
 	for (size_t i = 0; i < n_ports; i++) {
 		const struct plan_port *port = &job->want.ports[ports[i]], *was = plan_index_port(&job->old, port->id);
@@ -311,7 +313,7 @@ static void put_inside(struct nl_batch *b, const struct job *job, const struct p
 		if (was && commits(job) && !fresh)
 			port_put_stale_address(b, was, port);
 		if (is_switch)
-			port_put_bridged(b, port);
+			port_put_switched(b, port, bridged);
 		else
 			port_put_inside(b, port);
 	}
@@ -333,6 +335,8 @@ static int configure(struct builder *b, struct job *job, const struct plan_route
 	if (d->ops->ports != ROUTER_PORTS_VETH)
 		return 0;
 	put_inside(b->batch, job, r, ports, n_ports);
+	if (!strcmp(r->kind, KIND_OPENFLOW))
+		build_openflow_set(b, job, d, r);
 	if (!nl_batch_count(b->batch))
 		return 0;
 	int netns = d->ops->netns(d->self, (struct router_key){ job->net->id, r->id });
@@ -573,6 +577,7 @@ static void end_surplus_routers(struct builder *b, struct job *job, const struct
 				continue;
 			hash_put_u64(job->pending, (uint64_t)keys[k].router + 1, job);
 			ospf_drop(b->ospf, keys[k]);
+			ovs_drop(b->ovs, keys[k]);
 			dhcp_forget(b->dhcp, keys[k]);
 			d->ops->destroy(d->self, keys[k]);
 			build_fail_router(job->net, keys[k].router, NULL);
@@ -601,7 +606,7 @@ static int step_replace_prepared(struct builder *b, struct job *job, struct err 
 }
 
 static step_fn *const prepare_steps[] = { step_survey, step_replace_prepared, step_wait, step_make_room, step_routers,
-	                                  step_wait, step_devices, step_inside, step_wires, NULL };
+	                                  step_wait, step_devices, step_inside, step_wires, step_wait, NULL };
 static step_fn *const commit_steps[] = { step_survey, step_make_room, step_routers, step_wait, step_devices,
 	                                 step_wires, step_up, step_inside, step_wait, build_step_outside, step_routing, step_store, step_remove, step_wait, NULL };
 static step_fn *const abort_steps[] = { step_remove, step_wait, NULL };

@@ -123,6 +123,24 @@ static void read_uplinks(const struct yaml_node *node, void *into, const struct 
 	}
 }
 
+static void read_controllers(const struct yaml_node *node, void *into, const struct yaml_key *key, struct yaml_errors *errors)
+{
+	struct agent_config *c = into;
+	if (node->type != YAML_SEQUENCE) {
+		yaml_error(errors, node->mark, "controllers is not as it should be; expected %s", key->expected);
+		return;
+	}
+	c->controllers = mem_array(node->n + 1, sizeof(*c->controllers));
+	for (const struct yaml_node *item = node->first; item; item = item->next) {
+		struct err err = { 0 };
+		struct addr *a = &c->controllers[c->n_controllers];
+		if (item->type != YAML_SCALAR || (strchr(item->text, '/') ? addr_parse_prefix(item->text, a, &err) : addr_parse(item->text, a, &err)))
+			yaml_error(errors, item->mark, "controllers: %s; expected an address or a prefix, such as 192.0.2.0/24", err.text);
+		else
+			c->n_controllers++;
+	}
+}
+
 #define KEY(key, reader, required, expected) \
 	{ #key, reader, offsetof(struct agent_config, key), required, NULL, expected }
 static const struct yaml_key keys[] = {
@@ -134,6 +152,7 @@ static const struct yaml_key keys[] = {
 	KEY(cgroup, yaml_read_name, false, "the name of the control group that routers live under"),
 	KEY(routers, yaml_read_names, false, "a list of router kinds"),
 	{ "xen", read_xen, offsetof(struct agent_config, xen), false, NULL, "a mapping: helper, images, balance" },
+	{ "controllers", read_controllers, 0, false, NULL, "a list of prefixes" },
 	{ "underlay", read_underlay, 0, false, NULL, "a list of {device, bandwidth}" },
 	{ "uplinks", read_uplinks, 0, false, NULL, "a mapping of names to {device, vlan, users}" }, /* behind underlay, which it looks at */
 	{ 0 },
@@ -237,6 +256,7 @@ void agent_config_done(struct agent_config *c)
 	for (size_t i = 0; i < c->n_underlay; i++)
 		free(c->underlay[i].device);
 	free(c->underlay);
+	free(c->controllers);
 	uplink_list_done(&c->uplinks);
 	*c = (struct agent_config){ 0 };
 }

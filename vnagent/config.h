@@ -23,6 +23,8 @@ struct agent_config {
 	struct yaml_names routers; /* n 0: not given */
 	struct agent_underlay *underlay;
 	size_t n_underlay;
+	struct addr *controllers; /* prefixes */
+	size_t n_controllers;
 	struct uplink_list uplinks;
 };
 

@@ -3,13 +3,17 @@
 #include "vnagent/device.h"
 
 #include <errno.h>
+#include <linux/ethtool.h>
 #include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/hash.h"
 #include "base/mem.h"
@@ -375,4 +379,16 @@ void device_put_silent(struct nl_batch *b, uint32_t ifindex, const char *label)
 	nl_nest_end(b);
 	nl_tolerate(b, -EAFNOSUPPORT); /* a kernel without IPv6 */
 	nl_tolerate(b, -EOPNOTSUPP);
+}
+
+int device_make_whole(const char *name, struct err *err)
+{
+	struct ethtool_value off = { .cmd = ETHTOOL_STXCSUM };
+	struct ifreq r = { .ifr_data = (void *)&off };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
+	int code = fd < 0 || ioctl(fd, SIOCETHTOOL, &r) < 0 ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	return code ? err_sys(err, code, "checksums of %s", name) : 0;
 }

@@ -42,6 +42,9 @@ void device_segment_name(uint32_t vni, char name[static DEVICE_NAME]);
 /* The far end's interface number inside the router: fixed by the port, so nobody has to ask. */
 uint32_t device_inner_ifindex(uint32_t port);
 
+/* What leaves by it is whole: checksums computed, offload packets taken apart. For far ends that read frames as they are. Blocks for microseconds. */
+int device_make_whole(const char *name, struct err *err) VNE_MUST;
+
 struct inventory;
 struct inventory *inventory_new(void);
 void inventory_free(struct inventory *inv);

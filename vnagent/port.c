@@ -148,13 +148,14 @@ void port_put_bridge(struct nl_batch *b)
 	nl_label(b, "bridge br0");
 }
 
-void port_put_bridged(struct nl_batch *b, const struct plan_port *port)
+void port_put_switched(struct nl_batch *b, const struct plan_port *port, bool bridged)
 {
 	struct ifinfomsg head = { .ifi_family = AF_UNSPEC, .ifi_index = (int)device_inner_ifindex(port->id) };
 	nl_begin(b, RTM_NEWLINK, 0, &head, sizeof(head));
 	nl_label(b, "%s of br0", port->ifname);
 	nl_put_u32(b, IFLA_MTU, port->mtu);
-	nl_put_u32(b, IFLA_MASTER, BRIDGE_IFINDEX);
+	if (bridged)
+		nl_put_u32(b, IFLA_MASTER, BRIDGE_IFINDEX);
 	put_silent(b);
 	head.ifi_flags = head.ifi_change = IFF_UP;
 	nl_begin(b, RTM_NEWLINK, 0, &head, sizeof(head));

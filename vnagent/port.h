@@ -17,7 +17,7 @@ void port_put_inside(struct nl_batch *b, const struct plan_port *port); /* MTU, 
 /* Of a router that is a switch: its bridge br0, and an end in it. All frames pass, whatever they carry, but those that are never to pass a
  * bridge (01:80:c2:00:00:00 to 02: STP, pause, LACP); it says nothing itself. */
 void port_put_bridge(struct nl_batch *b);
-void port_put_bridged(struct nl_batch *b, const struct plan_port *port);
+void port_put_switched(struct nl_batch *b, const struct plan_port *port, bool bridged); /* not bridged: somebody else's to join */
 void port_put_route(struct nl_batch *b, const struct plan_router *r, const struct plan_route *route);
 /* Takes back what `old` had and `now` has not (each may be NULL where the other is not). */
 void port_put_stale_routes(struct nl_batch *b, const struct plan_router *old, const struct plan_router *now);

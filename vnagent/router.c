@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-const struct router_driver *const router_drivers[] = { &router_netns, &router_switch, &router_xen, &router_fake, NULL };
+const struct router_driver *const router_drivers[] = { &router_netns, &router_switch, &router_openflow, &router_xen, &router_fake, NULL };
 
 const struct router_driver *router_driver_find(const char *kind)
 {

@@ -115,7 +115,7 @@ struct router_driver {
 	void (*load)(void *self, struct router_key key, uint64_t *ret_cpu_us, int64_t *ret_mem_kib); /* mem -1: not known */
 };
 
-extern const struct router_driver router_netns, router_xen, router_fake, router_switch;
+extern const struct router_driver router_netns, router_xen, router_fake, router_switch, router_openflow;
 extern const struct router_driver *const router_drivers[]; /* NULL-ended */
 const struct router_driver *router_driver_find(const char *kind); /* NULL: no such kind */
 
