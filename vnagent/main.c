@@ -240,7 +240,7 @@ int main(int argc, char **argv)
 		code = probe_run(wanted, &probe, &err);
 	}
 	if (!code && a.check)
-		uplinks_probe(&config.uplinks, &probe.uplinks, &probe.n_uplinks);
+		uplinks_probe(&config.uplinks, &probe, &probe.uplinks, &probe.n_uplinks);
 	if (!code && a.check)
 		return probe_print(&probe, a.json);
 	if (!code && !fake_only)

@@ -102,7 +102,16 @@ void uplink_look(const struct uplink *u, struct nl *nl, struct uplink_state *ret
 	nl_batch_free(b);
 }
 
-void uplinks_probe(const struct uplink_list *list, struct probe_uplink **ret, size_t *ret_n)
+/* Where no kind of router needs devices, nothing was asked. */
+static bool lacks_macvlan(const struct node_probe *machine)
+{
+	for (size_t i = 0; i < machine->n_features; i++)
+		if (!strcmp(machine->features[i].name, "uplinks"))
+			return !machine->features[i].present;
+	return false;
+}
+
+void uplinks_probe(const struct uplink_list *list, const struct node_probe *machine, struct probe_uplink **ret, size_t *ret_n)
 {
 	struct nl *nl;
 	struct err err = { 0 };
@@ -118,6 +127,8 @@ void uplinks_probe(const struct uplink_list *list, struct probe_uplink **ret, si
 		struct probe_uplink *p = &(*ret)[(*ret_n)++];
 		if (code)
 			err_copy(state.why, sizeof(state.why), err.text);
+		else if (lacks_macvlan(machine))
+			snprintf(state.why, sizeof(state.why), "this kernel has no macvlan devices");
 		else
 			uplink_look(u, nl, &state);
 		*p = (struct probe_uplink){ .name = mem_str(u->name), .usable = state.ifindex != 0, .n_users = u->users.n };

@@ -44,8 +44,8 @@ struct uplink_state {
 };
 void uplink_look(const struct uplink *u, struct nl *nl, struct uplink_state *ret);
 
-/* All of them, as they are now. Owned by the probe or report that the result is put into. */
-void uplinks_probe(const struct uplink_list *list, struct probe_uplink **ret, size_t *ret_n);
+/* All of them, as they are now, on a machine that was probed. Owned by the probe or report that the result is put into. */
+void uplinks_probe(const struct uplink_list *list, const struct node_probe *machine, struct probe_uplink **ret, size_t *ret_n);
 
 /* The device of DEVICE_OUTSIDE for a port with that MAC, down. */
 void uplink_put_outside(struct nl_batch *b, const struct device *d, const uint8_t mac[6]);
