@@ -27,7 +27,7 @@ NET = "10.77.0"
 HVM_CPU = "qemu64,+svm,+npt,+nrip-save,+flushbyasid,+decodeassists"  # QEMU emulates virtualization, too
 HOST_ADDRESS = f"{NET}.254"
 BOOT_SECONDS = 150
-MODULES = """xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs xen-netback virtio_net virtio_pci veth vxlan dummy ifb tun bridge
+MODULES = """xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs xen-netback virtio_net virtio_pci veth vxlan dummy ifb tun bridge macvlan
     sch_tbf sch_htb sch_ingress cls_bpf cls_u32 cls_matchall act_mirred act_gact sch_fq_codel sch_prio nf_tables crc32c_generic""".split()
 HOST_PROGRAMS = "bash env ip tc bridge nft ping tcpdump bird birdc nsenter unshare setpriv strace".split()
 CLONE_NEWNET = 0x40000000
