@@ -312,7 +312,8 @@ int agent_new(const struct agent_options *options, struct agent **ret, struct er
 	a->options = *options;
 	a->wire_state = WIRE_DOWN;
 	struct build_options build = { .loop = options->loop, .spawner = options->spawner, .cgroup = options->cgroup,
-		                       .kinds = options->kinds, .uplinks = &options->config->uplinks, .result = built, .progress = progressed, .notice = noticed, .routed = routed,
+		                       .kinds = options->kinds, .uplinks = &options->config->uplinks,
+		                       .controllers = options->config->controllers, .n_controllers = options->config->n_controllers, .result = built, .progress = progressed, .notice = noticed, .routed = routed,
 		                       .store = keep, .arg = a };
 	a->commands = exec_table_new(options->loop, send_message, a);
 	a->routes = routes_new(options->loop, send_message, a);
