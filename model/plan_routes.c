@@ -28,20 +28,11 @@ struct plan_routes {
 	uint32_t *nearest;        /* per subnet: the nearest router that is on it */
 };
 
-static size_t n_uplinks(const struct request *r)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < r->n_nodes; i++)
-		n += r->nodes[i].n_uplinks;
-	return n;
-}
-
 static void number_outside(struct plan_routes *p)
 {
 	const struct request *r = p->r;
 	struct hash *seen = hash_new();
-	size_t n = n_uplinks(r);
+	size_t n = request_uplinks(r);
 
 	p->outside = mem_array(n, sizeof(*p->outside));
 	p->behind = mem_array(n, sizeof(*p->behind));
@@ -72,7 +63,7 @@ int plan_routes_new(const struct request *r, const struct addr *loopbacks, const
 	struct plan_routes *p;
 	uint64_t routes;
 
-	if (__builtin_mul_overflow((uint64_t)r->n_nodes, (uint64_t)r->n_nodes + r->n_links + n_uplinks(r), &routes) ||
+	if (__builtin_mul_overflow((uint64_t)r->n_nodes, (uint64_t)r->n_nodes + r->n_links + request_uplinks(r), &routes) ||
 	    routes > PLAN_NETWORK_ROUTES_MAX)
 		return err_set(err, -ERANGE,
 		               "routing: static would take about %llu routes for %zu nodes and %zu links, more than %d; "

@@ -89,6 +89,15 @@ int request_copy(const struct request *from, struct request *ret, struct err *er
 	return 0;
 }
 
+size_t request_uplinks(const struct request *r)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n_nodes; i++)
+		n += r->nodes[i].n_uplinks;
+	return n;
+}
+
 int64_t request_revenue_nano(const struct request *r)
 {
 	int64_t sum = 0, part;

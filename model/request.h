@@ -132,5 +132,7 @@ const char *vnode_kind_on(const struct vnode *vnode, const struct snode *node);
  * short clause in *why; true where it can. Cost O(length of the place conditions). */
 bool place_fits(const struct vnode *vnode, const struct substrate *s, size_t node, struct err *why);
 
+size_t request_uplinks(const struct request *r); /* of all its routers; numbered in the order of the file */
+
 /* Revenue in nano-units: milli-cores × 10^6 + kbit/s × 10^6, see embedding_cost. */
 int64_t request_revenue_nano(const struct request *r);

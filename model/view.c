@@ -47,6 +47,13 @@ void network_view_done(struct network_view *v)
 		router_view_done(&v->routers[i]);
 	for (size_t i = 0; v->links && i < v->n_links; i++)
 		vlink_view_done(&v->links[i]);
+	for (size_t i = 0; v->uplinks && i < v->n_uplinks; i++) {
+		free(v->uplinks[i].router);
+		free(v->uplinks[i].port);
+		free(v->uplinks[i].address);
+		free(v->uplinks[i].gateway);
+	}
+	free(v->uplinks);
 	free(v->routers);
 	free(v->links);
 	free(v->owner);

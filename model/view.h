@@ -47,6 +47,15 @@ struct vlink_view {
 	uint64_t frames[2], bytes[2], drops[2];
 };
 
+/* What a router is joined to outside; [0]: out of the network. */
+struct uplink_view {
+	char *router, *port;
+	char *address, *gateway; /* as asked for; "": told by DHCP, or router advertisements */
+	bool nat;
+	double mbit_now[2];     /* over the last seconds; < 0: not known */
+	uint64_t frames[2], bytes[2], drops[2];
+};
+
 struct network_view {
 	char *owner, *name;
 	uint32_t id, generation;
@@ -60,6 +69,8 @@ struct network_view {
 	size_t n_routers, n_links; /* counts also where not detailed */
 	struct router_view *routers;
 	struct vlink_view *links;
+	struct uplink_view *uplinks; /* where detailed */
+	size_t n_uplinks;
 };
 
 struct node_view {

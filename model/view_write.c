@@ -217,6 +217,32 @@ static void write_link(struct writer *w, const struct vlink_view *v)
 	write_end(w);
 }
 
+/* Few networks have any. */
+static void write_uplinks(struct writer *w, const struct network_view *v)
+{
+	if (!v->n_uplinks)
+		return;
+	write_list(w, "uplinks", "uplinks");
+	for (size_t i = 0; i < v->n_uplinks; i++) {
+		const struct uplink_view *u = &v->uplinks[i];
+
+		write_object(w, NULL, NULL);
+		write_string(w, "router", "router", u->router);
+		write_string(w, "port", "uplink", u->port);
+		if (u->address && u->address[0])
+			write_string(w, "address", "address", u->address);
+		if (u->gateway && u->gateway[0])
+			write_string(w, "gateway", "gateway", u->gateway);
+		write_bool(w, "nat", "nat", u->nat);
+		write_now(w, u->mbit_now);
+		write_counts(w, "frames", NULL, u->frames);
+		write_counts(w, "bytes", NULL, u->bytes);
+		write_counts(w, "drops", "drops → ←", u->drops);
+		write_end(w);
+	}
+	write_end(w);
+}
+
 static void write_times(struct writer *w, const struct network_view *v)
 {
 	char text[TEXT], units[UNITS_TEXT];
@@ -285,6 +311,7 @@ void write_network_view(struct writer *w, const struct network_view *v)
 		for (size_t i = 0; i < v->n_links; i++)
 			write_link(w, &v->links[i]);
 		write_end(w);
+		write_uplinks(w, v);
 	}
 	write_end(w);
 }

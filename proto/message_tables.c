@@ -202,6 +202,16 @@ SHAPE(vlink_view_shape, vne__vlink__descriptor, vlink_view_fields, NULL);
 #undef PLAIN
 #undef GENERATED
 
+#define PLAIN struct uplink_view
+#define GENERATED Vne__Uplink
+static const struct field uplink_view_fields[] = {
+	TEXT(router, LABEL_BYTES), TEXT(port, LABEL_BYTES), TEXT(address, LABEL_BYTES), TEXT(gateway, LABEL_BYTES), BOOLEAN(nat),
+	FIXED_REAL(mbit_now, 2), FIXED(frames, 2), FIXED(bytes, 2), FIXED(drops, 2)
+};
+SHAPE(uplink_view_shape, vne__uplink__descriptor, uplink_view_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
 static int network_view_check(const void *plain, struct err *err)
 {
 	const struct network_view *v = plain;
@@ -218,6 +228,7 @@ static const struct field network_view_fields[] = {
 	U64(changed_ms), INTEGER(lifetime_us, -1, INT64_MAX), REAL(cost), REAL(bound), REAL(revenue),
 	REAL(solve_seconds), TEXT(solver, LABEL_BYTES), TEXT(status, LABEL_BYTES), BOOLEAN(detailed),
 	LIST(routers, PARTS_MAX, router_view_shape), LIST(links, PARTS_MAX, vlink_view_shape),
+	LIST(uplinks, PARTS_MAX, uplink_view_shape),
 	{ .kind = FIELD_COUNT, .pb_size = PB_SIZE_OF(router_count), .count_at = AT(n_routers),
 	  .pb_at = PB_AT(router_count), .max = PARTS_MAX, .name = "router_count" },
 	{ .kind = FIELD_COUNT, .pb_size = PB_SIZE_OF(link_count), .count_at = AT(n_links),

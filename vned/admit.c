@@ -130,6 +130,30 @@ int admit_features(const struct vned *v, const struct request *r, struct err *er
 	return 0;
 }
 
+/* Why its agent cannot host a kind that a node is to have; NULL: it can, or nothing is known. */
+static const char *kind_fault(const struct vned *v, uint32_t snode, const char *kind)
+{
+	const struct node_probe *p = &v->agents[snode].probe;
+	for (size_t i = 0; agents_reachable(v, snode) && snode_hosts(&v->substrate.nodes[snode], kind) && i < p->n_kinds; i++)
+		if (!p->kinds[i].usable && strcmp(p->kinds[i].kind, kind) == 0)
+			return p->kinds[i].why;
+	return NULL;
+}
+
+static void explain_kind(const struct vned *v, const char *kind, struct buf *out)
+{
+	uint32_t first = 0, n = 0;
+	for (uint32_t i = 0; i < v->usable.n_nodes; i++)
+		if (kind_fault(v, i, kind) && !n++)
+			first = i;
+	if (!n)
+		return;
+	buf_printf(out, "; not usable for routers of kind %s: %s", kind, v->substrate.nodes[first].name);
+	if (n > 1)
+		buf_printf(out, " and %u more", n - 1);
+	buf_printf(out, ", because: %s", kind_fault(v, first, kind));
+}
+
 void admit_explain(const struct vned *v, const struct request *r, const char *owner, struct buf *out)
 {
 	buf_auto struct buf down = BUF_INIT, lacking = BUF_INIT, whole = BUF_INIT;
@@ -140,6 +164,11 @@ void admit_explain(const struct vned *v, const struct request *r, const char *ow
 		agents_names(v, lacks_daemon, &lacking);
 	if (lacking.len)
 		buf_printf(out, "; not usable for routing: ospf but by guests, because BIRD is not installed: %s", buf_cstr(&lacking));
+	struct hash *kinds = hash_new();
+	for (size_t i = 0; i < r->n_nodes; i++)
+		if (r->nodes[i].kind && hash_index_put(kinds, r->nodes[i].kind, i))
+			explain_kind(v, r->nodes[i].kind, out);
+	hash_free(kinds, NULL);
 	for (size_t i = 0; i < r->n_nodes; i++)
 		if (r->nodes[i].plane == PLANE_SPLIT) {
 			agents_names(v, lacks_split, &whole);

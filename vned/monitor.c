@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "model/plan.h"
 
 enum { STALE_US = 10000000 };
 
@@ -38,18 +39,21 @@ double rate_per_second(const struct rate *r, int64_t now_us)
 	return (double)(r->sample[last].value - r->sample[first].value) * 1e6 / (double)span;
 }
 
-void net_load_init(struct net_load *l, size_t n_routers, size_t n_links)
+void net_load_init(struct net_load *l, size_t n_routers, size_t n_links, size_t n_uplinks)
 {
 	l->n_routers = n_routers;
 	l->n_ports = 2 * n_links;
 	l->routers = mem_array(n_routers ? n_routers : 1, sizeof(*l->routers));
 	l->ports = mem_array(n_links ? 2 * n_links : 1, sizeof(*l->ports));
+	l->n_uplinks = n_uplinks;
+	l->uplinks = mem_array(n_uplinks ? n_uplinks : 1, sizeof(*l->uplinks));
 }
 
 void net_load_done(struct net_load *l)
 {
 	free(l->routers);
 	free(l->ports);
+	free(l->uplinks);
 	*l = (struct net_load){ 0 };
 }
 
@@ -73,12 +77,15 @@ void net_load_router(struct net_load *l, const struct router_load *r, int64_t no
 
 void net_load_port(struct net_load *l, const struct port_load *p, int64_t now_us)
 {
-	if (p->port >= l->n_ports)
+	bool uplink = p->port >= PLAN_UPLINK_ID;
+	uint32_t at = uplink ? p->port - PLAN_UPLINK_ID : p->port;
+	if (at >= (uplink ? l->n_uplinks : l->n_ports))
 		return;
-	struct port_mon *m = &l->ports[p->port];
+	struct port_mon *m = uplink ? &l->uplinks[at] : &l->ports[at];
 	m->known = true;
 	m->last = *p;
 	rate_add(&m->tx_bytes, now_us, p->tx_bytes);
+	rate_add(&m->rx_bytes, now_us, p->rx_bytes);
 }
 
 /* ---- segments ------------------------------------------------------------------------------- */

@@ -30,14 +30,15 @@ struct router_mon {
 struct port_mon {
 	bool known;
 	struct port_load last;
-	struct rate tx_bytes;
+	struct rate tx_bytes, rx_bytes;
 };
 struct net_load {
 	struct router_mon *routers; /* by router id */
 	struct port_mon *ports;     /* by port id */
-	size_t n_routers, n_ports;
+	struct port_mon *uplinks;   /* by port id - PLAN_UPLINK_ID */
+	size_t n_routers, n_ports, n_uplinks;
 };
-void net_load_init(struct net_load *l, size_t n_routers, size_t n_links);
+void net_load_init(struct net_load *l, size_t n_routers, size_t n_links, size_t n_uplinks);
 void net_load_done(struct net_load *l);
 
 struct seg_mon {

@@ -68,7 +68,7 @@ struct network *network_new(const char *owner, const struct request *r, struct e
 	net->name = mem_str(r->name);
 	net->full = mem_printf("%s/%s", owner, r->name);
 	net->bound = -1;
-	net_load_init(&net->load, r->n_nodes, r->n_links);
+	net_load_init(&net->load, r->n_nodes, r->n_links, request_uplinks(r));
 	return net;
 }
 

@@ -161,6 +161,41 @@ static void view_vlink(const struct source *src, size_t i, struct vlink_view *re
 	ret->address_b = addresses[1];
 }
 
+static void view_uplink(const struct source *src, const struct vuplink *u, size_t number, struct uplink_view *ret)
+{
+	const struct port_mon *m = src->load ? &src->load->uplinks[number] : NULL;
+	char address[ADDR_TEXT], gateway[ADDR_TEXT];
+	ret->port = mem_str(u->port);
+	ret->address = mem_str(u->address.family ? addr_text(&u->address, address) : "");
+	ret->gateway = mem_str(u->gateway.family ? addr_host_text(&u->gateway, gateway) : "");
+	ret->nat = u->nat;
+	ret->mbit_now[0] = ret->mbit_now[1] = -1;
+	if (!m || !m->known)
+		return;
+	ret->mbit_now[0] = mbit_of(rate_per_second(&m->tx_bytes, clock_us()));
+	ret->mbit_now[1] = mbit_of(rate_per_second(&m->rx_bytes, clock_us()));
+	ret->frames[0] = m->last.tx_frames;
+	ret->frames[1] = m->last.rx_frames;
+	ret->bytes[0] = m->last.tx_bytes;
+	ret->bytes[1] = m->last.rx_bytes;
+	ret->drops[0] = m->last.tx_drops;
+	ret->drops[1] = m->last.rx_drops;
+}
+
+static void view_uplinks(const struct source *src, struct network_view *ret)
+{
+	size_t n = request_uplinks(src->r);
+	ret->uplinks = mem_array(n ? n : 1, sizeof(*ret->uplinks));
+	for (size_t i = 0; i < src->r->n_nodes; i++) {
+		const struct vnode *v = &src->r->nodes[i];
+		for (size_t k = 0; k < v->n_uplinks; k++) {
+			struct uplink_view *u = &ret->uplinks[ret->n_uplinks];
+			u->router = mem_str(v->name);
+			view_uplink(src, &v->uplinks[k], ret->n_uplinks++, u);
+		}
+	}
+}
+
 static void view_details(const struct source *src, struct network_view *ret)
 {
 	ret->detailed = true;
@@ -170,6 +205,7 @@ static void view_details(const struct source *src, struct network_view *ret)
 		view_router(src, i, &ret->routers[i]);
 	for (size_t i = 0; i < ret->n_links; i++)
 		view_vlink(src, i, &ret->links[i]);
+	view_uplinks(src, ret);
 }
 
 void view_network(const struct vned *v, const struct network *net, bool detailed, struct network_view *ret)

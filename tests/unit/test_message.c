@@ -112,6 +112,10 @@ static struct network_view sample_network(bool detailed)
 		                            .address_a = mem_str("10.64.0.0"), .address_b = mem_str("10.64.0.1"), .mbit = 20,
 		                            .max_delay_us = -1, .delay_us = 12000, .mtu = 1500, .n_paths = 1,
 		                            .mbit_now = { 1.5, -1 }, .frames = { 1, 2 }, .bytes = { 3, 4 }, .drops = { 5, 6 } };
+	v.n_uplinks = 1;
+	v.uplinks = mem_alloc(sizeof(*v.uplinks));
+	*v.uplinks = (struct uplink_view){ mem_str("r1"), mem_str("campus"), mem_str("192.0.2.2/24"), mem_str("192.0.2.1"), true,
+		                               { 1.5, -1 }, { 1, 2 }, { 3, 4 }, { 5, 6 } };
 	v.links->paths = mem_alloc(sizeof(*v.links->paths));
 	*v.links->paths = (struct path_view){ mem_str("a b"), mem_str("a-b"), 20, true };
 	return v;

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "model/plan.h"
 #include "vned/events.h"
 #include "vned/monitor.h"
 
@@ -44,7 +45,12 @@ static void test_counter_begins_anew(void **state)
 static void test_out_of_range(void **state)
 {
 	struct net_load l;
-	net_load_init(&l, 2, 1);
+	net_load_init(&l, 2, 1, 1);
+	net_load_port(&l, &(struct port_load){ .port = PLAN_UPLINK_ID + 1 }, 0);
+	net_load_port(&l, &(struct port_load){ .port = PLAN_UPLINK_ID - 1 }, 0);
+	assert_false(l.uplinks[0].known);
+	net_load_port(&l, &(struct port_load){ .port = PLAN_UPLINK_ID, .rx_bytes = 7 }, 0);
+	assert_true(l.uplinks[0].known && l.uplinks[0].last.rx_bytes == 7);
 	net_load_router(&l, &(struct router_load){ .router = 2, .state = ROUTER_RUNNING }, 0);
 	net_load_router(&l, &(struct router_load){ .router = UINT32_MAX, .state = ROUTER_RUNNING }, 0);
 	net_load_port(&l, &(struct port_load){ .port = 2 }, 0);

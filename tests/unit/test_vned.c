@@ -98,6 +98,11 @@ static void test_features(void **state)
 	assert_non_null(strstr(w->text, "no agent connected offers ospf"));
 }
 
+static bool n2_flows(struct world *w)
+{
+	const struct agent *a = w->v.agents;
+	return a[1].connected && a[1].probe.n_kinds == 2 && a[2].connected && a[2].probe.n_kinds == 2;
+}
 static bool n0_uplink(struct world *w) { return w->v.agents[0].connected && w->v.agents[0].probe.n_uplinks; }
 
 #define OUTSIDE(more) "kind: network\nname: outside\nnodes:\n  - {name: r1, cpu: 1" more "}\n"
@@ -124,6 +129,14 @@ static void test_outside(void **state)
 	static const char uplink[] = OUTSIDE(", uplinks: [{port: wan, address: 192.0.2.2/24}]");
 	static const char *const bob = "bob", *const alice = "alice";
 	struct probe_uplink wan = { .name = (char *)(uintptr_t)"wan", .users = (char **)(uintptr_t)&bob, .n_users = 1, .usable = true };
+	static const struct probe_kind flows = { .kind = "openflow", .why = "install openvswitch-switch" };
+	w->fakes[2].guests = w->fakes[1].guests = &flows;
+	for (size_t i = 1; i < 3; i++) {
+		fake_stop(&w->fakes[i]);
+		fake_start(w, i);
+	}
+	assert_true(world_run(w, n2_flows, 5000));
+	refused(w, OUTSIDE(", router: openflow"), "not usable for routers of kind openflow: n1 and 1 more, because: install openvswitch-switch");
 	refused(w, uplink, "the agent of node \"n0\" has no uplink \"wan\", though the substrate declares it");
 	refused(w, OUTSIDE(", plane: split"), "not usable for plane: split, because no BPF can be loaded there: n0, n1, n2");
 	refused(w, OUTSIDE(", plane: {program: wall}"), "has no forwarding program \"wall\"");

@@ -331,6 +331,12 @@ static struct network_view network(void)
 		.cpu_used = -1, .mem_used_kib = -1, .image = mem_str("small"), .rt_period_us = 10000, .rt_budget_us = 2500,
 		.plane = mem_str("split"), .uplinks = mem_str("campus lab"),
 	};
+	v.n_uplinks = 2;
+	v.uplinks = mem_array(2, sizeof(*v.uplinks));
+	v.uplinks[0] = (struct uplink_view){ .router = mem_str("r2"), .port = mem_str("campus"), .address = mem_str("203.0.113.2/24"),
+		.gateway = mem_str("203.0.113.1"), .nat = true, .mbit_now = { 1.5, 20 }, .frames = { 3, 4 }, .bytes = { 300, 400 } };
+	v.uplinks[1] = (struct uplink_view){ .router = mem_str("r2"), .port = mem_str("lab"), .address = mem_str(""),
+		.gateway = mem_str(""), .mbit_now = { -1, -1 }, .drops = { 1, 0 } };
 	v.links = mem_array(2, sizeof(*v.links));
 	v.links[0] = (struct vlink_view){
 		.name = mem_str("r1-r2"), .a = mem_str("r1"), .b = mem_str("r2"), .address_a = mem_str("10.64.0.0/31"),
@@ -393,7 +399,11 @@ static void test_network_text(void **state)
 		"  link   from  to     promised      now →     now ←  drops → ←  delay  at most   mtu  via\n"
 		"  r1-r2  r1    r2       20mbit  19.87mbit  0.00mbit  7 0         12ms     30ms  1450  "
 		"atla hstn; backup: atla kans hstn\n"
-		"  inner  r2    r1  best effort          -         -  0 0           0s        -  1500  (inside one node)\n");
+		"  inner  r2    r1  best effort          -         -  0 0           0s        -  1500  (inside one node)\n"
+		"uplinks:\n"
+		"  router  uplink  address         gateway      nat     now →      now ←  drops → ←\n"
+		"  r2      campus  203.0.113.2/24  203.0.113.1  yes  1.50mbit  20.00mbit  0 0\n"
+		"  r2      lab     -               -            no          -          -  1 0\n");
 	sample_network(false, false, &list);
 	assert_string_equal(list,
 		"network     id  generation  state   routers  links   cost  answer\n"
