@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from lab import TRIANGLE, running_lab
+from lab import ROOT, TRIANGLE, running_lab
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: agents build for real")
 
@@ -100,6 +100,17 @@ def test_a_broadcast_reaches_the_lan_and_no_further(lab, lan):
     grown = [counted(lab, lan, r) - b for r, b in zip(ROUTERS, before)]
     assert grown[1] >= 3 and grown[2] >= 3, grown
     assert grown[3] == 0, grown
+
+
+def test_the_readme(lab):
+    section = (ROOT / "README.md").read_text().split("\n## LANs\n")[1].split("\n## ")[0]
+    lab.submit(re.search(r"```yaml\n(.*?)```", section, re.S).group(1))
+    ends = re.findall(r"(r\d) (?:is )?(10\.\S+/30)", section)
+    assert len(ends) == 2
+    for router, address in ends:
+        assert f" {address} " in lab.in_router("office", router, "ip -4 -o address show dev eth0").out
+    lab.ping("office", "r1", "10.79.255.254", count=1)
+    lab.vnctl("release", "office")
 
 
 def counted(lab, name, router):
