@@ -44,13 +44,16 @@ class Host:
     hvm: bool = False  # with virtualization in (emulated) hardware: guests are PVH, else PV
     counting: bool = False  # a nanosecond of its time is an instruction
     kinds: tuple = ("xen",)
+    uplinks: tuple = ()  # names; the devices, out0, out1 …, are made by who wants them
 
 
 HOSTS = (Host("xen1", 1, cpus=2, balance="load"), Host("xen2", 2))
 
 
 def substrate_yaml(hosts):
-    nodes = "".join(f"  - {{name: {h.name}, cpu: {h.cpus}, address: {xenlab.NET}.{h.number}, routers: [{', '.join(h.kinds)}]}}\n" for h in hosts)
+    def uplinks(host):
+        return f", uplinks: [{', '.join(host.uplinks)}]" if host.uplinks else ""
+    nodes = "".join(f"  - {{name: {h.name}, cpu: {h.cpus}, address: {xenlab.NET}.{h.number}, routers: [{', '.join(h.kinds)}]{uplinks(h)}}}\n" for h in hosts)
     links = "".join(f"  - {{endpoints: [{h.name}, mid], bandwidth: 50mbit}}\n" for h in hosts)
     return (f"kind: substrate\nname: xenlab\nnodes:\n{nodes}  - {{name: mid, cpu: 2, memory: 1GiB, address: {MID_ADDRESS}, routers: [netns]}}\n"
             f"links:\n{links}")
@@ -124,7 +127,8 @@ class Suite:
         etc, config = self.dir / "etc", self.dir / f"{host.name}.yaml"
         files = [(f"etc/vne/{name}", etc / name) for name in ("vned.pub", f"{host.name}.key")]
         config.write_text(agent_yaml(host.name, "eth0", "", "/run/vnagent",
-                                     f"xen:\n  images: {{default: /var/lib/vne/image}}\n  balance: {host.balance}\n"))
+                                     f"xen:\n  images: {{default: /var/lib/vne/image}}\n  balance: {host.balance}\n" + "".join(
+                                         f"{'' if i else 'uplinks:' + chr(10)}  {name}: {{device: out{i}}}\n" for i, name in enumerate(host.uplinks))))
         self.nodes[host.name].boot(build=self.build, files=[*files, ("etc/vne/vnagent.yaml", config)], hypervisor=self.hypervisor,
                                    hypervisor_args=self.hypervisor_args, mtu=MTU, cpus=host.cpus, hvm=host.hvm, counting=host.counting)
 
