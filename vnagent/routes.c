@@ -97,10 +97,19 @@ static void read_line(char *line, bool v6, struct routes_view *ret)
 	add(ret, to, via, device, protocol, metric);
 }
 
+/* A tenant's word: what is not ASCII would not be text on the wire, and vned would refuse the whole answer. */
+static void clean(char *text)
+{
+	for (char *c = text; *c; c++)
+		if (!strchr("\n\t\r", *c) && (*c < ' ' || *c > '~'))
+			*c = '?';
+}
+
 void routes_read(const char *text, struct routes_view *ret)
 {
 	char *copy = mem_str(text), *rest = copy, *line;
 	bool v6 = false;
+	clean(copy);
 	while ((line = strsep(&rest, "\n"))) {
 		if (!*line)
 			v6 = true;
