@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/hash.h"
 #include "base/mem.h"
 
 static bool inside(const struct request *r, size_t node)
@@ -79,6 +78,17 @@ static void attach(const struct request *r, struct lans *l)
 	}
 }
 
+static void note_first(const struct request *r, struct lans *l)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		for (size_t k = l->v[i].n_ports; k--;) {
+			uint32_t *port = &l->v[i].ports[k];
+			const struct vlink *link = &r->links[*port >> 1];
+
+			hash_put_u64(l->first, (uint64_t)i << 32 | (*port & 1 ? link->b : link->a), port);
+		}
+}
+
 /* The block of addresses that ends where `used` from the pool's end begin. */
 static struct addr block(const struct addr *pool, uint64_t used)
 {
@@ -128,11 +138,13 @@ static int give_subnets(const struct request *r, struct lans *l, struct err *err
 
 int lans_make(const struct request *r, struct lans *ret, struct err *err)
 {
-	struct lans l = { .of_node = mem_array(r->n_nodes, sizeof(*l.of_node)), .inside = mem_array(r->n_nodes, sizeof(*l.inside)) };
+	struct lans l = { .of_node = mem_array(r->n_nodes, sizeof(*l.of_node)), .inside = mem_array(r->n_nodes, sizeof(*l.inside)),
+	                  .first = hash_new() };
 
 	number(r, &l);
 	l.v = mem_array(l.n, sizeof(*l.v));
 	attach(r, &l);
+	note_first(r, &l);
 	int rc = give_subnets(r, &l, err);
 
 	if (rc < 0)
@@ -149,6 +161,7 @@ void lans_done(struct lans *l)
 	free(l->v);
 	free(l->of_node);
 	free(l->inside);
+	hash_free(l->first, NULL);
 	*l = (struct lans){ 0 };
 }
 
@@ -170,13 +183,9 @@ struct addr lan_address(const struct lan *l, size_t k)
 	return a;
 }
 
-uint32_t lan_port_of(const struct lan *l, const struct request *r, size_t node)
+uint32_t lans_port_of(const struct lans *l, uint32_t lan, size_t node)
 {
-	for (size_t i = 0; i < l->n_ports; i++) {
-		const struct vlink *link = &r->links[l->ports[i] >> 1];
+	const uint32_t *port = hash_get_u64(l->first, (uint64_t)lan << 32 | node);
 
-		if ((l->ports[i] & 1 ? link->b : link->a) == node)
-			return l->ports[i];
-	}
-	return UINT32_MAX;
+	return port ? *port : UINT32_MAX;
 }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/hash.h"
 #include "model/request.h"
 
 #define LAN_NONE UINT32_MAX
@@ -25,6 +26,7 @@ struct lans {
 	size_t n;
 	uint32_t *of_node;   /* the LAN of each switch, else LAN_NONE */
 	uint32_t *inside;    /* which of the n_inside a switch is, else LAN_NONE */
+	struct hash *first;  /* of (LAN, router): its first end there */
 };
 
 /* Finds them and gives them subnets: the smallest power of two with room for ports, `inside`, network and broadcast address.
@@ -36,4 +38,4 @@ uint32_t lans_of_link(const struct lans *l, const struct vlink *link); /* LAN_NO
 /* Of the k-th port, or of the (n_ports + k)-th: the k-th switch inside. With the subnet's prefix length. */
 struct addr lan_address(const struct lan *l, size_t k);
 /* The first end of a node on a LAN; UINT32_MAX: it is not there. */
-uint32_t lan_port_of(const struct lan *l, const struct request *r, size_t node);
+uint32_t lans_port_of(const struct lans *l, uint32_t lan, size_t node);

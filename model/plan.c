@@ -143,7 +143,7 @@ static char *controller_of(const struct plan_maker *m, uint32_t node)
 
 	if (strchr(name, ':'))
 		return mem_str(name);
-	uint32_t port = lan_port_of(&m->lans.v[m->lans.of_node[node]], r, hash_index(r->node_index, name));
+	uint32_t port = lans_port_of(&m->lans, m->lans.of_node[node], hash_index(r->node_index, name));
 
 	return mem_str(controller_text(&m->ends[port], CONTROLLER_PORT, text));
 }

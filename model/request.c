@@ -231,7 +231,7 @@ static void lan_faults(const struct request *r, struct faults *faults)
 			continue;
 		size_t at = hash_index(r->node_index, r->nodes[i].controller);
 
-		if (at < r->n_nodes && !kind_is_switch(r->nodes[at].kind) && lan_port_of(&lans.v[lans.of_node[i]], r, at) == UINT32_MAX)
+		if (at < r->n_nodes && !kind_is_switch(r->nodes[at].kind) && lans_port_of(&lans, lans.of_node[i], at) == UINT32_MAX)
 			faults_add(faults, PART_NODE, i, "controller \"%s\" is not on the LAN of this switch; expected a virtual link between "
 			           "them, or by other switches", r->nodes[i].controller);
 	}
