@@ -461,7 +461,6 @@ static void done(struct vned *v, struct agent *a, const struct message *m)
 		flow_event(v, net, &event);
 }
 
-/* An agent's word counts for what is placed on its node, nothing else. */
 /* Outside ports come and go: a report that tells of them takes the place of what the hello told. */
 static void take_uplinks(struct vned *v, struct agent *a, struct load_report *r)
 {
@@ -480,6 +479,23 @@ static void take_uplinks(struct vned *v, struct agent *a, struct load_report *r)
 		reduce_ways(a, &v->substrate.nodes[a->snode], &v->usable.nodes[a->snode]);
 }
 
+/* The node that a port's router is on; UINT32_MAX: there is no such port. */
+static uint32_t port_host(const struct network *net, uint32_t port)
+{
+	if (port < PLAN_UPLINK_ID && port >> 1 < net->request.n_links) {
+		const struct vlink *l = &net->request.links[port >> 1];
+		return net->embedding.host[port & 1 ? l->b : l->a];
+	}
+	size_t before = 0;
+	for (size_t i = 0; i < net->request.n_nodes && port >= PLAN_UPLINK_ID; i++) {
+		before += net->request.nodes[i].n_uplinks;
+		if (port - PLAN_UPLINK_ID < before)
+			return net->embedding.host[i];
+	}
+	return UINT32_MAX;
+}
+
+/* An agent's word counts for what is placed on its node, nothing else. */
 static void report(struct vned *v, struct agent *a, struct load_report *r)
 {
 	int64_t now = clock_us();
@@ -498,11 +514,7 @@ static void report(struct vned *v, struct agent *a, struct load_report *r)
 	}
 	for (size_t i = 0; i < r->n_ports; i++) {
 		struct network *net = networks_find(v, r->ports[i].net);
-		uint32_t link = r->ports[i].port >> 1;
-		if (!net || link >= net->request.n_links)
-			continue;
-		const struct vlink *l = &net->request.links[link];
-		if (net->embedding.host[r->ports[i].port & 1 ? l->b : l->a] == a->snode)
+		if (net && port_host(net, r->ports[i].port) == a->snode)
 			net_load_port(&net->load, &r->ports[i], now);
 	}
 	for (size_t i = 0; i < r->n_segments; i++) {

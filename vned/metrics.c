@@ -159,6 +159,30 @@ static void port_counters(struct buf *out, const struct vned *v, const char *nam
 	}
 }
 
+static void uplink_counters(struct buf *out, const struct vned *v, const char *name, const char *help, size_t offset)
+{
+	head(out, name, "counter", help);
+	for (size_t i = 0; i < v->n_networks; i++) {
+		const struct network *net = v->networks[i];
+		size_t number = 0;
+		for (size_t r = 0; r < net->request.n_nodes; r++) {
+			const struct vnode *n = &net->request.nodes[r];
+			for (size_t k = 0; k < n->n_uplinks; k++, number++) {
+				const struct port_mon *m = &net->load.uplinks[number];
+				uint64_t count;
+				if (!m->known)
+					continue;
+				memcpy(&count, (const char *)&m->last + offset, sizeof(count));
+				buf_str(out, name);
+				label(out, "network", net->full, true);
+				label(out, "router", n->name, false);
+				label(out, "uplink", n->uplinks[k].port, false);
+				buf_printf(out, "} %llu\n", (unsigned long long)count);
+			}
+		}
+	}
+}
+
 static void routers(struct buf *out, const struct vned *v)
 {
 	head(out, "vnagent_router_up", "gauge", "Whether the virtual router runs.");
@@ -206,6 +230,9 @@ void metrics_text(const struct vned *v, struct buf *out)
 	              offsetof(struct port_load, tx_frames));
 	port_counters(out, v, "vnagent_link_transmit_drops_total", "Frames dropped at the virtual link's limit.",
 	              offsetof(struct port_load, tx_drops));
+	uplink_counters(out, v, "vnagent_uplink_transmit_bytes_total", "Sent out by the uplink.", offsetof(struct port_load, tx_bytes));
+	uplink_counters(out, v, "vnagent_uplink_receive_bytes_total", "Received by the uplink.", offsetof(struct port_load, rx_bytes));
+	uplink_counters(out, v, "vnagent_uplink_transmit_drops_total", "Frames dropped on their way out.", offsetof(struct port_load, tx_drops));
 }
 
 /* ---- HTTP ---------------------------------------------------------------------------------- */

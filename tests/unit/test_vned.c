@@ -114,6 +114,29 @@ static void refused(struct world *w, const char *request, const char *why)
 		fail_msg("%s", w->text);
 }
 
+static bool first_counted(struct world *w) { return w->v.networks[0]->load.uplinks[0].known; }
+
+/* What the agent reports of it comes to show and to /metrics; what is beyond it, nowhere. */
+static void uplink_is_counted(struct world *w)
+{
+	struct port_load ports[] = { { .net = w->v.networks[0]->id, .port = PLAN_UPLINK_ID + 1, .tx_bytes = 13 },
+		                         { .net = w->v.networks[0]->id, .port = PLAN_UPLINK_ID, .tx_frames = 3, .tx_bytes = 300, .rx_bytes = 400 } };
+	struct message report = { .type = MSG_REPORT, .u.report = { .ports = ports, .n_ports = 2 } };
+	struct network_view view;
+	buf_auto struct buf text = BUF_INIT;
+	fake_send(&w->fakes[0], &report);
+	assert_true(world_run(w, first_counted, 5000));
+	view_network(&w->v, w->v.networks[0], true, &view);
+	assert_int_equal(view.n_uplinks, 1);
+	assert_string_equal(view.uplinks[0].router, "r1");
+	assert_string_equal(view.uplinks[0].address, "192.0.2.2/24");
+	assert_true(view.uplinks[0].frames[0] == 3 && view.uplinks[0].bytes[0] == 300 && view.uplinks[0].bytes[1] == 400);
+	network_view_done(&view);
+	metrics_text(&w->v, &text);
+	assert_non_null(strstr(buf_cstr(&text), "vnagent_uplink_receive_bytes_total{network=\"alice/outside\",router=\"r1\",uplink=\"wan\"} 400\n"));
+	assert_null(strstr(buf_cstr(&text), " 13\n"));
+}
+
 static void come_back(struct world *w, size_t i, bool (*until)(struct world *w))
 {
 	fake_stop(&w->fakes[i]);
@@ -157,6 +180,7 @@ static void test_outside(void **state)
 	const struct router_view *shown = w->answer.u.networks.v[0].routers;
 	assert_string_equal(shown->uplinks, "wan");
 	assert_string_equal(shown->plane, "kernel");
+	uplink_is_counted(w);
 	assert_int_equal(release(w, "outside"), 0);
 	assert_int_equal(submit(w, OUTSIDE(", plane: split")), 0);
 	assert_int_equal(w->v.networks[0]->embedding.host[0], 0);
