@@ -270,9 +270,12 @@ static struct vnode random_vnode(size_t i)
 		n.uplinks[k].port = random_name(k);
 		if (chance(70))
 			random_uplink(&n.uplinks[k]);
-		n.uplinks[k].nat = chance(30);
 	}
 	random_plane(&n);
+	const char *kind = n.kind ? n.kind : vnode_kind_implied(&n);
+	bool by_kernel = !(kind && kind_is_guest(kind)) && n.plane != PLANE_SPLIT && n.plane != PLANE_PROGRAM;
+	for (size_t k = 0; by_kernel && k < n.n_uplinks; k++)
+		n.uplinks[k].nat = chance(30);
 	return n;
 }
 

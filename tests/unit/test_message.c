@@ -594,7 +594,7 @@ static const char substrate_text[] =
 	"links:\n  - {endpoints: [a, b], bandwidth: 10mbit, delay: 2ms, cost: 3, risks: [d], underlay: {a: 198.51.100.1, b: 198.51.100.2}}\n";
 static const char request_text[] =
 	"kind: network\nname: demo\nlifetime: 2h\nplacement: pack\nrouting: none\nnodes:\n"
-	"  - {name: r1, cpu: 0.5, memory: 64MiB, router: netns, plane: split, uplinks: [{port: campus, address: 203.0.113.2/24, gateway: 203.0.113.1, nat: true}], place: {on: [a], not_on: [b], near: {location: [33.7, -84.4], within: 500km}, labels: {site: south}}}\n"
+	"  - {name: r1, cpu: 0.5, memory: 64MiB, router: netns, plane: split, uplinks: [{port: campus, address: 203.0.113.2/24, gateway: 203.0.113.1}], place: {on: [a], not_on: [b], near: {location: [33.7, -84.4], within: 500km}, labels: {site: south}}}\n"
 	"  - {name: r2, cpu: 0.25, plane: {program: wall}}\n  - {name: s, cpu: 0.25, router: openflow, controller: 'tcp:192.0.2.1:6653'}\n"
 	"links:\n  - {endpoints: [r1, r2], bandwidth: 2mbit, max_delay: 30ms, protection: link}\n";
 

@@ -145,8 +145,8 @@ static void uplinks_and_defaults(void **state)
 	struct fix f;
 
 	fix_open(&f, HEAD "nodes:\n"
-	         "  - {name: r1, plane: split, uplinks: [{port: lab}, {port: campus, address: 203.0.113.2/24, gateway: 203.0.113.1, nat: true}]}\n"
-	         "  - {name: r2}\n"
+	         "  - {name: r1, uplinks: [{port: lab}, {port: campus, address: 203.0.113.2/24, gateway: 203.0.113.1, nat: true}]}\n"
+	         "  - {name: r2, plane: split}\n"
 	         "  - {name: r3, plane: {program: wall}}\n"
 	         "  - {name: far, uplinks: [{port: lab, address: '2001:db8::2/64', gateway: 'fe80::1'}, {port: campus, address: 203.0.113.3/24}]}\n"
 	         "  - {name: r5, uplinks: [{port: campus, address: 203.0.113.4/24, gateway: 203.0.113.1}]}\n"
@@ -166,8 +166,8 @@ static void uplinks_and_defaults(void **state)
 	assert_memory_not_equal(lab->mac, campus->mac, 6);
 	assert_memory_not_equal(lab->mac, port(&f, 0)->mac, 6); /* numbers 0 of both sorts */
 	assert_string_equal(port(&f, PLAN_UPLINK_ID + 2)->ifname, "up0");
-	assert_int_equal(router(&f, "r1")->plane, PLANE_SPLIT);
-	assert_int_equal(router(&f, "r2")->plane, PLANE_KERNEL);
+	assert_int_equal(router(&f, "r1")->plane, PLANE_KERNEL);
+	assert_int_equal(router(&f, "r2")->plane, PLANE_SPLIT);
 	assert_int_equal(router(&f, "r3")->plane, PLANE_PROGRAM);
 	assert_string_equal(router(&f, "r3")->program, "wall");
 	/* r1 by its own; r2 by r1, r3 by r5, which are next to them; far's own is of the other family */

@@ -193,6 +193,10 @@ static const struct {
 	{ONE("{name: a, cpu: 1, uplinks: [{port: x, address: 192.0.2.255/24}]}"), "f:4:33: uplink \"x\": 192.0.2.255/24 is no address "
 	 "that a router can have there\n", false},
 	{ONE("{name: a, cpu: 1, uplinks: [{port: x, nat: maybe}]}"), NULL, false},
+	{ONE("{name: a, cpu: 1, router: xen, uplinks: [{port: x, address: 192.0.2.2/24, nat: true}]}"), "f:4:5: uplink \"x\" with \"nat\" "
+	 "for a router of kind xen; expected \"router: netns\", or none of it\n", false},
+	{ONE("{name: a, cpu: 1, plane: split, uplinks: [{port: x, address: 192.0.2.2/24, nat: true}]}"), "f:4:5: uplink \"x\" with \"nat\", "
+	 "which \"plane: split\" would go past; expected \"plane: kernel\"\n", false},
 	{HEAD "pools: {links: 10.0.0.0/29}\nnodes: [{name: s, router: switch, cpu: 1}, {name: a, cpu: 1}, {name: b, cpu: 1}]\n"
 	      "links: [{endpoints: [a, s], bandwidth: 1mbit}, {endpoints: [b, s], bandwidth: 1mbit}, {endpoints: [b, a], bandwidth: 1mbit}]\n",
 	 "f:3:8: pool \"links\" 10.0.0.0/29 is too small; expected room for 3 links of two addresses each, and behind them for 1 LAN, "
@@ -280,12 +284,13 @@ static void test_planes(void **state)
 		"  - {name: d, router: netns}\n"
 		"  - {name: e, router: switch}\n"
 		"  - {name: f, controller: 'tcp:192.0.2.1:6653'}\n"
-		"  - {name: g, uplinks: [{port: x, address: 192.0.2.2/24, gateway: 192.0.2.1, nat: true}]}\n");
+		"  - {name: g, plane: {program: wall}, uplinks: [{port: x, address: 192.0.2.2/24, gateway: 192.0.2.1}]}\n"
+		"  - {name: h, plane: kernel, uplinks: [{port: x, nat: true}]}\n");
 	static const struct {
 		const char *kind; /* that the router is left with */
 		enum plane plane;
 	} want[] = {{"netns", PLANE_KERNEL}, {"xen", PLANE_GUEST}, {NULL, PLANE_SPLIT}, {"netns", PLANE_PROGRAM},
-	            {"switch", PLANE_DEFAULT}, {"openflow", PLANE_DEFAULT}, {NULL, PLANE_PROGRAM}};
+	            {"switch", PLANE_DEFAULT}, {"openflow", PLANE_DEFAULT}, {NULL, PLANE_PROGRAM}, {"netns", PLANE_KERNEL}};
 	buf_auto struct buf text = BUF_INIT;
 
 	for (int again = 0; again < 2; again++) {
@@ -301,7 +306,7 @@ static void test_planes(void **state)
 		}
 		assert_string_equal(r.nodes[5].controller, "tcp:192.0.2.1:6653");
 		assert_int_equal(r.nodes[6].uplinks[0].gateway.bytes[3], 1);
-		assert_true(r.nodes[6].uplinks[0].nat);
+		assert_true(r.nodes[7].uplinks[0].nat && !r.nodes[6].uplinks[0].nat);
 		if (again)
 			break;
 		request_write(&r, &text);
