@@ -65,6 +65,8 @@ static int survey_port(struct builder *b, struct job *job, const struct plan_por
 		return err_set(err, -EOPNOTSUPP, "uplink %s has no address: DHCP is for routers of kind netns", port->uplink);
 	if (d->ops->ports == ROUTER_PORTS_DRIVER && port->nat)
 		return err_set(err, -EOPNOTSUPP, "uplink %s: nat is for routers of kind netns", port->uplink);
+	if (port->nat && (r->plane == PLANE_SPLIT || r->plane == PLANE_PROGRAM))
+		return err_set(err, -EOPNOTSUPP, "uplink %s: plane %s would go past its nat", port->uplink, plane_names[r->plane]);
 	if (job->internal || d->ops->ports == ROUTER_PORTS_NONE)
 		return 0;
 	int code = uplink_allows(b->options.uplinks, port->uplink, job->want.owner, err);

@@ -272,6 +272,11 @@ static void a_default_route_and_translation(void **state)
 	assert_int_equal(run(n, BUILD_COMMIT, 1, NULL), 0);
 	assert_int_equal(in_router(1, "for i in 1 2 3 4 5; do ping -q -c 1 -W 0.4 203.0.113.5 && exit 0; done >/dev/null; exit 1"), 0);
 	assert_int_equal(in_router(0, "nft list table inet vne | grep -q masquerade"), 0);
+	/* What goes past the kernel is not translated: refused, by whoever asks. */
+	p.routers[0].plane = PLANE_SPLIT;
+	p.generation = 2;
+	assert_int_equal(run(n, BUILD_PREPARE, 2, &p), -EOPNOTSUPP);
+	p.routers[0].plane = PLANE_KERNEL;
 	/* Without translation there is no way back. */
 	up->nat = false;
 	p.generation = 2;
