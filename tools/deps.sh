@@ -10,7 +10,7 @@ build="gcc make pkg-config libc6-dev libglpk-dev libzmq3-dev libprotobuf-c-dev p
 tests="libcmocka-dev libigraph-dev gnuplot-nox python3 python3-pytest python3-yaml python3-jsonschema
        qemu-system-x86 binutils xz-utils curl"
 # what the routers of the demo and the tests run inside, and what looks at the result from outside
-run="bird2 udhcpc iputils-ping iperf3 iproute2 nftables tcpdump util-linux procps"
+run="bird2 openvswitch-switch udhcpc iputils-ping iperf3 iproute2 nftables tcpdump util-linux procps"
 more=
 case "${1:-}" in
 fuzz) more="clang libclang-rt-14-dev" ;; # for `make fuzz`
@@ -33,11 +33,13 @@ apt-get install -qq -y --no-install-recommends $missing >/dev/null 2>&1 || {
 	apt-get update -qq
 	apt-get install -qq -y --no-install-recommends $missing >/dev/null
 }
-# Routers start BIRD themselves; the host's own was not asked for.
-case " $missing " in
-*" bird2 "*)
-	if [ -d /run/systemd/system ] && systemctl disable --now bird >/dev/null 2>&1; then
-		echo "bird.service, which came with bird2, is disabled: routers start their own"
-	fi
-	;;
-esac
+# Routers start their own; the host's were not asked for.
+for service in bird2:bird openvswitch-switch:openvswitch-switch openvswitch-testcontroller:openvswitch-testcontroller frr:frr; do
+	case " $missing " in
+	*" ${service%:*} "*)
+		if [ -d /run/systemd/system ] && systemctl disable --now "${service#*:}" >/dev/null 2>&1; then
+			echo "${service#*:}.service, which came with ${service%:*}, is disabled: routers start their own"
+		fi
+		;;
+	esac
+done

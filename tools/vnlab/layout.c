@@ -171,7 +171,7 @@ static int write_node(const struct lab *lab, size_t node, struct err *err)
 		return rc;
 	buf_auto struct buf config = BUF_INIT;
 	buf_printf(&config, "kind: vnagent\nserver: tcp://198.18.0.1:%d\nserver_key: ../../vned.pub\nkey: agent.key\n"
-	                    "state: state\ncgroup: %s-%zu\n", LAB_VNED_PORT, lab->id, node);
+	                    "state: state\ncgroup: %s-%zu\ncontrollers: [0.0.0.0/0, \"::/0\"]\n", LAB_VNED_PORT, lab->id, node);
 	bool any = false;
 	for (size_t i = 0; i < s->n_links; i++) {
 		const struct slink *link = &s->links[i];
