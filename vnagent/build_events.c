@@ -17,6 +17,7 @@ enum { REPAIR_FIRST_MS = 20, REPAIR_MAX_MS = 30000, REPAIR_CALM_MS = 60000 };
 static void repair_due(void *arg)
 {
 	struct build_net *net = arg;
+	net->repair_waits = false;
 	if (net->has_committed)
 		build_queue(net, BUILD_REPAIR, 0, NULL, 0, true);
 }
@@ -26,6 +27,8 @@ void build_schedule_repair(struct build_net *net)
 {
 	struct err err = { 0 };
 	int64_t now = clock_ms();
+	if (net->repair_waits)
+		return;
 	if (net->repair_ms && net->repaired_at_ms && now - net->repaired_at_ms < REPAIR_CALM_MS)
 		net->repair_ms = net->repair_ms * 2 < REPAIR_MAX_MS ? net->repair_ms * 2 : REPAIR_MAX_MS;
 	else
@@ -34,6 +37,7 @@ void build_schedule_repair(struct build_net *net)
 		loop_set_timer(net->repair, net->repair_ms, 0);
 	else if (loop_add_timer(net->b->options.loop, net->repair_ms, 0, repair_due, net, &net->repair, &err))
 		build_notice(net->b, net->id, "network", "no timer left for a repair");
+	net->repair_waits = net->repair != NULL;
 }
 
 /* Its devices may have gone first, and a repair that they began may be making it again: then that goes on. */

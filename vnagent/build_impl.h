@@ -66,6 +66,7 @@ struct build_net {
 	size_t n_jobs;
 	VEC(struct failed_router) failed;
 	struct loop_source *repair;
+	bool repair_waits;      /* its time has not come: it will see whatever happens until then */
 	int64_t repair_ms;      /* pause before the next repair; grows while repairs repeat */
 	int64_t repaired_at_ms;
 };

@@ -470,6 +470,15 @@ static void what_vanishes_is_joined_again(void **state)
 	assert_int_equal(sh("ip link set out0 up"), 0);
 	UNTIL(n, loaded(n, 0, ROUTER_RUNNING, NULL));
 	assert_int_equal(reach_from_host(0, "198.51.100.9"), 0);
+	/* Another name is another device. */
+	assert_int_equal(sh("ip link set out0 down; ip link set out0 name mine; ip link set mine up"), 0);
+	UNTIL(n, sh("ip link show vo000007.0 >/dev/null 2>&1") != 0);
+	assert_true(loaded(n, 0, ROUTER_FAILED, "its device out0 is not there"));
+	assert_int_equal(sh("ip link set mine down; ip link set mine name out0; ip link set out0 up"), 0);
+	UNTIL(n, loaded(n, 0, ROUTER_RUNNING, NULL) && in_host(0, "ping -q -c 1 -W 0.1 198.51.100.9 >/dev/null 2>&1") == 0);
+	/* What somebody's hand takes away of ours is made again. */
+	assert_int_equal(sh("ip link del vo000007.1"), 0);
+	UNTIL(n, in_host(1, "ping -q -c 1 -W 0.1 192.0.2.9 >/dev/null 2>&1") == 0);
 	release(n, 2);
 	node_plan_done(&p);
 }
