@@ -50,7 +50,7 @@ struct entry {
 	int family;          /* index into families, of the question */
 	struct bird_reply reply;
 	bool was_up;
-	int64_t up_ms;
+	int64_t up_ms, lost_ms; /* since when it answers; when it last stopped to, 0: never */
 	int again_ms;
 
 	uint32_t known;      /* routers, itself included */
@@ -109,7 +109,8 @@ static void lost(struct entry *e, const char *why)
 {
 	if (e->was_up) {
 		notice(e, why);
-		if (clock_ms() - e->up_ms > STEADY_MS)
+		e->lost_ms = clock_ms();
+		if (e->lost_ms - e->up_ms > STEADY_MS)
 			e->again_ms = 0;
 	}
 	e->was_up = false;
@@ -198,7 +199,8 @@ static void conclude(struct entry *e)
 		judge(e, ROUTER_ROUTING_STARTING, why);
 		return;
 	}
-	e->again_ms = 0;
+	if (!e->lost_ms || clock_ms() - e->lost_ms > STEADY_MS) /* one that ends again and again is asked, and told of, ever more rarely */
+		e->again_ms = 0;
 	judge(e, ROUTER_ROUTING_CONVERGED, "");
 }
 

@@ -377,11 +377,40 @@ static void test_what_does_not_answer(void **state)
 	}
 }
 
+/* It converges each time, and hangs up at once: each time would be an event for everybody to read. */
+static void converges_and_ends(struct fake *f, const char *question)
+{
+	behaves(f, question);
+	if (question && !strncmp(question, "show route ", 11))
+		hang_up(f);
+}
+
+static bool five_notices(struct fake *f)
+{
+	return f->notices >= 5;
+}
+
+static void test_one_that_ends_again_and_again(void **state)
+{
+	struct fake f;
+	int64_t began = clock_ms();
+	begin(&f);
+	f.there = true;
+	f.asked = converges_and_ends;
+	set(&f, &guest, 2);
+	wait_until(&f, five_notices);
+	assert_true(clock_ms() - began >= 100 + 200 + 400 + 800); /* the pauses between them */
+	f.asked = behaves;
+	wait_until(&f, converged);
+	end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_started_and_converged), cmocka_unit_test(test_it_waits_for_all), cmocka_unit_test(test_another_plan_is_told),
 		cmocka_unit_test(test_bird_that_dies), cmocka_unit_test(test_what_is_no_bird), cmocka_unit_test(test_what_does_not_answer),
+		cmocka_unit_test(test_one_that_ends_again_and_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
