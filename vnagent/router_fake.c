@@ -220,7 +220,9 @@ static int fake_exec(void *self, struct router_key key, const struct router_comm
 		dprintf(command->out, "\n");
 		e.code = 0;
 	} else {
-		snprintf(e.text, sizeof(e.text), "%.64s: a fake router only knows echo", command->argc ? command->argv[0] : "");
+		char shown[64];
+		err_copy(shown, sizeof(shown), command->argc ? command->argv[0] : "");
+		snprintf(e.text, sizeof(e.text), "%s: a fake router only knows echo", shown);
 	}
 	(void)!write(command->control, &e, sizeof(e));
 	return 0;

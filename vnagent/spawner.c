@@ -148,8 +148,11 @@ static _Noreturn void attend(pid_t pid, int control, int report, const char *nam
 		;
 	kill(-pid, SIGKILL); /* what it left in the background holds pipes that the client waits for */
 	char text[SPAWN_TEXT_MAX] = "";
-	if (n == sizeof(exec_errno))
-		snprintf(text, sizeof(text), "%.100s: %s", name, strerror(exec_errno));
+	if (n == sizeof(exec_errno)) {
+		char shown[100]; /* half a character would be no text on the wire, and the end of the command never be told */
+		err_copy(shown, sizeof(shown), name);
+		snprintf(text, sizeof(text), "%s: %s", shown, strerror(exec_errno));
+	}
 	end_command(control, WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status), text);
 }
 

@@ -21,6 +21,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/ns.h"
+#include "model/yaml.h"
 #include "vnagent/device.h"
 #include "vnagent/router.h"
 #include "vnagent/router_xen.h"
@@ -338,6 +339,11 @@ static void commands_run_inside(void **state)
 	assert_string_equal(why, "");
 	assert_int_equal(exec_in(b, 1, nothing, out, sizeof(out), why), 127);
 	assert_true(strlen(why) > 0);
+	char longest[202] = "x"; /* cut anywhere, the reason has to remain text: the wire takes no other */
+	for (size_t i = 1; i + 2 < sizeof(longest); i += 2)
+		memcpy(longest + i, "é", 3);
+	assert_int_not_equal(exec_in(b, 1, (const char *const[]){ longest, NULL }, out, sizeof(out), why), 0);
+	assert_int_equal(yaml_utf8_prefix(why, strlen(why)), strlen(why));
 	if (driver == &router_netns) {
 		static const char *const inside[] = { "sh", "-c", "hostname; id -u; ls /proc | grep -c -x 1; touch /etc/x 2>/dev/null || exit 7", NULL };
 		assert_int_equal(exec_in(b, 1, inside, out, sizeof(out), why), 7);
