@@ -190,6 +190,14 @@ static void replied(struct agent *a, const struct message *m)
 		say_hello(a);
 }
 
+static void answer_plane(struct agent *a, const struct message *m)
+{
+	struct message answer;
+	build_plane_answer(a->builder, m, &answer);
+	(void)send_message(a, &answer); /* else vned says that it has not come */
+	message_done(&answer);
+}
+
 static void received(void *arg, struct message *m)
 {
 	struct agent *a = arg;
@@ -223,6 +231,10 @@ static void received(void *arg, struct message *m)
 	case MSG_ROUTES:
 		if (!obey(a, m, &err))
 			routes_ask(a->routes, a->builder, m);
+		break;
+	case MSG_PLANE:
+		if (!obey(a, m, &err))
+			answer_plane(a, m);
 		break;
 	case MSG_REPLY:
 		replied(a, m);
@@ -313,7 +325,7 @@ int agent_new(const struct agent_options *options, struct agent **ret, struct er
 	a->wire_state = WIRE_DOWN;
 	struct build_options build = { .loop = options->loop, .spawner = options->spawner, .cgroup = options->cgroup,
 		                       .kinds = options->kinds, .uplinks = &options->config->uplinks,
-		                       .controllers = options->config->controllers, .n_controllers = options->config->n_controllers, .result = built, .progress = progressed, .notice = noticed, .routed = routed,
+		                       .controllers = options->config->controllers, .n_controllers = options->config->n_controllers, .programs = &options->config->programs, .result = built, .progress = progressed, .notice = noticed, .routed = routed,
 		                       .store = keep, .arg = a };
 	a->commands = exec_table_new(options->loop, send_message, a);
 	a->routes = routes_new(options->loop, send_message, a);

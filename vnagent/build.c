@@ -128,6 +128,8 @@ int builder_new(const struct build_options *options, struct builder **ret, struc
 	b->nets = hash_new();
 	b->released = hash_new();
 	b->ospf = ospf_new(&(struct ospf_options){ options->loop, routed, build_routing_notice, b });
+	b->plane_commands = hash_new();
+	b->programs = hash_new();
 	b->ovs = ovs_new(&(struct ovs_options){ options->loop, options->controllers, options->n_controllers, build_openflow_told,
 	                                       build_routing_notice, b });
 	b->dhcp = dhcp_new(&(struct dhcp_options){ options->loop, build_routing_notice, b });
@@ -154,6 +156,7 @@ void builder_free(struct builder *b)
 	hash_free(b->released, NULL);
 	ospf_free(b->ospf);
 	ovs_free(b->ovs);
+	build_planes_close(b);
 	dhcp_free(b->dhcp);
 	free(b->uplinks);
 	for (size_t i = 0; i < b->n_drivers; i++)

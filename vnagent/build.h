@@ -45,6 +45,7 @@ struct build_options {
 	const struct uplink_list *uplinks; /* NULL: none; must outlive the builder */
 	const struct addr *controllers; /* prefixes where controllers outside of a network may be; must outlive the builder */
 	size_t n_controllers;
+	const struct yaml_names *programs; /* forwarding programs, NAME=PATH each; NULL: none; must outlive the builder */
 	void (*result)(void *arg, const struct build_result *result);
 	void (*progress)(void *arg, uint32_t net, uint64_t cookie, uint32_t ready, uint32_t all);
 	void (*routed)(void *arg); /* a router has converged, or does no more; may be NULL */
@@ -75,6 +76,8 @@ bool builder_idle(const struct builder *b); /* nothing is being built or waits t
 void builder_held(const struct builder *b, struct held_net **ret, size_t *ret_n); /* caller frees */
 /* The routers of a network's committed plan, and what their routing last heard of their neighbours. Caller frees both. */
 void builder_routers(const struct builder *b, uint32_t net, uint32_t **ret, size_t *ret_n);
+/* What is asked of the map of a router's forwarding program (PLANE), into ret (PLANE_DATA, the caller's to free). */
+void build_plane_answer(const struct builder *b, const struct message *question, struct message *ret);
 void builder_neighbours(const struct builder *b, struct router_key key, struct neighbour_view **ret, size_t *ret_n);
 /* The driver and the instance that a router of the committed (else the prepared) plan lives in. */
 int builder_find_router(const struct builder *b, struct router_key key, const struct router_driver **ret_driver,

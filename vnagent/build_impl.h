@@ -11,6 +11,7 @@
 #include "vnagent/plan_index.h"
 #include "vnagent/ospf.h"
 #include "vnagent/ovs.h"
+#include "vnagent/split.h"
 
 enum { DRIVERS_MAX = 8, JOBS_MAX = 16 };
 
@@ -85,6 +86,9 @@ struct builder {
 	struct hash *counters;  /* load.c */
 	struct ospf *ospf;
 	struct ovs *ovs;
+	struct split *split;    /* NULL until some router wants it */
+	struct hash *plane_commands; /* what listens in guests: router_key_u64 → descriptor + 1 */
+	struct hash *programs;  /* of routers: router_key_u64 → struct program */
 	struct dhcp *dhcp;
 	struct uplink_state *uplinks; /* of each of options.uplinks, as last looked at */
 	bool uplinks_stale;     /* one of their devices has been heard of */
@@ -148,6 +152,13 @@ void build_await(struct job *job, uint32_t router); /* the operation waits for a
 void build_create_with_ports(struct builder *b, struct job *job, const struct open_driver *d, struct router_spec *spec,
                              const struct plan_router *r, bool runs);
 /* Tells a router's inside where that differs; at once in COMMIT and its like, never in PREPARE. */
+/* build_planes.c: forwarding planes other than the routers' own. */
+int build_step_planes(struct builder *b, struct job *job, struct err *err);
+void build_plane_drop(struct builder *b, struct router_key key); /* before the router ends */
+bool build_plane_counts(const struct builder *b, uint32_t ifindex, struct split_count *ret); /* of a port's device: what never reached it */
+void build_planes_close(struct builder *b);
+bool build_join_is_limited(const struct join *j); /* the device of this end limits what goes on to the router behind it */
+
 /* build_openflow.c: routers that are OpenFlow switches. */
 int build_openflow_check(struct builder *b, struct job *job, struct err *err) VNE_MUST;
 void build_openflow_set(struct builder *b, struct job *job, const struct open_driver *d, const struct plan_router *r);

@@ -383,7 +383,7 @@ static int step_inside(struct builder *b, struct job *job, struct err *err)
 }
 
 /* ---- redirects and limits ---------------------------------------------------------------------- */
-static bool is_limited(const struct join *j)
+bool build_join_is_limited(const struct join *j)
 {
 	return j->there.kind == ENDPOINT_PORT && j->cross->bw_kbps > 0;
 }
@@ -392,7 +392,7 @@ static void put_limits(struct builder *b, const struct job *job, const struct de
                        size_t n, uint32_t mtu)
 {
 	for (size_t i = 0; i < n; i++)
-		if (is_limited(&joins[i])) {
+		if (build_join_is_limited(&joins[i])) {
 			tc_put_limit(b->batch, d->ifindex, joins[i].cross->bw_kbps, joins[i].cross->overhead, mtu, d->name);
 			return;
 		}
@@ -400,7 +400,7 @@ static void put_limits(struct builder *b, const struct job *job, const struct de
 	struct endpoint here = d->kind == DEVICE_PORT ? port_end(d->id) : segment_end(d->id);
 	const struct join *were = plan_index_joins(&job->old, here, &m);
 	for (size_t i = 0; i < m; i++)
-		if (is_limited(&were[i])) {
+		if (build_join_is_limited(&were[i])) {
 			tc_put_unlimited(b->batch, d->ifindex, d->name);
 			return;
 		}
@@ -578,6 +578,7 @@ static void end_surplus_routers(struct builder *b, struct job *job, const struct
 			hash_put_u64(job->pending, (uint64_t)keys[k].router + 1, job);
 			ospf_drop(b->ospf, keys[k]);
 			ovs_drop(b->ovs, keys[k]);
+			build_plane_drop(b, keys[k]);
 			dhcp_forget(b->dhcp, keys[k]);
 			d->ops->destroy(d->self, keys[k]);
 			build_fail_router(job->net, keys[k].router, NULL);
@@ -608,7 +609,7 @@ static int step_replace_prepared(struct builder *b, struct job *job, struct err 
 static step_fn *const prepare_steps[] = { step_survey, step_replace_prepared, step_wait, step_make_room, step_routers,
 	                                  step_wait, step_devices, step_inside, step_wires, step_wait, NULL };
 static step_fn *const commit_steps[] = { step_survey, step_make_room, step_routers, step_wait, step_devices,
-	                                 step_wires, step_up, step_inside, step_wait, build_step_outside, step_routing, step_store, step_remove, step_wait, NULL };
+	                                 step_wires, step_up, step_inside, step_wait, build_step_outside, step_routing, build_step_planes, step_store, step_remove, step_wait, NULL };
 static step_fn *const abort_steps[] = { step_remove, step_wait, NULL };
 
 step_fn *const *build_steps(enum build_op op)

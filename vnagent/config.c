@@ -62,6 +62,25 @@ static void read_images(const struct yaml_node *node, void *into, const struct y
 	}
 }
 
+static void read_programs(const struct yaml_node *node, void *into, const struct yaml_key *key, struct yaml_errors *errors)
+{
+	struct yaml_names *programs = &((struct agent_config *)into)->programs;
+	if (node->type != YAML_MAPPING || node->n > IMAGES_MAX) {
+		yaml_error(errors, node->mark, "programs is not as it should be; expected %s, at most %d", key->expected, IMAGES_MAX);
+		return;
+	}
+	programs->v = mem_array(node->n + 1, sizeof(*programs->v));
+	for (const struct yaml_node *item = node->first; item; item = item->next) {
+		struct err err = { 0 };
+		if (name_check(item->key, strlen(item->key), &err))
+			yaml_error(errors, item->mark, "program: %s", err.text);
+		else if (item->type != YAML_SCALAR || !*item->text)
+			yaml_error(errors, item->mark, "program %s: expected an object file for tc-bpf", item->key);
+		else
+			programs->v[programs->n++] = mem_printf("%s=%s", item->key, item->text);
+	}
+}
+
 static const struct yaml_key xen_keys[] = {
 	{ "helper", yaml_read_string, offsetof(struct agent_xen, helper), false, NULL, "the path of vnagent-xen" },
 	{ "images", read_images, offsetof(struct agent_xen, images), false, NULL, "a mapping of names to directories" },
@@ -152,6 +171,7 @@ static const struct yaml_key keys[] = {
 	KEY(cgroup, yaml_read_name, false, "the name of the control group that routers live under"),
 	KEY(routers, yaml_read_names, false, "a list of router kinds"),
 	{ "xen", read_xen, offsetof(struct agent_config, xen), false, NULL, "a mapping: helper, images, balance" },
+	{ "programs", read_programs, 0, false, NULL, "a mapping of names to object files" },
 	{ "controllers", read_controllers, 0, false, NULL, "a list of prefixes" },
 	{ "underlay", read_underlay, 0, false, NULL, "a list of {device, bandwidth}" },
 	{ "uplinks", read_uplinks, 0, false, NULL, "a mapping of names to {device, vlan, users}" }, /* behind underlay, which it looks at */
@@ -185,18 +205,25 @@ static void check_key(const struct yaml_node *root, const char *key, const char 
 	explicit_bzero(&id, sizeof(id));
 }
 
+/* NAME=PATH each */
+static void names_beside(const char *file, struct yaml_names *names)
+{
+	for (size_t i = 0; i < names->n; i++) {
+		char *name = names->v[i], *at = strchr(name, '=') + 1, *path = mem_str(at);
+		beside(file, &path);
+		names->v[i] = mem_printf("%.*s%s", (int)(at - name), name, path);
+		free(path);
+		free(name);
+	}
+}
+
 static void check_paths(const char *file, const struct yaml_node *root, struct agent_config *c, struct yaml_errors *errors)
 {
 	char **paths[] = { &c->server_key, &c->key, &c->state, &c->xen.helper };
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++)
 		beside(file, paths[i]);
-	for (size_t i = 0; i < c->xen.images.n; i++) {
-		char *image = c->xen.images.v[i], *at = strchr(image, '=') + 1, *directory = mem_str(at);
-		beside(file, &directory);
-		c->xen.images.v[i] = mem_printf("%.*s%s", (int)(at - image), image, directory);
-		free(directory);
-		free(image);
-	}
+	names_beside(file, &c->xen.images);
+	names_beside(file, &c->programs);
 	check_key(root, "server_key", c->server_key, false, errors);
 	check_key(root, "key", c->key, true, errors);
 }
@@ -257,6 +284,7 @@ void agent_config_done(struct agent_config *c)
 		free(c->underlay[i].device);
 	free(c->underlay);
 	free(c->controllers);
+	yaml_names_done(&c->programs);
 	uplink_list_done(&c->uplinks);
 	*c = (struct agent_config){ 0 };
 }

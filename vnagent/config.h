@@ -23,6 +23,7 @@ struct agent_config {
 	struct yaml_names routers; /* n 0: not given */
 	struct agent_underlay *underlay;
 	size_t n_underlay;
+	struct yaml_names programs; /* NAME=PATH each */
 	struct addr *controllers; /* prefixes */
 	size_t n_controllers;
 	struct uplink_list uplinks;

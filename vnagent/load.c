@@ -192,7 +192,16 @@ static void read_port(struct reading *r, const struct plan_index *index, const s
 	struct builder *b = r->b;
 	uint32_t net = index->plan->net, overhead = 0;
 	const struct device *d = inventory_port(b->inv, net, port->id);
-	const struct counter *own = device_counter(r, d);
+	struct split_count past = { 0 }; /* what a plane has taken past the device, either way */
+	struct counter both, *own = device_counter(r, d);
+	if (own && build_plane_counts(b, d->ifindex, &past)) {
+		both = *own;
+		own = &both;
+		both.tx_frames += past.in_packets;
+		both.tx_bytes += past.in_bytes;
+		both.rx_frames += past.out_packets;
+		both.rx_bytes += past.out_bytes;
+	}
 	struct port_sum *sum = sum_of(b, net, port->id);
 	struct port_load *load = vec_add(&r->ports);
 	size_t n;

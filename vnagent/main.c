@@ -14,6 +14,7 @@
 #include "vnagent/agent.h"
 #include "vnagent/cgroup.h"
 #include "vnagent/probe.h"
+#include "vnagent/program.h"
 #include "vnagent/router_xen.h"
 #include "vnagent/underlay.h"
 
@@ -143,6 +144,25 @@ static void choose_kinds(const struct agent_config *c, struct node_probe *probe,
 		log_warn("no kind of router can be hosted here; see vnagent --check");
 }
 
+/* Those that the kernel takes; the others are told. */
+static void probe_programs(const struct yaml_names *objects, struct node_probe *probe, bool check)
+{
+	probe->programs = mem_array(objects->n + 1, sizeof(*probe->programs));
+	for (size_t i = 0; i < objects->n; i++) {
+		struct err err = { 0 };
+		char *name = mem_printf("%.*s", (int)strcspn(objects->v[i], "="), objects->v[i]);
+		if (!program_probe(objects, name, &err)) {
+			probe->programs[probe->n_programs++] = name;
+			continue;
+		}
+		if (check)
+			fprintf(stderr, "vnagent: %s\n", err.text);
+		else
+			log_warn("routers cannot have %s", err.text);
+		free(name);
+	}
+}
+
 static const char *open_cgroup(const struct agent_config *c, const char *const *kinds)
 {
 	struct err err = { 0 };
@@ -239,6 +259,8 @@ int main(int argc, char **argv)
 			                                     config.xen.balance });
 		code = probe_run(wanted, &probe, &err);
 	}
+	if (!code)
+		probe_programs(&config.programs, &probe, a.check);
 	if (!code && a.check)
 		uplinks_probe(&config.uplinks, &probe, &probe.uplinks, &probe.n_uplinks);
 	if (!code && a.check)

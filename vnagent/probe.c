@@ -31,6 +31,7 @@
 #include "vnagent/proc.h"
 #include "vnagent/router.h"
 #include "vnagent/segment.h"
+#include "vnagent/split.h"
 #include "vnagent/uplink.h"
 #include "vnagent/uplink_tag.h"
 #include "vnagent/wall.h"
@@ -120,6 +121,7 @@ static const struct {
 	{ "cls_bpf", "closed ports; with mirred: joining ports and tunnels", ask_gate },
 	{ "mirred", "joining ports and tunnels", ask_mirred },
 	{ "tbf", "limits of virtual links", ask_tbf },
+	{ "plane-split", "plane: split and programs: BPF at the ports of routers", NULL },
 	{ "gso-guard", "limits that hold for trains of tiny frames, too", NULL },
 	{ "htb", "promised traffic before best effort on underlay devices", ask_htb },
 	{ "nftables", "tunnels that take frames from their neighbour's address only", NULL },
@@ -287,6 +289,8 @@ int probe_run(const char *const *wanted, struct node_probe *ret, struct err *err
 				f->present = dhcp_available();
 			else if (!strcmp(f->name, "vlan-tags"))
 				f->present = !uplink_tag_unusable();
+			else if (!strcmp(f->name, "plane-split"))
+				f->present = !split_probe(NULL);
 			else if (!strcmp(f->name, "gso-guard"))
 				f->present = gso_guard_fd() >= 0;
 		}

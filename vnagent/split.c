@@ -1,79 +1,33 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Routers with a split plane, their ports and filters; see split.h. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/bpf.h>
-#include <linux/if_ether.h>
-#include <linux/pkt_cls.h>
-#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/mem.h"
+#include "vnagent/plane_filter.h"
 #include "vnagent/split_impl.h"
 
-enum { PRIO = 1, HANDLE = 1, BURY_SLICE = 512, LOOK_MS = 5000, LOOK_MOST = 4096 };
+enum { BURY_SLICE = 512, LOOK_MS = 5000, LOOK_MOST = 4096 };
 
 /* ---- filters -------------------------------------------------------------------------------------- */
-static void begin_filter(struct nl_batch *b, uint16_t type, uint16_t flags, uint32_t ifindex)
-{
-	struct tcmsg head = { .tcm_family = AF_UNSPEC, .tcm_ifindex = (int)ifindex, .tcm_handle = HANDLE,
-		              .tcm_parent = TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS),
-		              .tcm_info = TC_H_MAKE(PRIO << 16, htons(ETH_P_ALL)) };
-	nl_begin(b, type, flags, &head, sizeof(head));
-	nl_label(b, "plane of device %u", ifindex);
-	nl_put_str(b, TCA_KIND, "bpf");
-}
-
 static void put_filter(struct split *s, const struct split_port_state *p)
 {
-	begin_filter(s->batch, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_REPLACE, p->spec.ifindex);
-	nl_nest(s->batch, TCA_OPTIONS);
-	nl_put_u32(s->batch, TCA_BPF_CLASSID, p->slot); /* how the program knows where it is */
-	nl_put_u32(s->batch, TCA_BPF_FD, (uint32_t)split_bpf_program(s->bpf));
-	nl_put_str(s->batch, TCA_BPF_NAME, "vne_split");
-	nl_put_u32(s->batch, TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
-	nl_nest_end(s->batch);
-}
-
-void split_put_none(struct nl_batch *b, uint32_t ifindex)
-{
-	begin_filter(b, RTM_DELTFILTER, 0, ifindex);
-	nl_tolerate(b, -ENOENT);
-	nl_tolerate(b, -EINVAL); /* it has no place for filters yet */
-}
-
-struct standing {
-	uint32_t program, slot;
-};
-
-static int read_filter(void *arg, const struct nlmsghdr *m)
-{
-	struct standing *ret = arg;
-	const struct tcmsg *head = nl_head(m, sizeof(*head));
-	const struct nlattr *table[TCA_MAX + 1] = { 0 }, *options[TCA_BPF_MAX + 1] = { 0 };
-	if (!head || m->nlmsg_type != RTM_NEWTFILTER)
-		return 0;
-	nl_parse(m, sizeof(*head), table, TCA_MAX);
-	nl_parse_nested(table[TCA_OPTIONS], options, TCA_BPF_MAX);
-	ret->program = nl_u32(options[TCA_BPF_ID]);
-	ret->slot = nl_u32(options[TCA_BPF_CLASSID]);
-	return 0;
+	plane_put(s->batch, p->spec.ifindex, split_bpf_program(s->bpf), "vne_split", p->slot); /* by its slot the program knows where it is */
 }
 
 /* Our program in the place of an earlier agent's, whose counts go on: read once nothing counts there any more. */
 static int put_filters(struct split_router *r, struct err *err)
 {
 	struct split *s = r->split;
-	struct standing *old = mem_array(r->ports.n + 1, sizeof(*old));
+	struct plane_standing *old = mem_array(r->ports.n + 1, sizeof(*old));
 	for (size_t i = 0; i < r->ports.n; i++) {
 		struct split_port_state *p = &r->ports.v[i];
 		if (p->filtered)
 			continue;
-		begin_filter(s->batch, RTM_GETTFILTER, 0, p->spec.ifindex);
-		(void)!nl_dump(s->nl, s->batch, read_filter, &old[i], NULL); /* mostly there is none */
+		plane_standing(s->nl, s->batch, p->spec.ifindex, &old[i]);
 	}
 	for (size_t i = 0; i < r->ports.n; i++)
 		if (!r->ports.v[i].filtered)
@@ -82,7 +36,7 @@ static int put_filters(struct split_router *r, struct err *err)
 	for (size_t i = 0; !code && i < r->ports.n; i++) {
 		struct split_port_state *p = &r->ports.v[i];
 		if (!p->filtered && old[i].program && old[i].program != split_bpf_program_id(s->bpf))
-			(void)split_bpf_old_count(old[i].program, old[i].slot, &p->before);
+			(void)split_bpf_old_count(old[i].program, old[i].classid, &p->before);
 		p->filtered = true;
 	}
 	free(old);
@@ -180,7 +134,7 @@ static void drop_port(struct split_router *r, struct split_port_state *p)
 	static const struct split_port none;
 	(void)!split_bpf_port(s->bpf, p->slot, &none);
 	(void)hash_del_u64(s->ports, p->spec.ifindex);
-	split_put_none(s->batch, p->spec.ifindex);
+	plane_put_none(s->batch, p->spec.ifindex);
 	(void)!nl_send(s->nl, s->batch, NULL, NULL);
 	*vec_add(&s->graves) = (struct grave){ .router = r->number, .slot = p->slot };
 }

@@ -59,8 +59,5 @@ int split_set(struct split *s, struct router_key key, int netns, bool fresh, con
 void split_drop(struct split *s, struct router_key key);
 bool split_forwards(const struct split *s, struct router_key key); /* all has been learnt, and nothing is in doubt */
 
-/* A message: the device has no plane, whatever an earlier agent left there. */
-void split_put_none(struct nl_batch *b, uint32_t ifindex);
-
 /* Of a host-side device: what never reached its own counters. False: it has no plane. */
 bool split_counts(struct split *s, uint32_t ifindex, struct split_count *ret);
