@@ -146,10 +146,13 @@ def test_dhcp(released, tmp_path):
                                    f"lease_file /dev/null\npidfile {tmp_path}/pid\nopt router 192.0.2.9\nopt subnet 255.255.255.0\n")
     server = start_on_host(lab, "h1", "busybox", "udhcpd", "-f", str(tmp_path / "conf"))
     try:
-        lab.submit(request().replace("port: campus, address: 192.0.2.1/24", "port: campus"))
+        on_host(lab, "h1", "ip", "address", "replace", "203.0.113.5/32", "dev", "lo")  # behind the gateway that the server tells
+        lab.submit(request().replace("port: campus, address: 192.0.2.1/24", "port: campus, nat: true"))
         eventually(lambda: "192.0.2.100/24" in lab.in_router("crossing", "r1", "ip -4 address show dev up0").out)
         eventually(lambda: "default via 192.0.2.9" in lab.in_router("crossing", "r1", "ip route").out)
         eventually(lambda: pings(lab, "h1", "192.0.2.100"))
+        eventually(lambda: lab.in_router("crossing", "r2", "ping -q -c 1 -W 1 203.0.113.5", code=None).code == 0)
+        eventually(lambda: pings(lab, "h2", "203.0.113.5"))
         lab.kill("a")
         lab.restart("a")
         eventually(lambda: lab.state("crossing") == "active")
