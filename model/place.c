@@ -34,6 +34,19 @@ static bool near_fits(const struct place *p, const struct snode *n, struct err *
 	return false;
 }
 
+static bool uplink_fits(const struct vuplink *u, const struct snode *n, struct err *why)
+{
+	if (!listed(&n->uplinks, u->port))
+		err_set(why, -EINVAL, "\"%s\" has no uplink \"%s\"", n->name, u->port);
+	else if (n->probed && u->nat && !n->nat)
+		err_set(why, -EINVAL, "\"%s\" translates no addresses (nat)", n->name);
+	else if (n->probed && !u->address.family && !n->dhcp)
+		err_set(why, -EINVAL, "\"%s\" has no DHCP client for uplinks without an address", n->name);
+	else
+		return true;
+	return false;
+}
+
 const char *vnode_kind_on(const struct vnode *vnode, const struct snode *node)
 {
 	if (vnode->kind)
@@ -68,11 +81,11 @@ bool place_fits(const struct vnode *vnode, const struct substrate *s, size_t nod
 		err_set(why, -EINVAL, "\"%s\" has no image \"%s\"", n->name, vnode->image);
 		return false;
 	}
-	if (n->planes_known && vnode->plane == PLANE_SPLIT && !n->split) {
+	if (n->probed && vnode->plane == PLANE_SPLIT && !n->split) {
 		err_set(why, -EINVAL, "\"%s\" forwards for no router (plane: split)", n->name);
 		return false;
 	}
-	if (n->planes_known && vnode->program && !listed(&n->programs, vnode->program)) {
+	if (n->probed && vnode->program && !listed(&n->programs, vnode->program)) {
 		err_set(why, -EINVAL, "\"%s\" has no forwarding program \"%s\"", n->name, vnode->program);
 		return false;
 	}
@@ -82,10 +95,8 @@ bool place_fits(const struct vnode *vnode, const struct substrate *s, size_t nod
 		return false;
 	}
 	for (size_t i = 0; i < vnode->n_uplinks; i++)
-		if (!listed(&n->uplinks, vnode->uplinks[i].port)) {
-			err_set(why, -EINVAL, "\"%s\" has no uplink \"%s\"", n->name, vnode->uplinks[i].port);
+		if (!uplink_fits(&vnode->uplinks[i], n, why))
 			return false;
-		}
 	if ((p->on.n && !listed(&p->on, n->name)) || listed(&p->not_on, n->name)) {
 		err_set(why, -EINVAL, "\"%s\" is excluded by \"%s\"", n->name, listed(&p->not_on, n->name) ? "not_on" : "on");
 		return false;

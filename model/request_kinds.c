@@ -184,13 +184,25 @@ static const struct vuplink *translating(const struct vnode *n)
 	return NULL;
 }
 
-static void nat_faults(const struct vnode *n, size_t i, struct faults *faults)
+/* Asking for an address is the node's part, in a namespace. */
+static const struct vuplink *asking(const struct vnode *n)
+{
+	for (size_t i = 0; i < n->n_uplinks; i++)
+		if (!n->uplinks[i].address.family)
+			return &n->uplinks[i];
+	return NULL;
+}
+
+static void uplink_faults(const struct vnode *n, size_t i, struct faults *faults)
 {
 	const struct vuplink *u = translating(n);
 
 	if (u && kind_is_guest(n->kind))
 		faults_add(faults, PART_NODE, i, "uplink \"%s\" with \"nat\" for a router of kind %s; expected \"router: netns\", or none of it",
 		           u->port, n->kind);
+	else if (asking(n) && kind_is_guest(n->kind))
+		faults_add(faults, PART_NODE, i, "uplink \"%s\" without an \"address\" for a router of kind %s; expected one, or \"router: netns\"",
+		           asking(n)->port, n->kind);
 	else if (u && (n->plane == PLANE_SPLIT || n->plane == PLANE_PROGRAM))
 		faults_add(faults, PART_NODE, i, "uplink \"%s\" with \"nat\", which \"plane: %s\" would go past; expected \"plane: kernel\"",
 		           u->port, plane_names[n->plane]);
@@ -204,7 +216,7 @@ const char *vnode_kind_implied(const struct vnode *n)
 		return KIND_GUEST;
 	if (n->controller)
 		return KIND_OPENFLOW;
-	return n->plane == PLANE_KERNEL || translating(n) ? "netns" : NULL;
+	return n->plane == PLANE_KERNEL || translating(n) || asking(n) ? "netns" : NULL;
 }
 
 static void switch_faults(const struct vnode *n, size_t i, struct faults *faults)
@@ -233,5 +245,5 @@ void vnode_kind_faults(const struct request *r, struct vnode *n, size_t i, struc
 		faults_add(faults, PART_NODE, i, "\"plane: %s\" for a router of kind %s; expected \"router: %s\"", plane_names[n->plane],
 		           n->kind, kinds_text[n->plane]);
 	else if (n->kind)
-		nat_faults(n, i, faults);
+		uplink_faults(n, i, faults);
 }

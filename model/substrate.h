@@ -45,8 +45,9 @@ struct snode {
 	bool any_image;          /* no `images:` key: has every image */
 	struct yaml_names images;
 	int64_t max_guest_ports; /* of one guest; UNLIMITED where not given */
-	bool planes_known;       /* by its agent: what follows counts; else it has every plane */
+	bool probed;             /* by its agent: what follows to `programs` counts; else it has everything */
 	bool split;              /* forwards for routers (plane: split) */
+	bool nat, dhcp;          /* has what uplinks with nat, or without an address, need */
 	struct yaml_names programs;
 	struct yaml_names uplinks;
 	struct coords coords;

@@ -34,7 +34,7 @@ SHAPE(coords_shape, vne_worker__coords__descriptor, coords_fields, NULL);
 static const struct field snode_fields[] = {
 	NAME(name), FIXED(cap, RES_COUNT), BOOLEAN(any_kind), TEXTS_(kinds.v, kinds.n, kinds, PARTS_MAX),
 	BOOLEAN(any_image), TEXTS_(images.v, images.n, images, PARTS_MAX), INTEGER(max_guest_ports, 0, INT64_MAX),
-	BOOLEAN(planes_known), BOOLEAN(split), TEXTS_(programs.v, programs.n, programs, PARTS_MAX),
+	BOOLEAN(probed), BOOLEAN(split), BOOLEAN(nat), BOOLEAN(dhcp), TEXTS_(programs.v, programs.n, programs, PARTS_MAX),
 	TEXTS_(uplinks.v, uplinks.n, uplinks, PARTS_MAX), MSG(coords, coords_shape),
 	INTEGER(cost_micro, 0, COST_MAX_MICRO), LIST(labels, PARTS_MAX, label_shape), ADDR(address), BOOLEAN(agent)
 };

@@ -36,8 +36,9 @@ void admit_uplinks(const struct vned *v, const char *owner, uint32_t snode, stru
 	n->uplinks = open;
 }
 
-static void explain(const struct vned *v, uint32_t snode, const char *name, const char *owner, size_t *told, struct buf *out)
+static void explain(const struct vned *v, uint32_t snode, const struct vuplink *asked, const char *owner, size_t *told, struct buf *out)
 {
+	const char *name = asked->port;
 	const struct snode *declared = &v->substrate.nodes[snode];
 	const struct probe_uplink *u = probed(v, snode, name);
 	bool listed = false;
@@ -53,6 +54,10 @@ static void explain(const struct vned *v, uint32_t snode, const char *name, cons
 		buf_printf(out, "; uplink \"%s\" of node \"%s\" is not open to \"%s\"; ask its operator", name, declared->name, owner);
 	else if (!u->usable)
 		buf_printf(out, "; uplink \"%s\" of node \"%s\" is not usable now: %s", name, declared->name, u->why);
+	else if (!asked->address.family && !v->usable.nodes[snode].dhcp)
+		buf_printf(out, "; uplink \"%s\" of node \"%s\" needs an address: no DHCP client (udhcpc) is installed there", name, declared->name);
+	else if (asked->nat && !v->usable.nodes[snode].nat)
+		buf_printf(out, "; uplink \"%s\" of node \"%s\" cannot have nat: its kernel translates no addresses", name, declared->name);
 	else
 		return;
 	++*told;
@@ -67,7 +72,7 @@ void admit_uplinks_explain(const struct vned *v, const struct request *r, const 
 			if (!hash_index_put(names, r->nodes[i].uplinks[k].port, k))
 				continue;
 			for (uint32_t n = 0; n < v->substrate.n_nodes; n++)
-				explain(v, n, r->nodes[i].uplinks[k].port, owner, &told, out);
+				explain(v, n, &r->nodes[i].uplinks[k], owner, &told, out);
 		}
 	hash_free(names, NULL);
 }

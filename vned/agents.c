@@ -253,8 +253,10 @@ static void reduce_ways(const struct agent *a, const struct snode *declared, str
 	struct hash *seen = hash_new(), *uplinks = hash_new();
 	yaml_names_done(&usable->programs);
 	yaml_names_done(&usable->uplinks);
-	usable->planes_known = true;
+	usable->probed = true;
 	usable->split = agent_offers(a, "plane-split");
+	usable->nat = agent_offers(a, "nat");
+	usable->dhcp = agent_offers(a, "dhcp");
 	usable->programs.v = mem_array(a->probe.n_programs ? a->probe.n_programs : 1, sizeof(char *));
 	for (size_t i = 0; i < a->probe.n_programs; i++) {
 		const char *name = a->probe.programs[i];

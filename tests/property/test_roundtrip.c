@@ -273,6 +273,8 @@ static struct vnode random_vnode(size_t i)
 	}
 	random_plane(&n);
 	const char *kind = n.kind ? n.kind : vnode_kind_implied(&n);
+	for (size_t k = 0; kind && kind_is_guest(kind) && k < n.n_uplinks; k++)
+		random_uplink(&n.uplinks[k]);
 	bool by_kernel = !(kind && kind_is_guest(kind)) && n.plane != PLANE_SPLIT && n.plane != PLANE_PROGRAM;
 	for (size_t k = 0; by_kernel && k < n.n_uplinks; k++)
 		n.uplinks[k].nat = chance(30);

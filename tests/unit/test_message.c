@@ -614,7 +614,7 @@ static void test_worker_job(void **state)
 	free(requests);
 	residual_init(&job.left, &job.substrate);
 	job.left.node[1][RES_CPU_MILLI] = 17;
-	job.substrate.nodes[0].planes_known = job.substrate.nodes[0].split = true;
+	job.substrate.nodes[0].probed = job.substrate.nodes[0].split = true;
 	job.substrate.nodes[0].programs.v = mem_alloc(sizeof(char *));
 	job.substrate.nodes[0].programs.v[job.substrate.nodes[0].programs.n++] = mem_str("wall");
 	uint8_t *data;
@@ -629,7 +629,7 @@ static void test_worker_job(void **state)
 	request_write(&back.request, &after);
 	assert_string_equal(buf_cstr(&before), buf_cstr(&after));
 	assert_int_equal(back.left.node[1][RES_CPU_MILLI], 17);
-	assert_true(back.substrate.nodes[0].planes_known && back.substrate.nodes[0].split && !back.substrate.nodes[1].planes_known);
+	assert_true(back.substrate.nodes[0].probed && back.substrate.nodes[0].split && !back.substrate.nodes[1].probed);
 	assert_string_equal(back.substrate.nodes[0].programs.v[0], "wall");
 	assert_int_equal(back.left.n_links, 1);
 	assert_string_equal(back.solver, "auto");

@@ -193,6 +193,10 @@ static const struct {
 	{ONE("{name: a, cpu: 1, uplinks: [{port: x, address: 192.0.2.255/24}]}"), "f:4:33: uplink \"x\": 192.0.2.255/24 is no address "
 	 "that a router can have there\n", false},
 	{ONE("{name: a, cpu: 1, uplinks: [{port: x, nat: maybe}]}"), NULL, false},
+	{ONE("{name: a, cpu: 1, router: xen, uplinks: [{port: x}]}"), "f:4:5: uplink \"x\" without an \"address\" for a router of kind xen; "
+	 "expected one, or \"router: netns\"\n", false},
+	{ONE("{name: a, cpu: 1, plane: guest, uplinks: [{port: x, address: 192.0.2.2/24, nat: true}]}"), "f:4:5: uplink \"x\" with \"nat\" for "
+	 "a router of kind xen; expected \"router: netns\", or none of it\n", false},
 	{ONE("{name: a, cpu: 1, router: xen, uplinks: [{port: x, address: 192.0.2.2/24, nat: true}]}"), "f:4:5: uplink \"x\" with \"nat\" "
 	 "for a router of kind xen; expected \"router: netns\", or none of it\n", false},
 	{ONE("{name: a, cpu: 1, plane: split, uplinks: [{port: x, address: 192.0.2.2/24, nat: true}]}"), "f:4:5: uplink \"x\" with \"nat\", "
@@ -409,7 +413,11 @@ static const struct {
 } conditions[] = {
 	{"", "yyyynn", "\"sw\" has no agent, so it hosts no routers"},
 	{"router: netns", "ynyynn", "\"hstn\" hosts no routers of kind netns"},
-	{"uplinks: [{port: campus}]", "ynnnnn", "\"hstn\" has no uplink \"campus\""},
+	{"uplinks: [{port: campus, address: 192.0.2.2/24}]", "ynnnnn", "\"hstn\" has no uplink \"campus\""},
+	{"uplinks: [{port: campus}]", "ynnnnn", "\"hstn\" hosts no routers of kind netns"}, /* nothing else asks for an address */
+	{"uplinks: [{port: lan, address: 192.0.2.2/24}]", "nnynnn", "\"atla\" has no uplink \"lan\""},
+	{"place: {on: [any]}, uplinks: [{port: lan}]", "nnnnnn", "\"atla\" has no uplink \"lan\""},
+	{"place: {on: [any]}, uplinks: [{port: lan, address: 192.0.2.2/24, nat: true}]", "nnynnn", "\"atla\" has no uplink \"lan\""},
 	{"plane: guest", "nyyynn", "\"atla\" hosts no routers of kind xen"},
 	{"plane: split", "yynynn", "\"any\" forwards for no router (plane: split)"},
 	{"plane: {program: wall}", "yyyynn", "\"sw\" has no agent, so it hosts no routers"},
@@ -430,7 +438,10 @@ static void test_place(void **state)
 {
 	struct substrate s = help_substrate(places);
 
-	s.nodes[2].planes_known = true; /* as its agent says; no other has said anything */
+	s.nodes[2].probed = true; /* as its agent says; no other has said anything */
+	s.nodes[2].nat = true;
+	s.nodes[2].uplinks.v = mem_alloc(sizeof(char *));
+	s.nodes[2].uplinks.v[s.nodes[2].uplinks.n++] = mem_str("lan");
 	s.nodes[2].programs.v = mem_alloc(sizeof(char *));
 	s.nodes[2].programs.v[s.nodes[2].programs.n++] = mem_str("wall");
 	for (size_t i = 0; i < ARRAY_LEN(conditions); i++) {

@@ -175,6 +175,8 @@ static void test_outside(void **state)
 	refused(w, uplink, "uplink \"wan\" of node \"n0\" is not usable now: no device eth7");
 	wan.usable = true;
 	come_back(w, 0, n0_uplink);
+	refused(w, OUTSIDE(", uplinks: [{port: wan}]"), "uplink \"wan\" of node \"n0\" needs an address: no DHCP client (udhcpc) is installed there");
+	refused(w, OUTSIDE(", uplinks: [{port: wan, address: 192.0.2.2/24, nat: true}]"), "uplink \"wan\" of node \"n0\" cannot have nat");
 	assert_int_equal(submit(w, uplink), 0);
 	assert_int_equal(w->v.networks[0]->embedding.host[0], 0);
 	const struct router_view *shown = w->answer.u.networks.v[0].routers;
