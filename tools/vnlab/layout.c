@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/child.h"
 #include "base/mem.h"
 #include "proto/keys.h"
 #include "tools/vnlab/lab.h"
@@ -152,6 +153,22 @@ size_t lab_uplinks(const struct lab *lab, size_t node)
 	return !n->agent ? 0 : n->uplinks.n < LAB_UPLINKS_MAX ? n->uplinks.n : LAB_UPLINKS_MAX;
 }
 
+/* The forwarding programs of the suite, as they were built or as they are installed. */
+static void add_programs(struct buf *config)
+{
+	static const char *const names[] = { "ecmp", "firewall" }, *const places[] = { "planes", "../lib/vne/planes" };
+	bool any = false;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		for (size_t k = 0; k < ARRAY_LEN(places); k++) {
+			mem_auto char *folder = child_sibling(places[k]), *path = mem_printf("%s/%s.o", folder, names[i]);
+			if (folder[0] != '/' || access(path, R_OK))
+				continue;
+			buf_printf(config, "%s  %s: %s\n", any ? "" : "programs:\n", names[i], path);
+			any = true;
+			break;
+		}
+}
+
 static int write_node(const struct lab *lab, size_t node, struct err *err)
 {
 	const struct substrate *s = &lab->s;
@@ -183,6 +200,7 @@ static int write_node(const struct lab *lab, size_t node, struct err *err)
 	}
 	for (size_t i = 0; i < lab_uplinks(lab, node); i++)
 		buf_printf(&config, "%s  %s: {device: " LAB_UPLINK_INNER "}\n", i ? "" : "uplinks:\n", s->nodes[node].uplinks.v[i], (unsigned)i);
+	add_programs(&config);
 	return write_file(lab, file, &config, err);
 }
 
