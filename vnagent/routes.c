@@ -154,6 +154,25 @@ static void tell(struct routes *r, size_t at, const char *why)
 	memmove(&r->jobs.v[at], &r->jobs.v[at + 1], (--r->jobs.n - at) * sizeof(*r->jobs.v));
 }
 
+/* Enough is enough: then it is told what there is, up to the last whole line. */
+static void add_output(struct routes *r, struct job *j, const char *data, size_t len)
+{
+	size_t room = TEXT_BYTES - j->out.len;
+	if (!len || j->cut || memchr(data, 0, len))
+		return;
+	if (len <= room) {
+		buf_add(&j->out, data, len);
+		return;
+	}
+	buf_add(&j->out, data, room);
+	while (j->out.len && j->out.data[j->out.len - 1] != '\n')
+		j->out.len--;
+	j->out.data[j->out.len] = 0;
+	j->cut = true;
+	*vec_add(&r->ended) = j->id;
+	loop_set_timer(r->timer, 0, 0);
+}
+
 /* What the table of commands would send to vned. It is in the middle of its own work: jobs end later. */
 static int caught(void *arg, struct message *m)
 {
@@ -163,10 +182,8 @@ static int caught(void *arg, struct message *m)
 	if (!j)
 		return 0;
 	if (m->type == MSG_EXEC_OUTPUT) {
-		size_t room = TEXT_BYTES - j->out.len, n = m->u.exec_data.len < room ? m->u.exec_data.len : room;
-		j->cut |= n < m->u.exec_data.len;
-		if (m->u.exec_data.stream == 1 && n && !memchr(m->u.exec_data.data, 0, n))
-			buf_add(&j->out, m->u.exec_data.data, n);
+		if (m->u.exec_data.stream == 1)
+			add_output(r, j, (const char *)m->u.exec_data.data, m->u.exec_data.len);
 		return 0;
 	}
 	*vec_add(&r->ended) = j->id;

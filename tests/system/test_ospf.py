@@ -72,6 +72,21 @@ def test_tables_and_neighbours_are_shown(network):
     assert "Full/PtP" in text and "neighbours" in text and network.loopback("ring", "r7") in text
 
 
+def test_a_table_without_end_is_cut(network):
+    """Whoever is root in a router decides what `ip` says there."""
+    script = "#!/bin/sh\nexec yes '10.1.2.3 via 10.0.0.1 dev \x1b[2J proto own metric 7'\n"
+    network.in_router("ring", "r3", f"printf '%s' \"{script}\" >/run/ip && chmod +x /run/ip && mount --bind /run/ip $(readlink -f $(command -v ip))")
+    try:
+        endless, *_ = [r for r in network.ask("show", "ring", "--routes") if r["router"] == "r3"]
+    finally:
+        network.in_router("ring", "r3", "umount $(readlink -f $(command -v ip))")
+    assert len(endless["routes"]) == 4096 and endless["left_out"] > 4096, endless["left_out"]
+    assert all(r["to"] == "10.1.2.3" and r["metric"] == 7 for r in endless["routes"]), "half a line is none"
+    assert {r["device"] for r in endless["routes"]} == {"?[2J"}
+    routes = [r for r in network.ask("show", "ring", "--routes") if r["router"] == "r3"][0]["routes"]
+    assert network.loopback("ring", "r7") in {r["to"] for r in routes}
+
+
 def test_an_agent_that_does_not_answer_is_named(network):
     """One agent is stopped: what its router knows is not known, the others' tables come all the same."""
     node = node_of(network, "r3")
