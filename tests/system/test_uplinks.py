@@ -217,7 +217,9 @@ def users_of_campus(lab, users):
     config = lab.dir / "nodes/a/vnagent.yaml"
     text = config.read_text()
     config.write_text(re.sub(r"campus: \{device: _up0[^}]*\}", "campus: {device: _up0" + users + "}", text))
-    lab.run("vnlab", "restart", "a")
+    lab.kill("a")
+    eventually(lambda: "a" not in lab.nodes_up())  # else what is up may be the one that was
+    lab.restart("a")
     eventually(lambda: "a" in lab.nodes_up())
 
 

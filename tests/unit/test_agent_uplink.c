@@ -584,16 +584,17 @@ static void an_address_is_learnt(void **state)
 	NEED_PRIVILEGE();
 	struct node *n = *state;
 	struct node_plan p;
-	char path[64];
+	char path[64], pidfile[80];
 	if (sh("busybox udhcpd --help >/dev/null 2>&1")) {
 		print_message("SKIPPED: busybox has no DHCP server\n");
 		skip();
 	}
 	snprintf(path, sizeof(path), "/tmp/vne-dhcpd.%d", (int)getpid());
+	snprintf(pidfile, sizeof(pidfile), "%s.pid", path);
 	FILE *f = fopen(path, "we");
 	assert_non_null(f);
-	fprintf(f, "start 192.0.2.100\nend 192.0.2.100\ninterface h0\nlease_file /dev/null\npidfile %s.pid\nopt router 192.0.2.9\nopt subnet "
-	           "255.255.255.0\nopt lease 600\n", path);
+	fprintf(f, "start 192.0.2.100\nend 192.0.2.100\ninterface h0\nlease_file /dev/null\npidfile %s\nopt router 192.0.2.9\nopt subnet "
+	           "255.255.255.0\nopt lease 600\n", pidfile);
 	assert_int_equal(fclose(f), 0);
 	plan_begin(&p, 1);
 	add_router(&p, 0);
@@ -638,6 +639,7 @@ static void an_address_is_learnt(void **state)
 	kill(server, SIGKILL);
 	waitpid(server, NULL, 0);
 	unlink(path);
+	unlink(pidfile);
 	release(n, 3);
 	node_plan_done(&p);
 }
