@@ -76,6 +76,7 @@ static void describe(struct builder *b, struct job *job, const struct plan_port 
 	const struct join *joins = plan_index_joins(&job->now, (struct endpoint){ ENDPOINT_PORT, port->id }, &n);
 	const struct device *only = NULL;
 	size_t primaries = 0;
+	spec->queued = port->uplink && port->bw_kbps > 0;
 	for (size_t i = 0; i < n; i++) {
 		spec->queued |= build_join_is_limited(&joins[i]);
 		if (joins[i].cross->role != CROSS_PRIMARY)
