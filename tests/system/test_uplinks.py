@@ -110,6 +110,23 @@ def test_ipv6(released, routing):
     eventually(lambda: pings(released, "h2", "2001:db8:a::9"))
 
 
+def test_split_plane(released):
+    """What the host forwards for its routers comes and goes by outside ports, too."""
+    if any("plane-split" in n.get("lacks", []) for n in released.ask("nodes")):
+        pytest.skip("this kernel takes no BPF of ours")
+    released.submit(request().replace("router: netns}", "router: netns, plane: split}"))
+    eventually(lambda: pings(released, "h1", "198.51.100.9"))
+
+    def entered():
+        return int(released.in_router("crossing", "r1", "cat /sys/class/net/up0/statistics/rx_packets").out)
+
+    def passes_by():
+        before = entered()
+        assert on_host(released, "h1", "ping", "-n", "-q", "-c", "50", "-i", "0.01", "198.51.100.9").code == 0
+        return entered() - before < 10
+    eventually(passes_by)
+
+
 def test_ospf_tells_what_is_outside(released):
     lab = released
     lab.submit(request(routing="ospf", first=", gateway: 192.0.2.9"), "--timeout", "60s")
