@@ -118,9 +118,12 @@ void routes_client_message(struct vned *v, const struct peer *peer, const struct
 	v->askings = x;
 	ask_agents(v, x, net);
 	bool any = false;
-	for (size_t i = 0; i < net->request.n_nodes; i++)
+	for (size_t i = 0; i < net->request.n_nodes; i++) {
 		any |= x->sequences[i] != 0;
-	if (!any)
+		x->told[i] = kind_is_switch(net->embedding.kind[i]); /* which knows of no ways */
+		x->n_left -= x->told[i];
+	}
+	if (!any || !x->n_left)
 		conclude(v, x);
 }
 

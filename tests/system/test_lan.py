@@ -92,6 +92,16 @@ def test_what_is_shown(lab, lan):
     assert all(r["plane"] == "kernel" for r in view["routers"] if r["kind"] == "netns")
 
 
+def test_switches_have_no_routes_and_end_no_traffic(lab, lan):
+    views = lab.ask("show", lan, "--routes")
+    assert sorted(v["router"] for v in views) == ROUTERS
+    if lan == "static":
+        done = lab.vnctl("-o", "json", "audit", lan, "--probe", code=4)
+        verdicts = {v["link"]: (v["verdict"], v.get("reason", "")) for v in json.loads(done.out)["links"]}
+        assert verdicts.pop("r3-r4")[0] == "ok"
+        assert all(v == "unknown" and "switch" in why for v, why in verdicts.values()), verdicts
+
+
 def test_a_broadcast_reaches_the_lan_and_no_further(lab, lan):
     if lan == "six":
         pytest.skip("IPv6 has none")

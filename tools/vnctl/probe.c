@@ -66,7 +66,7 @@ static void stop_exec(struct probe *p, size_t end)
 
 static void start_server(struct probe *p, size_t i)
 {
-	char port[16];
+	char port[24];
 	snprintf(port, sizeof(port), "%zu", PORT_FIRST + i);
 	char *argv[] = { "iperf3", "--server", "--one-off", "--forceflush", "--port", port };
 	send_exec(p, 2 * i, p->links[i].link->b, argv, ARRAY_LEN(argv));
@@ -75,7 +75,7 @@ static void start_server(struct probe *p, size_t i)
 static void start_client(struct probe *p, size_t i)
 {
 	const struct vlink_view *link = p->links[i].link;
-	char port[16], seconds[16], rate[32], streams[8], address[ADDR_TEXT];
+	char port[24], seconds[16], rate[32], streams[8], address[ADDR_TEXT];
 	snprintf(port, sizeof(port), "%zu", PORT_FIRST + i);
 	snprintf(seconds, sizeof(seconds), "%d", p->seconds);
 	snprintf(rate, sizeof(rate), "%.0fK", link->mbit * 2000 / STREAMS);
@@ -257,6 +257,12 @@ static void conclude(struct probe *p)
 	}
 }
 
+/* Two routers with addresses, between which traffic can be sent. */
+static bool has_ends(const struct vlink_view *v)
+{
+	return v->address_a && v->address_a[0] && v->address_b && v->address_b[0];
+}
+
 int probe_run(struct client *c, enum probe_traffic kind, int seconds, struct probe_link *links, size_t n)
 {
 	struct probe p = { .client = c, .kind = kind, .seconds = seconds, .links = links, .n = n,
@@ -273,9 +279,13 @@ int probe_run(struct client *c, enum probe_traffic kind, int seconds, struct pro
 	c->handle = handle;
 	c->arg = &p;
 	int code = loop_add_timer(c->loop, 0, SAMPLE_MS, ask_samples, &p, &timer, &err) ? 70 : 0;
-	for (size_t i = 0; i < n && !code; i++)
-		start_server(&p, i);
-	if (!code)
+	for (size_t i = 0; i < n && !code; i++) {
+		if (has_ends(links[i].link))
+			start_server(&p, i);
+		else
+			fail_link(&p, i, "an end of it is a switch, where no traffic begins or ends");
+	}
+	if (!code && p.finished < n)
 		code = client_run(c, (int64_t)(seconds + EXTRA_S) * 1000000);
 	loop_remove(timer);
 	conclude(&p);
