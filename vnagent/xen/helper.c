@@ -24,7 +24,7 @@
 #include "vnagent/xen/jobs.h"
 #include "vnagent/xen/talk.h"
 
-enum { TICK_MS = 1000, JOBS_MAX = 3, TALKS_MAX = 128, REQUESTS_MAX = 4096, VCPUS_MAX = 1024, BALANCE_TICKS = 5 };
+enum { TICK_MS = 1000, JOBS_MAX = 3, WAITS_MAX = 128, TALKS_MAX = 128, REQUESTS_MAX = 4096, VCPUS_MAX = 1024, BALANCE_TICKS = 5 };
 enum { CREATE_MS = 300000, DESTROY_MS = 60000, TALK_MS = 30000 };
 
 struct guest {
@@ -40,7 +40,7 @@ struct helper {
 	struct err no_xen;
 	struct hash *guests; /* by net and router */
 	struct request *first, **last;
-	size_t n_requests, n_jobs, n_talks;
+	size_t n_requests, n_jobs, n_waits, n_talks;
 	struct hash *times; /* of vcpus: domid << 32 | id → struct vcpu */
 	unsigned ticks;
 	char packet[sizeof(struct xen_message) + XEN_TEXT_MAX];
@@ -169,7 +169,7 @@ static void review(void *value, void *arg)
 		v->loads[v->n++] = (struct xen_load){ g->d.net, g->d.router, g->d.cpu_us, g->d.mem_kib };
 	if (!alive && r && !r->cleaning && !r->cancelled && r->domid == g->d.domid && (r->m.type == XEN_CREATE || r->m.type == XEN_CONFIGURE)) {
 		if (!r->why.code)
-			err_set(&r->why, -EIO, r->m.type == XEN_CREATE ? "it did not come up: %s" : "it has ended: %s", why_ended(g));
+			err_set(&r->why, -EIO, r->m.type == XEN_CREATE && !r->ran ? "it did not come up: %s" : "it has ended: %s", why_ended(g));
 		kill(r->pid, SIGKILL); /* nothing more will come of it */
 	} else if (!alive && !r && !g->died && g->d.up) {
 		tell_death(v->h, g);
@@ -334,7 +334,10 @@ static void job_ended(void *arg, int status)
 		forget(h, r);
 		return;
 	}
-	h->n_jobs--;
+	if (r->waits)
+		h->n_waits--;
+	else
+		h->n_jobs--;
 	if (read(r->result, &result, sizeof(result)) != sizeof(result)) {
 		result = (struct job_result){ .code = r->why.code ? r->why.code : r->cancelled ? -ECANCELED : -EIO };
 		snprintf(result.text, sizeof(result.text), "%s", r->why.code ? r->why.text : r->cancelled ? "cancelled" : "the job ended by itself");
@@ -365,6 +368,30 @@ static bool is_up(const struct guest *g)
 	return g && g->d.up && !g->died && !g->d.shutdown;
 }
 
+/* What the root of a guest may keep us waiting for. */
+static bool waits_for_guest(struct helper *h, const struct request *r)
+{
+	return !r->cleaning && (r->m.type == XEN_CONFIGURE || (r->m.type == XEN_CREATE && is_up(guest_of(h, r->m.net, r->m.router))));
+}
+
+static size_t waits_of(const struct helper *h, uint32_t net)
+{
+	size_t n = 0;
+	for (const struct request *r = h->first; r; r = r->next)
+		n += r->pid && r->waits && r->m.net == net;
+	return n;
+}
+
+/* Making and removing guests is the node's work, a few at a time; guests that do not answer hold up nobody but their own network. */
+static bool has_turn(struct helper *h, const struct request *r)
+{
+	if (r->m.type == XEN_RESIZE)
+		return true;
+	if (!waits_for_guest(h, r))
+		return h->n_jobs < JOBS_MAX;
+	return h->n_waits < WAITS_MAX && waits_of(h, r->m.net) < JOBS_MAX;
+}
+
 static int start(struct helper *h, struct request *r, struct err *err)
 {
 	struct guest *g = guest_of(h, r->m.net, r->m.router);
@@ -387,8 +414,11 @@ static int start(struct helper *h, struct request *r, struct err *err)
 		r->pid = 0;
 		return code;
 	}
+	r->waits = waits_for_guest(h, r);
 	if (is_talk(r))
 		h->n_talks++;
+	else if (r->waits)
+		h->n_waits++;
 	else
 		h->n_jobs++;
 	return 0;
@@ -420,7 +450,7 @@ static void pump(struct helper *h)
 		next = r->next;
 		if (is_talk(r))
 			continue;
-		bool wait = r->pid || hash_get_u64(busy, key) || (r->m.type != XEN_RESIZE && h->n_jobs >= JOBS_MAX);
+		bool wait = r->pid || hash_get_u64(busy, key) || !has_turn(h, r);
 		if (!wait && r->m.type == XEN_RESIZE) {
 			int code = resize(h, r, &err);
 			finish(h, r, code, err.text);

@@ -24,6 +24,7 @@ struct request {
 	uint32_t before;     /* a create: the domain that stood there when it began, which it removes */
 	int result;          /* from the child; -1 */
 	int64_t deadline_ms;
+	bool waits;          /* for what a guest says */
 	bool cancelled, ran; /* ran: the guest was up before: a create that fails leaves it */
 	/* a create that has failed: what is left of it is being taken away, then this is the answer */
 	bool cleaning;
