@@ -94,7 +94,7 @@ static inline void write_vnode(struct buf *out, struct rng *rng, uint32_t u, uin
 		buf_printf(out, ", router: %s", (const char *[]){ "netns", "netns", "xen", "xen, image: p", "xen, image: q",
 			"xen, realtime: {period: 10ms, budget: 3ms}" }[below(rng, 6)]);
 	if (f & F_UPLINKS && below(rng, 3) == 0)
-		buf_printf(out, ", uplinks: [{port: %c}]", "pq"[below(rng, 2)]);
+		buf_printf(out, ", uplinks: [{port: %c, address: 192.0.2.1/24}]", "pq"[below(rng, 2)]);
 	if (f & F_PLACE && below(rng, 2)) {
 		switch (below(rng, 4)) {
 		case 0:

@@ -232,6 +232,46 @@ def test_release_leaves_nothing(demo):
     assert "vp" not in subprocess.run(demo.in_mid("ip", "-br", "link"), capture_output=True, text=True).stdout
 
 
+SPLIT = """\
+kind: network
+name: split
+placement: pack
+defaults: {node: {cpu: 0.1, router: netns, place: {on: [mid]}}, link: {bandwidth: 2mbit}}
+nodes:
+  - {name: h1}
+  - {name: g, router: xen, plane: split, cpu: 0.3, memory: 64MiB, place: {on: [xen1]}}
+  - {name: h2}
+links:
+  - {endpoints: [h1, g]}
+  - {endpoints: [g, h2]}
+"""
+
+
+def test_the_host_forwards_for_a_guest(suite):
+    """Routes are computed in the guest; what passes through never enters it, until it says otherwise."""
+    suite.submit(SPLIT)
+    target = next(r["loopbacks"][0].split("/")[0] for r in suite.ask("show", "split")["routers"] if r["name"] == "h2")
+
+    def entered():
+        return sum(int(n) for n in suite.in_router("split", "g", "cat /sys/class/net/eth0/statistics/rx_packets /sys/class/net/eth1/statistics/rx_packets").out.split())
+
+    def pings(count):
+        return suite.in_router("split", "h1", f"ping -n -q -c {count} -i 0.02 -W 5 {target}", code=None).code == 0
+
+    def past_the_guest():
+        before = entered()
+        return pings(50) and entered() - before < 20
+    eventually(past_the_guest, 60)
+    assert "ttl=63" in suite.in_router("split", "h1", f"ping -n -c 1 -W 10 {target}").out
+    assert "Time to live exceeded" in suite.in_router("split", "h1", f"ping -n -c 1 -t 1 -W 10 {target}", code=None).out
+    suite.in_router("split", "g", f"ip route add blackhole {target}/32 2>/dev/null || ip route replace blackhole {target}/32")
+    eventually(lambda: not pings(1), 30)
+    suite.in_router("split", "g", f"ip route del blackhole {target}/32")
+    suite.in_router("split", "g", f"ip route replace {target}/32 via 10.64.0.3")
+    eventually(lambda: pings(1), 30)
+    suite.vnctl("release", "split")
+
+
 def test_the_drivers_suite_in_dom0(suite):
     """tests/conformance/test_router over the driver `xen`, its agent away meanwhile."""
     node = suite.nodes["xen2"]
