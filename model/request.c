@@ -238,6 +238,40 @@ static void lan_faults(const struct request *r, struct faults *faults)
 	lans_done(&lans);
 }
 
+static uint32_t root_of(uint32_t *parent, uint32_t i)
+{
+	while (parent[i] != i)
+		i = parent[i] = parent[parent[i]];
+	return i;
+}
+
+static bool bridge(const struct vnode *n)
+{
+	return n->kind && strcmp(n->kind, KIND_SWITCH) == 0;
+}
+
+/* A ring of bridges without a spanning tree floods for ever. What a controller programs may have rings. */
+static void ring_faults(const struct request *r, struct faults *faults)
+{
+	uint32_t *parent = mem_array(r->n_nodes + 1, sizeof(*parent));
+
+	for (size_t i = 0; i < r->n_nodes; i++)
+		parent[i] = (uint32_t)i;
+	for (size_t i = 0; i < r->n_links; i++) {
+		const struct vlink *l = &r->links[i];
+
+		if (l->a >= r->n_nodes || l->b >= r->n_nodes || !bridge(&r->nodes[l->a]) || !bridge(&r->nodes[l->b]))
+			continue;
+		uint32_t a = root_of(parent, l->a), b = root_of(parent, l->b);
+
+		if (a == b)
+			faults_add(faults, PART_LINK, i, "link \"%s\" closes a ring of switches, in which frames would go round for ever; "
+			           "expected none, or \"router: openflow\"", l->name);
+		parent[a] = b;
+	}
+	free(parent);
+}
+
 int rt_check(int64_t period_us, int64_t budget_us, struct err *err)
 {
 	if (!period_us && !budget_us)
@@ -302,6 +336,7 @@ void request_faults(struct request *r, struct faults *faults)
 	}
 	pool_faults(r, faults);
 	lan_faults(r, faults);
+	ring_faults(r, faults);
 }
 
 /* What the readers of a file have seen to. */

@@ -31,7 +31,7 @@ static char *random_text(void)
 	for (uint32_t i = 0; i < n; i++) {
 		bool is_switch = below(switches + 1) == 0;
 
-		buf_printf(&text, "  - {name: n%u%s}\n", i, is_switch ? ", router: switch" : uplinks[below(ARRAY_LEN(uplinks))]);
+		buf_printf(&text, "  - {name: n%u%s}\n", i, is_switch ? ", router: openflow" : uplinks[below(ARRAY_LEN(uplinks))]);
 	}
 	buf_printf(&text, "links:%s\n", links ? "" : " []");
 	for (uint32_t k = 0; k < links; k++) {

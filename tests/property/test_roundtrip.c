@@ -226,13 +226,13 @@ static void random_uplink(struct vuplink *u)
 }
 
 /* A plane that the kind can have, or a switch without any. */
-static void random_plane(struct vnode *n)
+static void random_plane(struct vnode *n, size_t i)
 {
-	static const char *const kinds[] = {"netns", KIND_SWITCH, KIND_OPENFLOW};
+	static const char *const kinds[] = {"netns", KIND_OPENFLOW, KIND_SWITCH};
 
 	if (!n->image && chance(40)) {
 		free(n->kind);
-		n->kind = chance(30) ? NULL : mem_str(kinds[below(3)]);
+		n->kind = chance(30) ? NULL : mem_str(kinds[below(i ? 2 : 3)]); /* one bridge: two might be in a ring */
 	}
 	if (kind_is_switch(n->kind)) {
 		for (size_t k = 0; k < n->n_uplinks; k++)
@@ -271,7 +271,7 @@ static struct vnode random_vnode(size_t i)
 		if (chance(70))
 			random_uplink(&n.uplinks[k]);
 	}
-	random_plane(&n);
+	random_plane(&n, i);
 	const char *kind = n.kind ? n.kind : vnode_kind_implied(&n);
 	for (size_t k = 0; kind && kind_is_guest(kind) && k < n.n_uplinks; k++)
 		random_uplink(&n.uplinks[k]);

@@ -236,11 +236,11 @@ SPLIT = """\
 kind: network
 name: split
 placement: pack
-defaults: {node: {cpu: 0.1, router: netns, place: {on: [mid]}}, link: {bandwidth: 2mbit}}
+defaults: {node: {cpu: 0.1, router: netns}, link: {bandwidth: 2mbit}}
 nodes:
-  - {name: h1}
+  - {name: h1, place: {on: [mid]}}
   - {name: g, router: xen, plane: split, cpu: 0.3, memory: 64MiB, place: {on: [xen1]}}
-  - {name: h2}
+  - {name: h2, place: {on: [mid]}}
 links:
   - {endpoints: [h1, g]}
   - {endpoints: [g, h2]}

@@ -34,7 +34,7 @@ def test_a_guest_outside(suite):
     node.run(PLUG)
     eventually(lambda: uplinks(suite) == ["campus"])
     asks = suite.submit(REQUEST.replace("address: 192.0.2.1/24, gateway: 192.0.2.9", "nat: true"), code=None)
-    assert asks.code != 0 and "uplink campus" in asks.err, asks
+    assert asks.code != 0 and 'uplink "campus" with "nat"' in asks.err, asks
     suite.submit(REQUEST)
     assert "default via 192.0.2.9 dev up0" in suite.in_router("out", "g", "ip route").out
     suite.in_router("out", "g", "ping -c 1 -w 30 192.0.2.9")

@@ -201,6 +201,9 @@ static const struct {
 	 "for a router of kind xen; expected \"router: netns\", or none of it\n", false},
 	{ONE("{name: a, cpu: 1, plane: split, uplinks: [{port: x, address: 192.0.2.2/24, nat: true}]}"), "f:4:5: uplink \"x\" with \"nat\", "
 	 "which \"plane: split\" would go past; expected \"plane: kernel\"\n", false},
+	{HEAD "nodes: [{name: s, router: switch, cpu: 1}, {name: t, router: switch, cpu: 1}, {name: u, router: switch, cpu: 1}]\n"
+	      "links:\n  - {endpoints: [s, t], bandwidth: 1mbit}\n  - {endpoints: [t, u], bandwidth: 1mbit}\n  - {endpoints: [u, s], bandwidth: 1mbit}\n",
+	 "f:7:17: link \"u-s\" closes a ring of switches, in which frames would go round for ever; expected none, or \"router: openflow\"\n", false},
 	{HEAD "pools: {links: 10.0.0.0/29}\nnodes: [{name: s, router: switch, cpu: 1}, {name: a, cpu: 1}, {name: b, cpu: 1}]\n"
 	      "links: [{endpoints: [a, s], bandwidth: 1mbit}, {endpoints: [b, s], bandwidth: 1mbit}, {endpoints: [b, a], bandwidth: 1mbit}]\n",
 	 "f:3:8: pool \"links\" 10.0.0.0/29 is too small; expected room for 3 links of two addresses each, and behind them for 1 LAN, "
