@@ -248,6 +248,15 @@ struct routes *routes_new(struct loop *loop, int (*send)(void *arg, struct messa
 	return r;
 }
 
+static int64_t limit_ms(const struct builder *b, uint32_t net, uint32_t router)
+{
+	const struct router_driver *driver;
+	struct err err;
+	void *self;
+	bool found = builder_find_router(b, (struct router_key){ net, router }, &driver, &self, &err) == 0;
+	return found && kind_is_guest(driver->kind) ? ROUTES_GUEST_MS : ROUTES_MS;
+}
+
 void routes_ask(struct routes *r, const struct builder *b, const struct message *m)
 {
 	mem_auto uint32_t *routers = NULL;
@@ -258,7 +267,7 @@ void routes_ask(struct routes *r, const struct builder *b, const struct message 
 	builder_routers(b, m->net, &routers, &n);
 	for (size_t i = 0; i < n && r->jobs.n < JOBS_MAX; i++) {
 		struct job *j = mem_alloc(sizeof(*j));
-		*j = (struct job){ .id = ++r->last, .reply_to = m->sequence, .key = { m->net, routers[i] }, .until_ms = clock_ms() + ROUTES_MS };
+		*j = (struct job){ .id = ++r->last, .reply_to = m->sequence, .key = { m->net, routers[i] }, .until_ms = clock_ms() + limit_ms(b, m->net, routers[i]) };
 		*vec_add(&r->jobs) = j;
 	}
 	loop_set_timer(r->timer, 0, 0);

@@ -14,8 +14,8 @@ struct routes *routes_new(struct loop *loop, int (*send)(void *arg, struct messa
 void routes_free(struct routes *r); /* NULL accepted */
 
 /* ROUTES: answered by one ROUTE_LIST per router of the network here, as they come; those that answer not within ROUTES_MS
- * are told with the reason. */
-enum { ROUTES_MS = 2500 };
+ * (ROUTES_GUEST_MS: guests) are told with the reason. */
+enum { ROUTES_MS = 2500, ROUTES_GUEST_MS = 9500 };
 void routes_ask(struct routes *r, const struct builder *b, const struct message *m);
 void routes_end_all(struct routes *r); /* the wire went down */
 

@@ -8,14 +8,14 @@
 #include "base/mem.h"
 #include "vned/vned.h"
 
-enum { ASKINGS_MAX = 256, PATIENCE_MS = 3000, NAMES_BYTES = 1024 };
+enum { ASKINGS_MAX = 256, PATIENCE_MS = 3000, PATIENCE_GUEST_MS = 10000, NAMES_BYTES = 1024 };
 
 struct asking { /* a client's question under way */
 	struct asking *next;
 	struct peer client;
 	uint64_t reply_to;
 	uint32_t net;
-	int64_t until_ms;
+	int64_t patience_ms, until_ms;
 	size_t n_left;
 	bool *told;          /* per router */
 	uint64_t *sequences; /* of what its agent was asked, per router; 0: it could not be */
@@ -65,7 +65,7 @@ static void conclude(struct vned *v, struct asking *x)
 			continue;
 		const char *node = v->substrate.nodes[net->embedding.host[i]].name;
 		struct routes_view view = { .id = (uint32_t)i,
-			.why = x->sequences[i] ? mem_printf("the agent of node %s has not answered within %d s", node, PATIENCE_MS / 1000) :
+			.why = x->sequences[i] ? mem_printf("the agent of node %s has not answered within %lld s", node, (long long)x->patience_ms / 1000) :
 			                         mem_printf("the agent of node %s is not connected", node) };
 		hand_on(v, x, net, i, &view);
 	}
@@ -112,9 +112,13 @@ void routes_client_message(struct vned *v, const struct peer *peer, const struct
 		return;
 	}
 	struct asking *x = mem_alloc(sizeof(*x));
-	*x = (struct asking){ .next = v->askings, .client = *peer, .reply_to = q->sequence, .net = net->id, .until_ms = clock_ms() + PATIENCE_MS,
+	*x = (struct asking){ .next = v->askings, .client = *peer, .reply_to = q->sequence, .net = net->id, .patience_ms = PATIENCE_MS,
 		              .n_left = net->request.n_nodes, .told = mem_array(net->request.n_nodes + 1, sizeof(*x->told)),
 		              .sequences = mem_array(net->request.n_nodes + 1, sizeof(*x->sequences)) };
+	for (size_t i = 0; i < net->request.n_nodes; i++)
+		if (kind_is_guest(net->embedding.kind[i]))
+			x->patience_ms = PATIENCE_GUEST_MS;
+	x->until_ms = clock_ms() + x->patience_ms;
 	v->askings = x;
 	ask_agents(v, x, net);
 	bool any = false;
