@@ -89,11 +89,15 @@ static void note_first(const struct request *r, struct lans *l)
 		}
 }
 
-/* The block of addresses that ends where `used` from the pool's end begin. */
-static struct addr block(const struct addr *pool, uint64_t used)
+uint8_t lan_full_length(const struct addr *a)
+{
+	return a->family == AF_INET ? 32 : 128;
+}
+
+struct addr lan_block(const struct addr *pool, uint64_t used, uint8_t prefix)
 {
 	struct addr a = *pool;
-	uint8_t full = a.family == AF_INET ? 32 : 128;
+	uint8_t full = lan_full_length(pool);
 	uint64_t borrow = used - 1;
 
 	for (uint8_t bit = a.prefix; bit < full; bit++)
@@ -104,13 +108,14 @@ static struct addr block(const struct addr *pool, uint64_t used)
 		a.bytes[i] = (uint8_t)(a.bytes[i] - (borrow & 0xff));
 		borrow = (borrow >> 8) + less;
 	}
+	a.prefix = prefix;
 	return a;
 }
 
 static int give_subnets(const struct request *r, struct lans *l, struct err *err)
 {
 	const struct addr *pool = &r->pool_links;
-	uint8_t full = pool->family == AF_INET ? 32 : 128, bits = (uint8_t)(full - pool->prefix);
+	uint8_t full = lan_full_length(pool), bits = (uint8_t)(full - pool->prefix);
 	uint64_t room = bits < 63 ? UINT64_C(1) << bits : UINT64_C(1) << 63, used = 0, links = 2 * (uint64_t)r->n_links;
 	char text[ADDR_TEXT];
 
@@ -130,8 +135,7 @@ static int give_subnets(const struct request *r, struct lans *l, struct err *err
 			return err_set(err, -ERANGE, "pool \"links\" %s is too small; expected room for %zu links of two addresses each, and "
 			               "behind them for %zu LAN%s, one of them of %llu addresses", addr_text(pool, text), r->n_links, l->n,
 			               l->n == 1 ? "" : "s", (unsigned long long)size);
-		lan->subnet = block(pool, used);
-		lan->subnet.prefix = (uint8_t)(full - shift);
+		lan->subnet = lan_block(pool, used, (uint8_t)(full - shift));
 	}
 	return 0;
 }

@@ -37,5 +37,8 @@ void lans_done(struct lans *l);
 uint32_t lans_of_link(const struct lans *l, const struct vlink *link); /* LAN_NONE: between two routers */
 /* Of the k-th port, or of the (n_ports + k)-th: the k-th switch inside. With the subnet's prefix length. */
 struct addr lan_address(const struct lan *l, size_t k);
+/* The block of addresses that ends where `used` of them from the pool's end begin, with that prefix length. */
+struct addr lan_block(const struct addr *pool, uint64_t used, uint8_t prefix);
+uint8_t lan_full_length(const struct addr *a); /* of a host's prefix */
 /* The first end of a node on a LAN; UINT32_MAX: it is not there. */
 uint32_t lans_port_of(const struct lans *l, uint32_t lan, size_t node);

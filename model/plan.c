@@ -173,7 +173,7 @@ static int add_routers(struct plan_maker *m, struct err *err)
 		router->program = mem_str(v->program);
 		if (v->controller)
 			router->controller = controller_of(m, (uint32_t)i);
-		router->id = (uint32_t)i;
+		router->id = m->numbers.router[i];
 		router->name = mem_str(v->name);
 		memcpy(router->kind, kind, strlen(kind) + 1);
 		router->image = mem_str(v->image);
@@ -190,6 +190,8 @@ static int add_routers(struct plan_maker *m, struct err *err)
 		router->n_loopbacks = 1;
 		if (routes)
 			plan_routes_of(routes, (uint32_t)i, &router->routes, &router->n_routes);
+		for (size_t k = 0; k < router->n_routes; k++)
+			router->routes[k].port = plan_port_id(m, router->routes[k].port);
 	}
 	plan_routes_free(routes);
 	return rc;
@@ -233,7 +235,9 @@ static int make(struct plan_maker *m, struct err *err)
 
 	if (in->e->n_nodes != in->r->n_nodes || in->e->n_links != in->r->n_links || in->r->n_links > INT32_MAX)
 		return err_set(err, -EINVAL, "the embedding is not one of request '%s'", in->r->name);
-	rc = plan_number_addresses(m, err);
+	rc = plan_number(m, err);
+	if (!rc)
+		rc = plan_number_addresses(m, err);
 	if (!rc)
 		rc = mark_nodes(m, err);
 	if (rc < 0)
@@ -256,7 +260,7 @@ int plan_make(const struct plan_input *in, struct plan *ret, struct err *err)
 		.in = in,
 		.plan = { .net = in->net, .generation = in->generation },
 		.slot = mem_array(in->s->n_nodes, sizeof(*m.slot)),
-		.next_eth = mem_array(in->r->n_nodes, sizeof(*m.next_eth)),
+		.standing = in->before ? plan_standing_new(in->before) : NULL,
 		.via = mem_array(in->s->n_nodes, sizeof(*m.via)),
 	};
 	int rc;
@@ -268,7 +272,10 @@ int plan_make(const struct plan_input *in, struct plan *ret, struct err *err)
 	else
 		*ret = m.plan;
 	free(m.slot);
-	free(m.next_eth);
+	plan_standing_free(m.standing);
+	plan_numbers_done(&m.numbers);
+	free(m.eth);
+	free(m.up);
 	free(m.via);
 	free(m.loopbacks);
 	free(m.ends);

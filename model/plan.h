@@ -143,18 +143,28 @@ struct plan {
 };
 void plan_done(struct plan *p);
 
+/* What stands already. What stays of it (routers, links and their ends, by name) keeps its numbers, interface names and
+ * addresses where the pools and LANs permit; a path of the same substrate links keeps its tunnels. */
+struct plan_before {
+	const struct request *r;
+	const struct embedding *e; /* of r on the same substrate */
+	const struct plan *plan;   /* of both */
+};
+
 struct plan_input {
 	const struct substrate *s;
 	const struct request *r;
 	const struct embedding *e;
 	uint32_t net, generation;
 	const char *owner;
+	const struct plan_before *before; /* NULL: nothing */
 	/* MTU of the underlay at a node towards a substrate link's far end; 0 where not known (1500). */
 	uint32_t (*underlay_mtu)(void *arg, uint32_t snode, uint32_t slink);
 	void *arg;
 	struct vni_pool vnis;
 };
-/* From nothing to a plan of an embedding that was checked. Addresses, k counted from 0: the k-th
+/* The plan of an embedding that was checked. From nothing, numbers are places in the request; beside what stands, what
+ * is new has the lowest free ones, and a router of another kind or image than before is a new one. Addresses, k counted from 0: the k-th
  * node has the k-th address of the pool as loopback, the k-th link the k-th /31 (/127), its first
  * endpoint the lower half; on a LAN (model/lan.h) routers have addresses of its subnet, in the order of
  * the file's links. The k-th uplink of the network is port PLAN_UPLINK_ID + k. Routes by fewest hops, ties in the order of the file. A link's MTU is
@@ -164,3 +174,14 @@ struct plan_input {
  * too large for `static`; -EINVAL: a substrate link on a path has no underlay addresses and its nodes
  * have none either, or its underlay's MTU is too small. O(size of the plan). */
 int plan_make(const struct plan_input *in, struct plan *ret, struct err *err) VNE_MUST;
+
+/* The numbers that the parts of a request have in its plan. */
+struct plan_numbers {
+	uint32_t *router;  /* per node of the request */
+	uint32_t *link;    /* per link: a port is link << 1 | end */
+	uint32_t *uplink;  /* per uplink, in the order of the file: a port is PLAN_UPLINK_ID + this */
+	size_t n_routers, n_links, n_uplinks;
+};
+/* Reads them from a plan of r; what the plan does not have gets UINT32_MAX. O(plan + request). */
+void plan_numbers_of(const struct plan *p, const struct request *r, struct plan_numbers *ret);
+void plan_numbers_done(struct plan_numbers *n);

@@ -57,8 +57,9 @@ static int complete_run(struct plan_maker *m, struct run *run, uint32_t *mtu, st
 }
 
 /* Cuts a path into runs, behind those that are there. */
-static int cut_path(struct plan_maker *m, const struct vlink *l, const struct path *p, uint32_t *mtu, struct err *err)
+static int cut_path(struct plan_maker *m, size_t link, const struct path *p, uint32_t *mtu, struct err *err)
 {
+	const struct vlink *l = &m->in->r->links[link];
 	int rc = plan_walk(m, l, p, err);
 
 	for (size_t h = 0, begin = 0; !rc && h < p->n; h++) {
@@ -71,6 +72,8 @@ static int cut_path(struct plan_maker *m, const struct vlink *l, const struct pa
 		begin = h + 1;
 		rc = complete_run(m, run, mtu, err);
 		if (!rc)
+			run->vni = plan_standing_vni(m, link, p, run->a, run->b);
+		if (!rc && !run->vni)
 			rc = m->in->vnis.take(m->in->vnis.arg, &run->vni, err);
 		if (!rc)
 			*vec_add(&m->vnis) = run->vni;
@@ -86,7 +89,7 @@ static void add_segment(struct plan_maker *m, size_t link, const struct run *run
 	struct plan_segment *seg = plan_append(&np->segments, &np->n_segments, sizeof(*seg));
 
 	seg->vni = run->vni;
-	seg->link = (uint32_t)link;
+	seg->link = m->numbers.link[link];
 	seg->local = at_b ? run->at_b : run->at_a;
 	seg->remote = at_b ? run->at_a : run->at_b;
 	seg->slink = mem_str(m->in->s->links[run->first].name);
@@ -105,7 +108,8 @@ static void add_cross(struct plan_maker *m, uint32_t snode, const struct plan_cr
 static void add_path(struct plan_maker *m, size_t link, uint32_t number, enum cross_role role, int64_t bw_kbps,
                      const struct run *run, size_t n, uint32_t mtu)
 {
-	struct endpoint port[2] = { { ENDPOINT_PORT, (uint32_t)link << 1 }, { ENDPOINT_PORT, (uint32_t)link << 1 | 1 } };
+	uint32_t end = (uint32_t)link << 1;
+	struct endpoint port[2] = { { ENDPOINT_PORT, plan_port_id(m, end) }, { ENDPOINT_PORT, plan_port_id(m, end | 1) } };
 	struct plan_cross x = { .role = role, .path = number };
 
 	for (size_t i = 0; i < n; i++) {
@@ -117,11 +121,11 @@ static void add_path(struct plan_maker *m, size_t link, uint32_t number, enum cr
 	for (size_t i = 0; i <= n; i++) {
 		struct endpoint to = { ENDPOINT_SEGMENT, i < n ? run[i].vni : 0 };
 		struct endpoint from = { ENDPOINT_SEGMENT, i ? run[i - 1].vni : 0 };
-		bool end = i == 0 || i == n;
+		bool last = i == 0 || i == n;
 
 		x.a = i == 0 ? port[0] : i == n ? port[1] : from;
 		x.b = i == n ? from : to;
-		x.bw_kbps = end ? bw_kbps : 0;
+		x.bw_kbps = last ? bw_kbps : 0;
 		add_cross(m, i < n ? run[i].a : run[n - 1].b, &x);
 	}
 }
@@ -136,8 +140,8 @@ int plan_add_link(struct plan_maker *m, size_t link, struct err *err)
 
 	if (m->in->e->host[l->a] == m->in->e->host[l->b]) {
 		struct plan_cross x = {
-			.a = { ENDPOINT_PORT, (uint32_t)link << 1 },
-			.b = { ENDPOINT_PORT, (uint32_t)link << 1 | 1 },
+			.a = { ENDPOINT_PORT, plan_port_id(m, (uint32_t)link << 1) },
+			.b = { ENDPOINT_PORT, plan_port_id(m, (uint32_t)link << 1 | 1) },
 			.bw_kbps = l->bw_kbps,
 		};
 
@@ -150,11 +154,11 @@ int plan_add_link(struct plan_maker *m, size_t link, struct err *err)
 		return err_set(err, -EINVAL, "link '%s' has %zu paths", l->name, map->n_paths);
 	m->runs.n = 0;
 	for (size_t k = 0; !rc && k < map->n_paths; k++) {
-		rc = cut_path(m, l, &map->paths[k], &mtu, err);
+		rc = cut_path(m, link, &map->paths[k], &mtu, err);
 		end[k] = m->runs.n;
 	}
 	if (!rc && map->backup.n)
-		rc = cut_path(m, l, &map->backup, &mtu, err);
+		rc = cut_path(m, link, &map->backup, &mtu, err);
 	if (rc < 0)
 		return rc;
 	plan_add_port(m, link, 0, mtu);

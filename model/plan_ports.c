@@ -11,16 +11,11 @@
 
 /* ---- addresses -------------------------------------------------------------------------- */
 
-static uint8_t full_length(const struct addr *a)
-{
-	return a->family == AF_INET ? 32 : 128;
-}
-
 static struct addr lan_host(const struct lan *l, size_t k)
 {
 	struct addr a = lan_address(l, k);
 
-	a.prefix = full_length(&a);
+	a.prefix = lan_full_length(&a);
 	return a;
 }
 
@@ -50,7 +45,44 @@ static int number_lans(struct plan_maker *m, struct err *err)
 		borne[node] = true;
 		m->ends[i] = lan_host(lan, lan->n_ports + inside);
 	}
-	return 0;
+	return m->standing ? plan_standing_lans(m, err) : 0;
+}
+
+/* Beside what stands, what is new has the first address that nobody has. */
+static int number_loopbacks(struct plan_maker *m, struct err *err)
+{
+	const struct request *r = m->in->r;
+	struct hash *taken = hash_new();
+	char text[ADDR_TEXT];
+	uint64_t next = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < r->n_nodes; i++) {
+		const struct addr *had = plan_standing_loopback(m, i);
+		struct addr network, pool;
+
+		if (!had || had->family != r->pool_loopbacks.family)
+			continue;
+		network = *had;
+		network.prefix = r->pool_loopbacks.prefix;
+		addr_network(&network, &network);
+		addr_network(&r->pool_loopbacks, &pool);
+		if (!addr_same(&network, &pool))
+			continue;
+		m->loopbacks[i] = *had;
+		hash_put(taken, addr_host_text(had, text), m);
+	}
+	for (size_t i = 0; !rc && i < r->n_nodes; i++)
+		while (!rc && !m->loopbacks[i].family) {
+			struct addr a;
+
+			rc = addr_offset(&r->pool_loopbacks, next++, &a, err);
+			if (!rc && !hash_get(taken, addr_host_text(&a, text)))
+				m->loopbacks[i] = a;
+		}
+	hash_free(taken, NULL);
+	return rc < 0 ? err_add(err, rc, "pool of loopbacks %s is too small for %zu nodes", addr_text(&r->pool_loopbacks, text),
+	                        r->n_nodes) : 0;
 }
 
 int plan_number_addresses(struct plan_maker *m, struct err *err)
@@ -65,24 +97,28 @@ int plan_number_addresses(struct plan_maker *m, struct err *err)
 	m->loopbacks = mem_array(r->n_nodes, sizeof(*m->loopbacks));
 	m->ends = mem_array(2 * r->n_links, sizeof(*m->ends));
 	m->uplinks = mem_array(r->n_nodes, sizeof(*m->uplinks));
-	for (size_t i = 0; !rc && i < r->n_nodes; i++) {
+	for (size_t i = 0; i < r->n_nodes; i++) {
 		m->uplinks[i] = uplinks;
 		uplinks += (uint32_t)r->nodes[i].n_uplinks;
-		rc = addr_offset(&r->pool_loopbacks, i, &m->loopbacks[i], err);
 	}
+	rc = number_loopbacks(m, err);
 	if (rc < 0)
-		return err_add(err, rc, "pool of loopbacks %s is too small for %zu nodes", addr_text(&r->pool_loopbacks, text),
-		               r->n_nodes);
-	if (uplinks >= PLAN_PORTS_MAX)
-		return err_set(err, -ERANGE, "%u uplinks, more than %d", uplinks, PLAN_PORTS_MAX);
+		return rc;
 	for (size_t i = 0; !rc && i < 2 * r->n_links; i++)
-		rc = addr_offset(&r->pool_links, i, &m->ends[i], err);
+		rc = addr_offset(&r->pool_links, 2 * (uint64_t)m->numbers.link[i / 2] + (i & 1), &m->ends[i], err);
 	if (rc < 0)
 		return err_add(err, rc, "pool of links %s is too small for %zu links", addr_text(&r->pool_links, text), r->n_links);
 	return number_lans(m, err);
 }
 
 /* ---- ports ------------------------------------------------------------------------------ */
+
+uint32_t plan_port_id(const struct plan_maker *m, uint32_t end)
+{
+	if (end >= PLAN_UPLINK_ID)
+		return PLAN_UPLINK_ID + m->numbers.uplink[end - PLAN_UPLINK_ID];
+	return m->numbers.link[end >> 1] << 1 | (end & 1);
+}
 
 static struct plan_port *new_port(struct plan_maker *m, uint32_t router, uint32_t id)
 {
@@ -91,7 +127,7 @@ static struct plan_port *new_port(struct plan_maker *m, uint32_t router, uint32_
 	uint32_t net = m->in->net, high = (id >> 16 & 0x3f) | (id & PLAN_UPLINK_ID ? 0x20 : 0);
 
 	port->id = id;
-	port->router = router;
+	port->router = m->numbers.router[router];
 	/* the two ends of a link differ in the lowest bit; on a LAN, and outside, all have a number of their own */
 	port->mac[0] = (uint8_t)(0x02 | high << 2);
 	port->mac[1] = (uint8_t)(net >> 16);
@@ -106,12 +142,12 @@ void plan_add_port(struct plan_maker *m, size_t link, uint32_t end, uint32_t mtu
 {
 	const struct request *r = m->in->r;
 	const struct vlink *l = &r->links[link];
-	uint32_t router = end ? l->b : l->a, id = (uint32_t)link << 1 | end, lan = lans_of_link(&m->lans, l);
-	struct plan_port *port = new_port(m, router, id);
+	uint32_t router = end ? l->b : l->a, at = (uint32_t)link << 1 | end, lan = lans_of_link(&m->lans, l);
+	struct plan_port *port = new_port(m, router, plan_port_id(m, at));
 
-	snprintf(port->ifname, sizeof(port->ifname), "eth%u", m->next_eth[router]++);
+	snprintf(port->ifname, sizeof(port->ifname), "eth%u", m->eth[at]);
 	port->mtu = mtu;
-	port->address = m->ends[id];
+	port->address = m->ends[at];
 	port->link = mem_str(l->name);
 	port->bw_kbps = l->bw_kbps;
 	if (lan != LAN_NONE && port->address.family) {
@@ -123,7 +159,7 @@ void plan_add_port(struct plan_maker *m, size_t link, uint32_t end, uint32_t mtu
 	if (lan != LAN_NONE)
 		return;
 	port->address.prefix--;
-	port->peer = m->ends[id ^ 1];
+	port->peer = m->ends[at ^ 1];
 }
 
 void plan_add_uplinks(struct plan_maker *m, uint32_t router)
@@ -131,9 +167,9 @@ void plan_add_uplinks(struct plan_maker *m, uint32_t router)
 	const struct vnode *v = &m->in->r->nodes[router];
 
 	for (uint32_t i = 0; i < v->n_uplinks; i++) {
-		struct plan_port *port = new_port(m, router, PLAN_UPLINK_ID + m->uplinks[router] + i);
+		struct plan_port *port = new_port(m, router, plan_port_id(m, PLAN_UPLINK_ID + m->uplinks[router] + i));
 
-		snprintf(port->ifname, sizeof(port->ifname), "up%u", i);
+		snprintf(port->ifname, sizeof(port->ifname), "up%u", m->up[m->uplinks[router] + i]);
 		port->mtu = PLAN_MTU_MAX;
 		port->uplink = mem_str(v->uplinks[i].port);
 		port->address = v->uplinks[i].address;
@@ -144,19 +180,23 @@ void plan_add_uplinks(struct plan_maker *m, uint32_t router)
 
 /* ---- LANs ------------------------------------------------------------------------------- */
 
-/* The MTU of a virtual link's LAN; NULL: it is of none. */
-static uint32_t *lan_mtu(const struct plan_maker *m, uint32_t *least, size_t link)
+/* The MTU of a virtual link's LAN; NULL: it is of none. `lans`: by the link's number. */
+static uint32_t *lan_mtu(const uint32_t *lans, uint32_t *least, uint32_t link)
 {
-	uint32_t lan = lans_of_link(&m->lans, &m->in->r->links[link]);
-
-	return lan == LAN_NONE ? NULL : &least[lan];
+	return lans[link] == LAN_NONE ? NULL : &least[lans[link]];
 }
 
 void plan_level_lans(struct plan_maker *m)
 {
 	mem_auto uint32_t *least = mem_array(m->lans.n, sizeof(*least));
-	uint32_t *mtu;
+	uint32_t *mtu, numbers = 0;
 
+	for (size_t k = 0; k < m->in->r->n_links; k++)
+		numbers = m->numbers.link[k] >= numbers ? m->numbers.link[k] + 1 : numbers;
+	mem_auto uint32_t *lans = mem_array(numbers, sizeof(*lans));
+
+	for (size_t k = 0; k < m->in->r->n_links; k++)
+		lans[m->numbers.link[k]] = lans_of_link(&m->lans, &m->in->r->links[k]);
 	memset(least, 0xff, m->lans.n * sizeof(*least));
 	for (int set = 0; set < 2 && m->lans.n; set++)
 		for (size_t i = 0; i < m->plan.n_nodes; i++) {
@@ -165,7 +205,7 @@ void plan_level_lans(struct plan_maker *m)
 			for (size_t k = 0; k < np->n_ports; k++) {
 				struct plan_port *port = &np->ports[k];
 
-				if (port->uplink || !(mtu = lan_mtu(m, least, port->id >> 1)))
+				if (port->uplink || !(mtu = lan_mtu(lans, least, port->id >> 1)))
 					continue;
 				if (set)
 					port->mtu = *mtu;
@@ -173,7 +213,7 @@ void plan_level_lans(struct plan_maker *m)
 					*mtu = port->mtu;
 			}
 			for (size_t k = 0; k < np->n_segments && set; k++)
-				if ((mtu = lan_mtu(m, least, np->segments[k].link)))
+				if ((mtu = lan_mtu(lans, least, np->segments[k].link)))
 					np->segments[k].mtu = *mtu;
 		}
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -49,6 +50,7 @@ int addr_parse(const char *text, struct addr *ret, struct err *err) VNE_MUST;   
 int addr_parse_prefix(const char *text, struct addr *ret, struct err *err) VNE_MUST; /* prefix required */
 const char *addr_text(const struct addr *a, char text[static ADDR_TEXT]);            /* with /prefix unless full length */
 const char *addr_host_text(const struct addr *a, char text[static ADDR_TEXT]);       /* never with a prefix */
+bool addr_same(const struct addr *a, const struct addr *b); /* family, prefix and address */
 void addr_network(const struct addr *a, struct addr *ret); /* with the bits behind the prefix cleared */
 /* The address `offset` behind the first of the pool, with full prefix length; -ERANGE when
  * it lies outside the pool. */

@@ -90,6 +90,11 @@ const char *addr_text(const struct addr *a, char text[static ADDR_TEXT])
 	return text;
 }
 
+bool addr_same(const struct addr *a, const struct addr *b)
+{
+	return a->family == b->family && a->prefix == b->prefix && memcmp(a->bytes, b->bytes, a->family == AF_INET ? 4 : 16) == 0;
+}
+
 void addr_network(const struct addr *a, struct addr *ret)
 {
 	struct addr network = *a;

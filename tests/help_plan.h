@@ -119,9 +119,12 @@ static inline void help_check_walks(const struct plan *p, const struct substrate
 {
 	uint32_t *want = mem_array(s->n_nodes + 1, sizeof(*want)), *got = mem_array(s->n_nodes + 1, sizeof(*got));
 	size_t crosses = 0, walked = 0;
+	struct plan_numbers numbers;
 
+	plan_numbers_of(p, r, &numbers);
 	for (uint32_t i = 0; i < r->n_links; i++) {
 		const struct vlink_map *m = &e->links[i];
+		uint32_t number = numbers.link[i];
 
 		for (uint32_t k = 0; k < m->n_paths + (m->backup.n > 0) || (k == 0 && !m->n_paths); k++) {
 			const struct path none = { .bw_kbps = r->links[i].bw_kbps };
@@ -133,10 +136,10 @@ static inline void help_check_walks(const struct plan *p, const struct substrate
 			for (size_t h = 0; h <= path->n; h++)
 				if (s->nodes[want[h]].agent)
 					want[n++] = want[h];
-			n_got = help_walk(p, i, 0, k, role, path->bw_kbps, got, s->n_nodes + 1);
+			n_got = help_walk(p, number, 0, k, role, path->bw_kbps, got, s->n_nodes + 1);
 			assert_int_equal(n_got, n);
 			assert_memory_equal(got, want, n * sizeof(*got));
-			n_got = help_walk(p, i, 1, k, role, path->bw_kbps, got, s->n_nodes + 1);
+			n_got = help_walk(p, number, 1, k, role, path->bw_kbps, got, s->n_nodes + 1);
 			assert_int_equal(n_got, n);
 			for (size_t h = 0; h < n; h++)
 				assert_int_equal(got[h], want[n - 1 - h]);

@@ -19,11 +19,6 @@ static uint8_t addr_len(const struct addr *a)
 	return a->family == AF_INET6 ? 16 : 4;
 }
 
-bool addr_same(const struct addr *a, const struct addr *b)
-{
-	return a->family == b->family && a->prefix == b->prefix && !memcmp(a->bytes, b->bytes, addr_len(a));
-}
-
 void port_put_create(struct nl_batch *b, const struct device *dev, const struct plan_port *port, int router_netns)
 {
 	struct ifinfomsg head = { .ifi_family = AF_UNSPEC, .ifi_index = (int)dev->ifindex, .ifi_flags = IFF_NOARP,

@@ -23,5 +23,3 @@ void port_put_route(struct nl_batch *b, const struct plan_router *r, const struc
 void port_put_stale_routes(struct nl_batch *b, const struct plan_router *old, const struct plan_router *now);
 void port_put_stale_loopbacks(struct nl_batch *b, const struct plan_router *old, const struct plan_router *now);
 void port_put_stale_address(struct nl_batch *b, const struct plan_port *old, const struct plan_port *now);
-
-bool addr_same(const struct addr *a, const struct addr *b);
