@@ -31,7 +31,7 @@ enum message_type {
 	/* vned → agent */
 	MSG_WELCOME,
 	MSG_PREPARE,     /* build beside what is there; carry no traffic yet */
-	MSG_COMMIT,      /* carry traffic, then remove what the new plan no longer has */
+	MSG_COMMIT,      /* carry traffic by what was prepared; what the plan before had more stays until ENSURE */
 	MSG_ABORT,       /* remove what PREPARE built; the committed generation goes on */
 	MSG_ENSURE,      /* desired state: build what is missing, remove what is surplus, touch nothing else */
 	/* client → vned */
@@ -57,7 +57,7 @@ enum { PLANE_BYTES_MAX = 512, PLANE_ENTRIES_MAX = 4096 }; /* of a key or value; 
 struct held_net { /* what an agent holds of a network */
 	uint32_t net, generation;
 	bool committed; /* false: prepared only */
-	uint32_t prepared; /* generation prepared beside a committed one; 0: none */
+	uint32_t prepared; /* generation that stands beside a committed one, prepared or just replaced; 0: none */
 	uint64_t digest; /* node_plan_digest of the committed plan */
 };
 

@@ -262,7 +262,8 @@ static void hold_one(void *value, void *arg)
 	held->net = net->id;
 	held->committed = net->has_committed;
 	held->generation = net->has_committed ? net->committed.generation : net->prepared.generation;
-	held->prepared = net->has_prepared && net->has_committed ? net->prepared.generation : 0;
+	if (net->has_committed)
+		held->prepared = net->has_prepared ? net->prepared.generation : net->has_replaced ? net->replaced.generation : 0;
 	held->digest = net->has_committed ? net->digest : 0;
 }
 

@@ -20,9 +20,9 @@
 
 enum build_op {
 	BUILD_PREPARE, /* build what the new plan has more; nothing that exists changes what it carries */
-	BUILD_COMMIT,  /* carry traffic by the prepared plan, then remove what it no longer has */
+	BUILD_COMMIT,  /* carry traffic by the prepared plan; what the plan before had more stays, as far ends may still use it */
 	BUILD_ABORT,   /* remove what was prepared */
-	BUILD_ENSURE,  /* make it so, looking at what is really there */
+	BUILD_ENSURE,  /* make it so, looking at what is really there, and remove all else of the network */
 	BUILD_REPAIR   /* ENSURE of the committed plan, of the builder's own accord */
 };
 

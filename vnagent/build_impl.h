@@ -60,8 +60,9 @@ struct failed_router {
 struct build_net {
 	struct builder *b;
 	uint32_t id;
-	bool has_committed, has_prepared;
+	bool has_committed, has_prepared, has_replaced;
 	struct node_plan committed, prepared;
+	struct node_plan replaced; /* by the commit; what it had more stands until ENSURE */
 	uint64_t digest;        /* of the committed plan */
 	struct job *first, *last;
 	size_t n_jobs;
@@ -120,7 +121,7 @@ void build_events_ready(void *builder, uint32_t events);
 int build_wall_update(struct builder *b, struct err *err) VNE_MUST;
 
 /* build_steps.c: the steps of each operation, and those that undo a failed PREPARE. */
-step_fn *const *build_steps(enum build_op op);
+step_fn *const *build_steps(const struct job *job);
 step_fn *const *build_undo_steps(void);
 bool build_port_is_real(const struct builder *b, const struct plan_index *index, const struct plan_port *port);
 

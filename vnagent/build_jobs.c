@@ -28,6 +28,8 @@ static void expect_net(void *value, void *arg)
 		expect_segments(arg, &net->committed);
 	if (net->has_prepared)
 		expect_segments(arg, &net->prepared);
+	if (net->has_replaced)
+		expect_segments(arg, &net->replaced);
 	if (net->first && net->first->begun)
 		expect_segments(arg, &net->first->want);
 }
@@ -69,6 +71,13 @@ static void job_free(struct job *job)
 	free(job);
 }
 
+static void drop_replaced(struct build_net *net)
+{
+	if (net->has_replaced)
+		node_plan_done(&net->replaced);
+	net->has_replaced = false;
+}
+
 void build_net_free(void *value)
 {
 	struct build_net *net = value;
@@ -81,6 +90,7 @@ void build_net_free(void *value)
 		node_plan_done(&net->committed);
 	if (net->has_prepared)
 		node_plan_done(&net->prepared);
+	drop_replaced(net);
 	vec_done(&net->failed);
 	loop_remove(net->repair);
 	free(net);
@@ -191,15 +201,20 @@ static void job_begin(struct builder *b, struct job *job)
 	job->remade = hash_new();
 	job->arrived = hash_new();
 	job->unreal = hash_new();
-	job->steps = build_steps(job->op);
+	job->steps = build_steps(job);
 	job->told_ms = clock_ms();
 	job->begun = true;
 }
 
 static void keep_committed(struct build_net *net, struct job *job)
 {
-	if (net->has_committed)
+	bool replaces = job->op == BUILD_COMMIT && net->has_committed;
+	drop_replaced(net);
+	if (replaces)
+		net->replaced = net->committed;
+	else if (net->has_committed)
 		node_plan_done(&net->committed);
+	net->has_replaced = replaces;
 	node_plan_copy(&job->want, &net->committed);
 	net->has_committed = true;
 	net->digest = node_plan_digest(&job->want);
@@ -232,9 +247,12 @@ static void settle(struct builder *b, struct job *job, int code)
 			break;
 		}
 		drop_committed(net);
+		drop_replaced(net);
 		hash_put_u64(b->released, net->id, (void *)(uintptr_t)((uint64_t)job->generation + 1));
 		break;
 	case BUILD_REPAIR:
+		if (!code)
+			drop_replaced(net);
 		break;
 	}
 }

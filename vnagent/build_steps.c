@@ -608,13 +608,18 @@ static int step_replace_prepared(struct builder *b, struct job *job, struct err 
 
 static step_fn *const prepare_steps[] = { step_survey, step_replace_prepared, step_wait, step_make_room, step_routers,
 	                                  step_wait, step_devices, step_inside, step_wires, step_wait, NULL };
-static step_fn *const commit_steps[] = { step_survey, step_make_room, step_routers, step_wait, step_devices,
-	                                 step_wires, step_up, step_inside, step_wait, build_step_outside, step_routing, build_step_planes, step_store, step_remove, step_wait, NULL };
+#define SWITCH_STEPS \
+	step_survey, step_make_room, step_routers, step_wait, step_devices, step_wires, step_up, step_inside, step_wait, build_step_outside, \
+	step_routing, build_step_planes, step_store
+static step_fn *const commit_steps[] = { SWITCH_STEPS, NULL };
+static step_fn *const ensure_steps[] = { SWITCH_STEPS, step_remove, step_wait, NULL };
 static step_fn *const abort_steps[] = { step_remove, step_wait, NULL };
 
-step_fn *const *build_steps(enum build_op op)
+step_fn *const *build_steps(const struct job *job)
 {
-	return op == BUILD_PREPARE ? prepare_steps : op == BUILD_ABORT ? abort_steps : commit_steps;
+	if (job->op == BUILD_COMMIT && !node_plan_empty(&job->want))
+		return commit_steps;
+	return job->op == BUILD_PREPARE ? prepare_steps : job->op == BUILD_ABORT ? abort_steps : ensure_steps;
 }
 
 step_fn *const *build_undo_steps(void)

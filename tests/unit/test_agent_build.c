@@ -129,6 +129,8 @@ static void an_update_loses_nothing(void **state)
 	int status;
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(devices_of_ours(), 4); /* far ends may still send to what was replaced */
+	assert_int_equal(run(n, BUILD_ENSURE, 3, &back), 0);
 	assert_int_equal(devices_of_ours(), 2);
 	assert_int_equal(holders(NULL), 2);
 	struct node_plan nothing = { .net = 7, .generation = 4 };
