@@ -156,7 +156,7 @@ void agents_command(struct vned *v, struct network *net, size_t part, enum comma
 {
 	static const enum message_type types[] = { MSG_PREPARE, MSG_COMMIT, MSG_ABORT, MSG_ENSURE };
 	struct agent *a = &v->agents[net->plan.snode[part]];
-	if (kind == COMMAND_ENSURE && net->txn && net->txn->release) {
+	if (kind == COMMAND_ENSURE && net->txn && net->txn->kind == TXN_RELEASE) {
 		ensure_empty(v, a, net->id, net->generation, net->owner, net->name);
 		return;
 	}
@@ -440,7 +440,7 @@ static void answered_late(struct vned *v, struct agent *a, const struct message 
 
 static void done(struct vned *v, struct agent *a, const struct message *m)
 {
-	static const enum txn_step_kind steps[] = { TXN_STEP_PREPARE, TXN_STEP_COMMIT, TXN_STEP_ABORT, TXN_STEP_COMMIT };
+	static const enum txn_step_kind steps[] = { TXN_STEP_PREPARE, TXN_STEP_COMMIT, TXN_STEP_ABORT, TXN_STEP_ENSURE };
 	struct command *c = hash_del_u64(a->commands, m->reply_to);
 	if (!c) {
 		log_warn("agent of %s: answers what was not asked (%llu)", node_name(v, a), (unsigned long long)m->reply_to);

@@ -76,11 +76,11 @@ static void txn_drop(struct network *net)
 	net->txn = NULL;
 }
 
-struct txn *flow_txn_begin(struct vned *v, struct network *net, bool release)
+struct txn *flow_txn_begin(struct vned *v, struct network *net, enum txn_kind kind)
 {
 	txn_drop(net);
 	net->txn = mem_alloc(sizeof(*net->txn));
-	txn_init(net->txn, net->plan.n_nodes, release, v->config.prepare_timeout_us / 1000);
+	txn_init(net->txn, net->plan.n_nodes, kind, v->config.prepare_timeout_us / 1000);
 	net->txn->prepare_ms = prepare_limit_ms(v, net);
 	for (size_t i = 0; i < net->plan.n_nodes; i++) {
 		struct txn_agent *a = &net->txn->agents[i];
@@ -97,7 +97,7 @@ struct txn *flow_txn_begin(struct vned *v, struct network *net, bool release)
 static void flow_start(struct vned *v, struct network *net)
 {
 	struct txn_event start = { .type = TXN_EV_START };
-	flow_txn_begin(v, net, false);
+	flow_txn_begin(v, net, TXN_SUBMIT);
 	flow_set_state(v, net, NET_PREPARING, NULL);
 	flow_event(v, net, &start);
 }
@@ -106,11 +106,11 @@ static void decide(struct vned *v, struct network *net)
 {
 	struct err err = { 0 };
 	enum write_kind kind = net->state == NET_RELEASING ? WRITE_AGAIN : WRITE_DECIDED;
-	flow_set_state(v, net, net->txn->release ? NET_RELEASING : NET_COMMITTING, NULL);
+	flow_set_state(v, net, net->txn->kind == TXN_RELEASE ? NET_RELEASING : NET_COMMITTING, NULL);
 	if (flow_store(v, net, kind, &err) == 0)
 		return;
 	struct txn_event unstored = { .type = TXN_EV_UNSTORED, .reason = err.text };
-	if (net->txn->release)
+	if (net->txn->kind == TXN_RELEASE)
 		flow_fatal(v, "the store cannot be written", err.text);
 	else
 		flow_event(v, net, &unstored);
@@ -196,7 +196,7 @@ static void not_written(struct vned *v, struct network *net, enum write_kind kin
 	log_warn("network %s: the store cannot be written: %s", net->full, reason);
 	if (kind == WRITE_ACCEPTED && !net->over)
 		refuse(v, net, reason);
-	else if (kind == WRITE_DECIDED && net->txn && net->txn->release)
+	else if (kind == WRITE_DECIDED && net->txn && net->txn->kind == TXN_RELEASE)
 		unrelease(v, net, reason);
 	else if (kind == WRITE_DECIDED)
 		flow_event(v, net, &unstored);
@@ -244,7 +244,7 @@ static void end(struct vned *v, struct network *net)
 		v->counters.failed++;
 		flow_set_state(v, net, NET_FAILED, reason);
 		forget(v, net, t->code == -ECANCELED ? 1 : t->code == -ETIMEDOUT ? 3 : 70, reason);
-	} else if (t->release) {
+	} else if (t->kind == TXN_RELEASE) {
 		v->counters.released++;
 		flow_set_state(v, net, NET_RELEASED, t->behind ? "what is left on nodes that are away goes when they return" : NULL);
 		forget(v, net, 1, "released");
@@ -318,13 +318,13 @@ static void release_begin(struct vned *v, struct network *net)
 	struct txn_event start = { .type = TXN_EV_START };
 	net->generation++;
 	net->plan.generation = net->generation;
-	flow_txn_begin(v, net, true);
+	flow_txn_begin(v, net, TXN_RELEASE);
 	flow_event(v, net, &start);
 }
 
 void flow_release(struct vned *v, struct network *net, const char *who, const char *why)
 {
-	if (net->over || (net->txn && net->txn->release))
+	if (net->over || (net->txn && net->txn->kind == TXN_RELEASE))
 		return;
 	log_info("network %s: release: %s", net->full, why);
 	free(net->asked_by);

@@ -14,7 +14,7 @@ enum write_kind { /* what waits for it */
 
 /* flow.c */
 void flow_set_state(struct vned *v, struct network *net, enum net_state state, const char *why); /* why NULL: as was asked */
-struct txn *flow_txn_begin(struct vned *v, struct network *net, bool release);
+struct txn *flow_txn_begin(struct vned *v, struct network *net, enum txn_kind kind);
 /* The store's answer to a write. The network may be gone afterwards. */
 void flow_written(struct vned *v, struct network *net, enum write_kind kind, int code, const char *reason);
 void waiters_tell(struct waiter **list, struct network *net, int code, const char *reason);

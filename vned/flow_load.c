@@ -53,7 +53,7 @@ static void load_resume(struct vned *v, struct network *net)
 		net->give_up_ms = clock_ms() + v->config.prepare_timeout_us / 1000;
 		break;
 	case NET_RELEASING:
-		flow_txn_begin(v, net, true);
+		flow_txn_begin(v, net, TXN_RELEASE);
 		flow_event(v, net, &start);
 		break;
 	default:

@@ -18,7 +18,7 @@ static bool changed(struct network *net, size_t ready)
 void flow_tell_built(struct vned *v, struct network *net)
 {
 	size_t ready = 0;
-	if (net->txn->release || net->txn->phase != TXN_PREPARING || clock_ms() - net->told_ms < TOLD_MS)
+	if (net->txn->kind == TXN_RELEASE || net->txn->phase != TXN_PREPARING || clock_ms() - net->told_ms < TOLD_MS)
 		return;
 	for (size_t i = 0; i < net->plan.n_nodes; i++) {
 		size_t all = net->plan.nodes[i].n_routers;

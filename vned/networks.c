@@ -225,5 +225,5 @@ size_t network_part(const struct network *net, uint32_t snode)
 
 bool network_committed(const struct network *net)
 {
-	return net->txn ? !net->txn->release && txn_decided(net->txn) : net->state == NET_ACTIVE || net->state == NET_COMMITTING;
+	return net->txn ? net->txn->kind != TXN_RELEASE && txn_decided(net->txn) : net->state == NET_ACTIVE || net->state == NET_COMMITTING;
 }

@@ -11,11 +11,11 @@
 #include "base/mem.h"
 #include "base/vec.h"
 
-const char *const txn_phase_names[] = { "new", "preparing", "deciding", "committing", "aborting", "committed", "aborted" };
+const char *const txn_phase_names[] = { "new", "preparing", "deciding", "committing", "cleaning", "aborting", "committed", "aborted" };
 
-void txn_init(struct txn *t, size_t n_agents, bool release, int64_t step_ms)
+void txn_init(struct txn *t, size_t n_agents, enum txn_kind kind, int64_t step_ms)
 {
-	*t = (struct txn){ .release = release, .step_ms = step_ms, .prepare_ms = step_ms, .deadline_ms = INT64_MAX, .n_agents = n_agents };
+	*t = (struct txn){ .kind = kind, .step_ms = step_ms, .prepare_ms = step_ms, .deadline_ms = INT64_MAX, .n_agents = n_agents };
 	t->agents = mem_array(n_agents ? n_agents : 1, sizeof(*t->agents));
 }
 
@@ -32,7 +32,7 @@ bool txn_final(const struct txn *t)
 
 bool txn_decided(const struct txn *t)
 {
-	return t->phase == TXN_COMMITTING || t->phase == TXN_COMMITTED;
+	return t->phase == TXN_COMMITTING || t->phase == TXN_CLEANING || t->phase == TXN_COMMITTED;
 }
 
 static void act(struct txn_out *out, enum txn_action_type type, size_t agent)
@@ -132,19 +132,23 @@ static void decide(struct txn *t, int64_t now_ms, struct txn_out *out)
 
 static void start(struct txn *t, int64_t now_ms, struct txn_out *out)
 {
-	if (t->release || t->n_agents == 0) {
-		decide(t, now_ms, out);
-		return;
-	}
 	enter(t, TXN_PREPARING, now_ms);
 	for (size_t i = 0; i < t->n_agents; i++) {
-		if (!t->agents[i].up) {
+		if (t->kind == TXN_RELEASE || t->agents[i].leaves)
+			t->agents[i].state = TXN_AGENT_READY;
+		else if (!t->agents[i].up) {
 			say(t, -ETIMEDOUT, "node %s: %s", t->agents[i].name, "its agent is not connected");
 			abort_begin(t, now_ms, out);
 			return;
 		}
 	}
+	if (count(t, TXN_AGENT_READY) == t->n_agents) {
+		decide(t, now_ms, out);
+		return;
+	}
 	for (size_t i = 0; i < t->n_agents; i++) {
+		if (t->agents[i].state == TXN_AGENT_READY)
+			continue;
 		t->agents[i].state = TXN_AGENT_ASKED;
 		t->agents[i].told = true;
 		act(out, TXN_ACT_PREPARE, i);
@@ -181,6 +185,8 @@ static void preparing(struct txn *t, const struct txn_event *e, int64_t now_ms, 
 		say(t, e->code, "node %s: %s", a->name, e->reason && e->reason[0] ? e->reason : strerror(-e->code));
 		break;
 	case TXN_EV_DOWN:
+		if (a->leaves)
+			return;
 		say(t, -ETIMEDOUT, "node %s: %s", a->name, "its agent was lost while preparing");
 		break;
 	case TXN_EV_CANCEL:
@@ -197,17 +203,46 @@ static void preparing(struct txn *t, const struct txn_event *e, int64_t now_ms, 
 	abort_begin(t, now_ms, out);
 }
 
-/* ---- committing ----------------------------------------------------------------------------- */
+/* ---- committing, cleaning ------------------------------------------------------------------- */
 
-static void commit_if_done(struct txn *t, struct txn_out *out)
+static void clean_if_done(struct txn *t, struct txn_out *out)
+{
+	size_t there = 0, away = 0;
+	for (size_t i = 0; i < t->n_agents; i++) {
+		there += t->agents[i].state == TXN_AGENT_READY;
+		/* what has nothing to carry any more is removed when it returns */
+		away += t->agents[i].state == TXN_AGENT_LOST && t->agents[i].leaves;
+	}
+	if (there + away < t->n_agents)
+		return;
+	t->behind = false;
+	end(t, TXN_COMMITTED, out);
+}
+
+static void clean_begin(struct txn *t, int64_t now_ms, struct txn_out *out)
+{
+	enter(t, TXN_CLEANING, now_ms);
+	for (size_t i = 0; i < t->n_agents; i++) {
+		struct txn_agent *a = &t->agents[i];
+		a->state = a->clean ? TXN_AGENT_READY : a->up ? TXN_AGENT_ASKED : TXN_AGENT_LOST;
+		if (a->state == TXN_AGENT_ASKED)
+			act(out, TXN_ACT_ENSURE, i);
+	}
+	clean_if_done(t, out);
+}
+
+static void commit_if_done(struct txn *t, int64_t now_ms, struct txn_out *out)
 {
 	size_t there = count(t, TXN_AGENT_READY);
 	/* a release does not wait for those who are away: they have nothing to carry any more */
-	size_t away = t->release ? count(t, TXN_AGENT_LOST) : 0;
+	size_t away = t->kind == TXN_RELEASE ? count(t, TXN_AGENT_LOST) : 0;
 	if (there + away < t->n_agents)
 		return;
 	t->behind = away > 0;
-	end(t, TXN_COMMITTED, out);
+	if (t->kind == TXN_UPDATE)
+		clean_begin(t, now_ms, out);
+	else
+		end(t, TXN_COMMITTED, out);
 }
 
 static void commit_begin(struct txn *t, int64_t now_ms, struct txn_out *out)
@@ -215,13 +250,13 @@ static void commit_begin(struct txn *t, int64_t now_ms, struct txn_out *out)
 	enter(t, TXN_COMMITTING, now_ms);
 	for (size_t i = 0; i < t->n_agents; i++) {
 		struct txn_agent *a = &t->agents[i];
-		a->state = a->up ? TXN_AGENT_ASKED : TXN_AGENT_LOST;
-		if (!a->up)
+		a->state = a->leaves ? TXN_AGENT_READY : a->up ? TXN_AGENT_ASKED : TXN_AGENT_LOST;
+		if (a->state != TXN_AGENT_ASKED)
 			continue;
 		/* what was prepared on an earlier connection may be gone: desired state serves both */
-		act(out, t->release || a->anew ? TXN_ACT_ENSURE : TXN_ACT_COMMIT, i);
+		act(out, t->kind == TXN_RELEASE || a->anew ? TXN_ACT_ENSURE : TXN_ACT_COMMIT, i);
 	}
-	commit_if_done(t, out);
+	commit_if_done(t, now_ms, out);
 }
 
 static void deciding(struct txn *t, const struct txn_event *e, int64_t now_ms, struct txn_out *out)
@@ -239,16 +274,36 @@ static void deciding(struct txn *t, const struct txn_event *e, int64_t now_ms, s
 	}
 }
 
+/* COMMITTING and CLEANING: in the one a commit or an ensure is awaited of each, in the other an ensure. */
+static void answered(struct txn *t, const struct txn_event *e)
+{
+	struct txn_agent *a = &t->agents[e->agent];
+	bool counts = e->step == TXN_STEP_ENSURE || (e->step == TXN_STEP_COMMIT && t->phase == TXN_COMMITTING);
+	if (!counts || a->state == TXN_AGENT_READY || a->state == TXN_AGENT_LOST)
+		return;
+	a->state = e->code == 0 ? TXN_AGENT_READY : TXN_AGENT_FAILED;
+	a->clean = e->code == 0 && e->step == TXN_STEP_ENSURE;
+	if (e->code != 0)
+		say(t, e->code, "node %s: %s", a->name, e->reason && e->reason[0] ? e->reason : strerror(-e->code));
+}
+
+static void out_of_time(struct txn *t, struct txn_out *out)
+{
+	for (size_t i = 0; i < t->n_agents; i++) {
+		if (t->agents[i].state == TXN_AGENT_LOST)
+			say(t, -ETIMEDOUT, "node %s: %s", t->agents[i].name, "its agent is not connected");
+	}
+	late(t, t->phase == TXN_CLEANING ? "remove what was replaced" : "commit");
+	t->behind = true;
+	end(t, TXN_COMMITTED, out);
+}
+
 static void committing(struct txn *t, const struct txn_event *e, int64_t now_ms, struct txn_out *out)
 {
 	struct txn_agent *a = &t->agents[e->agent];
 	switch (e->type) {
 	case TXN_EV_DONE:
-		if (e->step != TXN_STEP_COMMIT || a->state == TXN_AGENT_READY || a->state == TXN_AGENT_LOST)
-			return;
-		a->state = e->code == 0 ? TXN_AGENT_READY : TXN_AGENT_FAILED;
-		if (e->code != 0)
-			say(t, e->code, "node %s: %s", a->name, e->reason && e->reason[0] ? e->reason : strerror(-e->code));
+		answered(t, e);
 		break;
 	case TXN_EV_DOWN:
 		if (a->state != TXN_AGENT_READY)
@@ -263,18 +318,15 @@ static void committing(struct txn *t, const struct txn_event *e, int64_t now_ms,
 	case TXN_EV_TICK:
 		if (now_ms < t->deadline_ms)
 			return;
-		for (size_t i = 0; i < t->n_agents; i++) {
-			if (t->agents[i].state == TXN_AGENT_LOST)
-				say(t, -ETIMEDOUT, "node %s: %s", t->agents[i].name, "its agent is not connected");
-		}
-		late(t, "commit");
-		t->behind = true;
-		end(t, TXN_COMMITTED, out);
+		out_of_time(t, out);
 		return;
 	default:
 		return;
 	}
-	commit_if_done(t, out);
+	if (t->phase == TXN_CLEANING)
+		clean_if_done(t, out);
+	else
+		commit_if_done(t, now_ms, out);
 }
 
 /* ---- the machine ---------------------------------------------------------------------------- */
@@ -302,6 +354,7 @@ void txn_step(struct txn *t, const struct txn_event *e, int64_t now_ms, struct t
 		deciding(t, e, now_ms, out);
 		break;
 	case TXN_COMMITTING:
+	case TXN_CLEANING:
 		committing(t, e, now_ms, out);
 		break;
 	case TXN_ABORTING:

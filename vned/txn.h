@@ -11,6 +11,9 @@
  *   COMMITTING every agent switches. One that is lost meanwhile gets the new plan as desired state
  *              when it returns; at the time limit the transaction ends as committed, with the
  *              agents named that are still behind;
+ *   CLEANING   of an update: all have switched, so that nobody sends to what was replaced any more, and
+ *              every agent removes it: make before break. Nodes that have no part in the new plan have
+ *              nothing to prepare or commit, and one of them that is away holds nothing up;
  *   ABORTING   every agent that was told to prepare is told to undo. One that cannot be told
  *              removes it when it returns and finds it is not desired;
  *   then COMMITTED or ABORTED, final.
@@ -23,10 +26,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum txn_phase { TXN_NEW, TXN_PREPARING, TXN_DECIDING, TXN_COMMITTING, TXN_ABORTING, TXN_COMMITTED, TXN_ABORTED };
+enum txn_phase { TXN_NEW, TXN_PREPARING, TXN_DECIDING, TXN_COMMITTING, TXN_CLEANING, TXN_ABORTING, TXN_COMMITTED, TXN_ABORTED };
 extern const char *const txn_phase_names[];
 
-enum txn_step_kind { TXN_STEP_PREPARE, TXN_STEP_COMMIT, TXN_STEP_ABORT };
+enum txn_kind { TXN_SUBMIT, TXN_RELEASE, TXN_UPDATE }; /* from nothing, to nothing, from one plan to another */
+enum txn_step_kind { TXN_STEP_PREPARE, TXN_STEP_COMMIT, TXN_STEP_ABORT, TXN_STEP_ENSURE };
 
 enum txn_event_type {
 	TXN_EV_START,
@@ -48,7 +52,7 @@ struct txn_event {
 
 enum txn_action_type {
 	TXN_ACT_PREPARE, TXN_ACT_COMMIT, TXN_ACT_ABORT, /* to agent */
-	TXN_ACT_ENSURE,  /* to agent: the new plan as desired state (empty: remove); its done counts as commit */
+	TXN_ACT_ENSURE,  /* to agent: the new plan as desired state (empty: remove); its done counts as commit, too */
 	TXN_ACT_DECIDE,  /* make the decision durable, then TXN_EV_STORED */
 	TXN_ACT_END      /* phase is final; txn->reason where aborted or where agents are behind */
 };
@@ -63,12 +67,14 @@ struct txn_agent {
 	bool up;
 	bool told;   /* was sent prepare */
 	bool anew;   /* its connection began anew since: what it prepared may be gone */
+	bool leaves; /* of an update: nothing is wanted there any more; the caller's to set before the start */
+	bool clean;  /* holds the new plan and nothing else */
 	char name[64]; /* for reasons */
 };
 
 struct txn {
 	enum txn_phase phase;
-	bool release;
+	enum txn_kind kind;
 	int64_t step_ms;     /* limit of each phase */
 	int64_t prepare_ms;  /* but of PREPARING; txn_init sets it to step_ms */
 	int64_t deadline_ms; /* of the current one; INT64_MAX: none */
@@ -84,7 +90,7 @@ struct txn_out { /* what to do, in order */
 	size_t n, cap;
 };
 
-void txn_init(struct txn *t, size_t n_agents, bool release, int64_t step_ms);
+void txn_init(struct txn *t, size_t n_agents, enum txn_kind kind, int64_t step_ms);
 void txn_done(struct txn *t);
 /* O(agents). Appends to out, which the caller empties. */
 void txn_step(struct txn *t, const struct txn_event *event, int64_t now_ms, struct txn_out *out);

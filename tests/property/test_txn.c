@@ -6,7 +6,8 @@
  *
  * In every state reached: nothing is committed before the decision is durable, nothing is undone
  * after; and when from there the world calms down, the transaction has ended and all agents hold
- * the new plan, or all hold what they held before, as the store says. */
+ * the new plan, or all hold what they held before, as the store says. An update has a node that leaves and
+ * removes nothing that was replaced while somebody whose connection has lasted may still use it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,7 +23,7 @@
 #include "vned/txn.h"
 
 enum { AGENTS_MAX = 3, QUEUE = 6, STEP_MS = 100 };
-enum held { HELD_NOTHING, HELD_PREPARED, HELD_NEW, HELD_OLD };
+enum held { HELD_NOTHING, HELD_PREPARED, HELD_NEW, HELD_OLD, HELD_BOTH }; /* PREPARED, BOTH: beside the old, where there is one */
 enum command { CMD_PREPARE, CMD_COMMIT, CMD_ABORT, CMD_ENSURE, CMD_RESTORE };
 enum disk { DISK_NOTHING, DISK_ASKED, DISK_DURABLE };
 
@@ -41,7 +42,7 @@ struct model { /* everything; compared as bytes, so padding is zeroed by memset 
 	struct txn_agent agents[AGENTS_MAX];
 	struct sim_agent sim[AGENTS_MAX];
 	struct budget left;
-	uint8_t n, release, disk, running, ended;
+	uint8_t n, kind, disk, running, ended, down; /* down: bits, at the start */
 };
 
 static struct hash *seen;
@@ -59,8 +60,24 @@ static void check(bool ok, const char *what)
 	fail();
 }
 
-static enum held before(const struct model *m) { return m->release ? HELD_OLD : HELD_NOTHING; }
-static enum held after(const struct model *m) { return m->release ? HELD_NOTHING : HELD_NEW; }
+static enum held before(const struct model *m)
+{
+	return m->kind == TXN_SUBMIT ? HELD_NOTHING : HELD_OLD;
+}
+
+static enum held after(const struct model *m, size_t i)
+{
+	return m->kind == TXN_RELEASE || m->agents[i].leaves ? HELD_NOTHING : HELD_NEW;
+}
+
+static void check_nobody_uses_it(const struct model *m)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		const struct sim_agent *a = &m->sim[i];
+		check(m->agents[i].leaves || m->agents[i].anew || !a->up || a->held == HELD_BOTH || a->held == HELD_NEW,
+		      "removes what was replaced before all have switched");
+	}
+}
 
 /* ---- the world ------------------------------------------------------------------------------------ */
 
@@ -92,6 +109,8 @@ static void step(struct model *m, struct txn_event e, int64_t now_ms)
 			break;
 		case TXN_ACT_ENSURE:
 			check(m->disk == DISK_DURABLE, "ensures before the decision is durable");
+			if (m->kind == TXN_UPDATE && !m->agents[out.v[i].agent].anew)
+				check_nobody_uses_it(m);
 			to_agent(m, out.v[i].agent, CMD_ENSURE);
 			break;
 		case TXN_ACT_ABORT:
@@ -115,7 +134,7 @@ static void step(struct model *m, struct txn_event e, int64_t now_ms)
 		check(m->disk == DISK_NOTHING, "aborted, but on disk");
 	if (m->ended && m->txn.phase == TXN_COMMITTED && !m->txn.behind) {
 		for (size_t i = 0; i < m->n; i++)
-			check(m->sim[i].held == after(m), "says all have committed, and one has not");
+			check(m->sim[i].held == after(m, i) || (m->agents[i].leaves && (m->agents[i].anew || m->down >> i & 1)), "says all have committed, and one has not");
 	}
 }
 
@@ -126,15 +145,17 @@ static void obey(struct model *m, size_t i, bool refuse)
 	enum command c = (enum command)a->in[0];
 	memmove(a->in, a->in + 1, --a->n_in);
 	a->in[a->n_in] = 0;
-	static const uint8_t steps[] = { TXN_STEP_PREPARE, TXN_STEP_COMMIT, TXN_STEP_ABORT, TXN_STEP_COMMIT, 0xff };
+	static const uint8_t steps[] = { TXN_STEP_PREPARE, TXN_STEP_COMMIT, TXN_STEP_ABORT, TXN_STEP_ENSURE, 0xff };
 	if (c == CMD_PREPARE && !refuse)
 		a->held = HELD_PREPARED;
-	if (c == CMD_COMMIT && a->held != HELD_PREPARED && a->held != HELD_NEW)
+	if (c == CMD_COMMIT && a->held != HELD_PREPARED && a->held != HELD_NEW && a->held != HELD_BOTH)
 		check(false, "commits what it has not prepared");
-	if (c == CMD_COMMIT || c == CMD_ENSURE)
-		a->held = (uint8_t)after(m);
+	if (c == CMD_COMMIT && a->held != HELD_NEW)
+		a->held = m->kind == TXN_UPDATE ? HELD_BOTH : HELD_NEW;
+	if (c == CMD_ENSURE && !refuse)
+		a->held = (uint8_t)after(m, i);
 	if (c == CMD_ABORT && a->held == HELD_PREPARED)
-		a->held = HELD_NOTHING;
+		a->held = (uint8_t)before(m);
 	if (c == CMD_RESTORE)
 		a->held = (uint8_t)before(m);
 	if (a->up && steps[c] != 0xff) {
@@ -164,7 +185,7 @@ static void come_back(struct model *m, size_t i)
 	if (!decided && !deciding && a->held != before(m))
 		to_agent(m, i, CMD_RESTORE);
 	bool by_txn = m->running && !m->ended;
-	if (decided && !by_txn && a->held != after(m))
+	if (decided && !by_txn && a->held != after(m, i))
 		to_agent(m, i, CMD_ENSURE);
 	step(m, (struct txn_event){ .type = TXN_EV_UP, .agent = i }, 0);
 }
@@ -222,8 +243,8 @@ static void check_calm(const struct model *from)
 	}
 	check(!m.running || m.ended, "does not end");
 	/* an agent that has not confirmed is asked again until it has: vned/flow.c, repair() */
-	enum held want = m.disk == DISK_DURABLE ? after(&m) : before(&m);
 	for (size_t i = 0; i < m.n; i++) {
+		enum held want = m.disk == DISK_DURABLE ? after(&m, i) : before(&m);
 		bool asked_again = m.disk == DISK_DURABLE && m.running && m.txn.behind;
 		check(m.sim[i].held == want || asked_again, "some have it and some have not");
 	}
@@ -267,7 +288,7 @@ static void explore_agent(const struct model *m, size_t i)
 	const struct sim_agent *a = &m->sim[i];
 	if (a->up && a->n_in) {
 		TRY("a command is carried out", obey(&next, i, false));
-		if (m->left.refusals && (a->in[0] == CMD_PREPARE || a->in[0] == CMD_COMMIT))
+		if (m->left.refusals && (a->in[0] == CMD_PREPARE || a->in[0] == CMD_COMMIT || (a->in[0] == CMD_ENSURE && m->kind == TXN_UPDATE && m->running && !m->ended)))
 			TRY("a command is refused", next.left.refusals--; if (a->in[0] == CMD_COMMIT) next.sim[i].held = HELD_PREPARED;
 			    struct sim_agent keep = next.sim[i]; obey(&next, i, true);
 			    if (keep.in[0] == CMD_COMMIT) next.sim[i].held = keep.held);
@@ -296,13 +317,13 @@ static void explore(const struct model *m)
 		explore_agent(m, i);
 	if (m->disk == DISK_ASKED) {
 		TRY("the decision is durable", next.disk = DISK_DURABLE; step(&next, (struct txn_event){ .type = TXN_EV_STORED }, 0));
-		if (m->left.store_faults && !m->release)
+		if (m->left.store_faults && m->kind != TXN_RELEASE)
 			TRY("the store refuses the decision", next.left.store_faults--; next.disk = DISK_NOTHING;
 			    step(&next, (struct txn_event){ .type = TXN_EV_UNSTORED }, 0));
 	}
 	if (m->running && !m->ended && m->left.ticks)
 		TRY("the time limit passes", next.left.ticks--; step(&next, (struct txn_event){ .type = TXN_EV_TICK }, 2 * STEP_MS));
-	if (m->running && !m->ended && m->left.cancels && !m->release)
+	if (m->running && !m->ended && m->left.cancels && m->kind != TXN_RELEASE)
 		TRY("it is cancelled", next.left.cancels--; step(&next, (struct txn_event){ .type = TXN_EV_CANCEL }, 0));
 	if (m->running && m->left.crashes) {
 		TRY("the coordinator is killed", next.left.crashes--; crash(&next, false, false));
@@ -312,16 +333,18 @@ static void explore(const struct model *m)
 	}
 }
 
-static void all_orders(size_t n, bool release, struct budget budget, uint8_t down)
+static void all_orders(size_t n, enum txn_kind kind, struct budget budget, uint8_t down)
 {
 	struct model m;
 	memset(&m, 0, sizeof(m));
 	m.n = (uint8_t)n;
-	m.release = release;
+	m.kind = (uint8_t)kind;
+	m.down = down;
 	m.running = 1;
 	m.left = budget;
 	struct txn t;
-	txn_init(&t, n, release, STEP_MS);
+	txn_init(&t, n, kind, STEP_MS);
+	t.agents[n - 1].leaves = kind == TXN_UPDATE && n > 1;
 	memcpy(m.agents, t.agents, n * sizeof(*t.agents));
 	txn_done(&t);
 	m.txn = t;
@@ -334,33 +357,38 @@ static void all_orders(size_t n, bool release, struct budget budget, uint8_t dow
 	step(&m, (struct txn_event){ .type = TXN_EV_START }, 0);
 	explore(&m);
 	hash_free(seen, NULL);
-	print_message("%zu agents, %s: %zu states\n", n, release ? "release" : "submit", states);
+	print_message("%zu agents, %s: %zu states\n", n, ((const char *const[]){ "submit", "release", "update" })[kind], states);
 	assert_true(states > 5);
 }
 
 static void test_one(void **state)
 {
 	struct budget all = { 2, 3, 2, 2, 1, 1, 1 };
-	all_orders(1, false, all, 0);
-	all_orders(1, true, all, 0);
-	all_orders(1, false, all, 1);
-	all_orders(1, true, all, 1);
+	all_orders(1, TXN_SUBMIT, all, 0);
+	all_orders(1, TXN_RELEASE, all, 0);
+	all_orders(1, TXN_SUBMIT, all, 1);
+	all_orders(1, TXN_RELEASE, all, 1);
+	all_orders(1, TXN_UPDATE, all, 0);
 }
 
 static void test_two(void **state)
 {
 	struct budget all = { 1, 2, 1, 1, 1, 1, 1 };
-	all_orders(2, false, all, 0);
-	all_orders(2, true, all, 0);
-	all_orders(2, false, all, 2);
-	all_orders(2, true, all, 2);
+	all_orders(2, TXN_SUBMIT, all, 0);
+	all_orders(2, TXN_RELEASE, all, 0);
+	all_orders(2, TXN_SUBMIT, all, 2);
+	all_orders(2, TXN_RELEASE, all, 2);
+	all_orders(2, TXN_UPDATE, all, 0);
+	all_orders(2, TXN_UPDATE, all, 2);
 }
 
 static void test_three(void **state)
 {
-	all_orders(3, false, (struct budget){ 1, 1, 0, 1, 0, 1, 0 }, 0);
-	all_orders(3, true, (struct budget){ 1, 1, 0, 1, 0, 1, 0 }, 0);
-	all_orders(3, false, (struct budget){ 0, 1, 1, 0, 1, 0, 1 }, 0);
+	all_orders(3, TXN_SUBMIT, (struct budget){ 1, 1, 0, 1, 0, 1, 0 }, 0);
+	all_orders(3, TXN_RELEASE, (struct budget){ 1, 1, 0, 1, 0, 1, 0 }, 0);
+	all_orders(3, TXN_SUBMIT, (struct budget){ 0, 1, 1, 0, 1, 0, 1 }, 0);
+	all_orders(3, TXN_UPDATE, (struct budget){ 1, 1, 0, 1, 0, 0, 0 }, 0);
+	all_orders(3, TXN_UPDATE, (struct budget){ 0, 1, 1, 0, 1, 1, 0 }, 4);
 }
 
 static void test_nobody(void **state)
@@ -368,7 +396,7 @@ static void test_nobody(void **state)
 	/* a network without a part anywhere is decided at once */
 	struct txn t;
 	struct txn_out out = { 0 };
-	txn_init(&t, 0, false, STEP_MS);
+	txn_init(&t, 0, TXN_SUBMIT, STEP_MS);
 	txn_step(&t, &(struct txn_event){ .type = TXN_EV_START }, 0, &out);
 	txn_step(&t, &(struct txn_event){ .type = TXN_EV_STORED }, 0, &out);
 	assert_int_equal(t.phase, TXN_COMMITTED);
@@ -383,7 +411,7 @@ static void test_reasons(void **state)
 {
 	struct txn t;
 	struct txn_out out = { 0 };
-	txn_init(&t, 2, false, 1500);
+	txn_init(&t, 2, TXN_SUBMIT, 1500);
 	strcpy(t.agents[0].name, "atla");
 	strcpy(t.agents[1].name, "hstn");
 	t.agents[0].up = t.agents[1].up = true;
@@ -401,7 +429,7 @@ static void test_reasons(void **state)
 
 	/* more time to prepare is time to prepare only */
 	out.n = 0;
-	txn_init(&t, 1, false, 1500);
+	txn_init(&t, 1, TXN_SUBMIT, 1500);
 	t.prepare_ms = 60000;
 	strcpy(t.agents[0].name, "atla");
 	t.agents[0].up = true;
