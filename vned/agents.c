@@ -481,20 +481,17 @@ static void take_uplinks(struct vned *v, struct agent *a, struct load_report *r)
 		reduce_ways(a, &v->substrate.nodes[a->snode], &v->usable.nodes[a->snode]);
 }
 
-/* The node that a port's router is on; UINT32_MAX: there is no such port. */
-static uint32_t port_host(const struct network *net, uint32_t port)
+/* The node that a port's router is on. at: as network_port_at. */
+static uint32_t port_host(const struct network *net, uint32_t at)
 {
-	if (port < PLAN_UPLINK_ID && port >> 1 < net->request.n_links) {
-		const struct vlink *l = &net->request.links[port >> 1];
-		return net->embedding.host[port & 1 ? l->b : l->a];
+	if (at < PLAN_UPLINK_ID) {
+		const struct vlink *l = &net->request.links[at >> 1];
+		return net->embedding.host[at & 1 ? l->b : l->a];
 	}
-	size_t before = 0;
-	for (size_t i = 0; i < net->request.n_nodes && port >= PLAN_UPLINK_ID; i++) {
-		before += net->request.nodes[i].n_uplinks;
-		if (port - PLAN_UPLINK_ID < before)
-			return net->embedding.host[i];
-	}
-	return UINT32_MAX;
+	size_t before = 0, i = 0;
+	while ((before += net->request.nodes[i].n_uplinks) <= at - PLAN_UPLINK_ID)
+		i++;
+	return net->embedding.host[i];
 }
 
 /* An agent's word counts for what is placed on its node, nothing else. */
@@ -510,14 +507,15 @@ static void report(struct vned *v, struct agent *a, struct load_report *r)
 	a->has_report = true;
 	for (size_t i = 0; i < r->n_routers; i++) {
 		struct network *net = networks_find(v, r->routers[i].net);
-		uint32_t id = r->routers[i].router;
-		if (net && id < net->embedding.n_nodes && net->embedding.host[id] == a->snode)
-			net_load_router(&net->load, &r->routers[i], now);
+		uint32_t at = net ? network_router_at(net, r->routers[i].router) : UINT32_MAX;
+		if (at != UINT32_MAX && net->embedding.host[at] == a->snode)
+			net_load_router(&net->load, at, &r->routers[i], now);
 	}
 	for (size_t i = 0; i < r->n_ports; i++) {
 		struct network *net = networks_find(v, r->ports[i].net);
-		if (net && port_host(net, r->ports[i].port) == a->snode)
-			net_load_port(&net->load, &r->ports[i], now);
+		uint32_t at = net ? network_port_at(net, r->ports[i].port) : UINT32_MAX;
+		if (at != UINT32_MAX && port_host(net, at) == a->snode)
+			net_load_port(&net->load, at, &r->ports[i], now);
 	}
 	for (size_t i = 0; i < r->n_segments; i++) {
 		struct network *net = networks_find(v, r->segments[i].net);

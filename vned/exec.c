@@ -108,7 +108,7 @@ static void begin(struct vned *v, const struct peer *peer, struct message *m)
 	out.reply_to = 0;
 	out.u.exec.id = x->relay;
 	out.u.exec.network = out.u.exec.router = NULL;
-	out.u.exec.router_id = (uint32_t)router;
+	out.u.exec.router_id = net->numbers.router[router];
 	if (to_agent(v, x, &out) == 0)
 		return;
 	mem_auto char *why = mem_printf("the agent of node %s is not connected", v->substrate.nodes[x->snode].name);

@@ -57,11 +57,11 @@ void net_load_done(struct net_load *l)
 	*l = (struct net_load){ 0 };
 }
 
-void net_load_router(struct net_load *l, const struct router_load *r, int64_t now_us)
+void net_load_router(struct net_load *l, uint32_t at, const struct router_load *r, int64_t now_us)
 {
-	if (r->router >= l->n_routers)
+	if (at >= l->n_routers)
 		return;
-	struct router_mon *m = &l->routers[r->router];
+	struct router_mon *m = &l->routers[at];
 	m->known = true;
 	m->state = r->state;
 	m->mem_kib = r->mem_kib;
@@ -75,10 +75,10 @@ void net_load_router(struct net_load *l, const struct router_load *r, int64_t no
 	rate_add(&m->cpu, now_us, r->cpu_us);
 }
 
-void net_load_port(struct net_load *l, const struct port_load *p, int64_t now_us)
+void net_load_port(struct net_load *l, uint32_t at, const struct port_load *p, int64_t now_us)
 {
-	bool uplink = p->port >= PLAN_UPLINK_ID;
-	uint32_t at = uplink ? p->port - PLAN_UPLINK_ID : p->port;
+	bool uplink = at >= PLAN_UPLINK_ID;
+	at -= uplink ? PLAN_UPLINK_ID : 0;
 	if (at >= (uplink ? l->n_uplinks : l->n_ports))
 		return;
 	struct port_mon *m = uplink ? &l->uplinks[at] : &l->ports[at];

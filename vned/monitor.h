@@ -33,9 +33,9 @@ struct port_mon {
 	struct rate tx_bytes, rx_bytes;
 };
 struct net_load {
-	struct router_mon *routers; /* by router id */
-	struct port_mon *ports;     /* by port id */
-	struct port_mon *uplinks;   /* by port id - PLAN_UPLINK_ID */
+	struct router_mon *routers; /* by place in the request */
+	struct port_mon *ports;     /* by link << 1 | end */
+	struct port_mon *uplinks;   /* by place among all */
 	size_t n_routers, n_ports, n_uplinks;
 };
 void net_load_init(struct net_load *l, size_t n_routers, size_t n_links, size_t n_uplinks);
@@ -53,6 +53,6 @@ struct seg_mon *monitor_segment(const struct monitor *m, uint32_t snode, uint32_
 void monitor_set_segment(struct monitor *m, uint32_t snode, const struct segment_load *l, uint32_t overhead, int64_t now_us);
 void monitor_forget_segment(struct monitor *m, uint32_t snode, uint32_t vni);
 
-/* Nets' own part: ids out of range are ignored. */
-void net_load_router(struct net_load *l, const struct router_load *r, int64_t now_us);
-void net_load_port(struct net_load *l, const struct port_load *p, int64_t now_us);
+/* Nets' own part. at: the place in the request, of a router, or of a port as network_port_at says; beyond it: ignored. */
+void net_load_router(struct net_load *l, uint32_t at, const struct router_load *r, int64_t now_us);
+void net_load_port(struct net_load *l, uint32_t at, const struct port_load *p, int64_t now_us);

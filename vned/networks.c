@@ -81,13 +81,22 @@ static void waiters_free(struct waiter *w)
 	}
 }
 
+static void parts_free(struct network *net)
+{
+	for (size_t i = 0; net->parts && i < net->plan.n_nodes; i++)
+		free(net->parts[i].why);
+	free(net->parts);
+	net->parts = NULL;
+	plan_numbers_done(&net->numbers);
+	hash_free(net->places, NULL);
+	net->places = NULL;
+}
+
 void network_free(struct network *net)
 {
 	if (!net)
 		return;
-	for (size_t i = 0; net->parts && i < net->plan.n_nodes; i++)
-		free(net->parts[i].why);
-	free(net->parts);
+	parts_free(net);
 	if (net->txn)
 		txn_done(net->txn);
 	free(net->txn);
@@ -109,8 +118,44 @@ void network_free(struct network *net)
 	free(net);
 }
 
+enum { OF_ROUTERS = 1, OF_LINKS, OF_UPLINKS };
+
+static void note_places(struct hash *h, uint64_t of, const uint32_t *numbers, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (numbers[i] != UINT32_MAX)
+			hash_put_u64(h, of << 32 | numbers[i], (void *)(uintptr_t)(i + 1));
+}
+
+static uint32_t place(const struct network *net, uint64_t of, uint32_t number)
+{
+	return (uint32_t)(uintptr_t)hash_get_u64(net->places, of << 32 | number) - 1;
+}
+
+uint32_t network_router_at(const struct network *net, uint32_t router)
+{
+	return place(net, OF_ROUTERS, router);
+}
+
+uint32_t network_port_at(const struct network *net, uint32_t port)
+{
+	bool uplink = port >= PLAN_UPLINK_ID;
+	uint32_t at = uplink ? place(net, OF_UPLINKS, port - PLAN_UPLINK_ID) : place(net, OF_LINKS, port >> 1);
+	return at == UINT32_MAX ? at : uplink ? PLAN_UPLINK_ID + at : at << 1 | (port & 1);
+}
+
+uint32_t network_port_number(const struct network *net, uint32_t at)
+{
+	return at >= PLAN_UPLINK_ID ? PLAN_UPLINK_ID + net->numbers.uplink[at - PLAN_UPLINK_ID] : net->numbers.link[at >> 1] << 1 | (at & 1);
+}
+
 void network_make_parts(struct network *net)
 {
+	plan_numbers_of(&net->plan, &net->request, &net->numbers);
+	net->places = hash_new();
+	note_places(net->places, OF_ROUTERS, net->numbers.router, net->numbers.n_routers);
+	note_places(net->places, OF_LINKS, net->numbers.link, net->numbers.n_links);
+	note_places(net->places, OF_UPLINKS, net->numbers.uplink, net->numbers.n_uplinks);
 	net->parts = mem_array(net->plan.n_nodes ? net->plan.n_nodes : 1, sizeof(*net->parts));
 	for (size_t i = 0; i < net->plan.n_nodes; i++)
 		net->parts[i].digest = node_plan_digest(&net->plan.nodes[i]);

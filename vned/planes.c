@@ -64,7 +64,7 @@ void planes_client_message(struct vned *v, const struct peer *peer, const struct
 	m.generation = net->generation;
 	m.reply_to = 0;
 	m.u.plane.network = m.u.plane.router = NULL;
-	m.u.plane.router_id = (uint32_t)router;
+	m.u.plane.router_id = net->numbers.router[router];
 	if (!v->agents[snode].connected || wire_send(v->wire, &v->agents[snode].peer, &m, &err) < 0) {
 		mem_auto char *why = mem_printf("the agent of node %s is not connected", v->substrate.nodes[snode].name);
 		api_reply(v, peer, q->sequence, 3, why);

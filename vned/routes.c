@@ -14,7 +14,7 @@ struct asking { /* a client's question under way */
 	struct asking *next;
 	struct peer client;
 	uint64_t reply_to;
-	uint32_t net;
+	uint32_t net, generation;
 	int64_t patience_ms, until_ms;
 	size_t n_left;
 	bool *told;          /* per router */
@@ -40,6 +40,12 @@ void routes_done(struct vned *v)
 		forget(v, v->askings);
 }
 
+/* Not another network, nor the same by another request. */
+static bool still(const struct asking *x, const struct network *net)
+{
+	return x->net == net->id && x->generation == net->generation;
+}
+
 static void hand_on(struct vned *v, struct asking *x, const struct network *net, size_t router, struct routes_view *from)
 {
 	if (from->why && from->why[0] && x->missing.len < NAMES_BYTES)
@@ -60,16 +66,18 @@ static void hand_on(struct vned *v, struct asking *x, const struct network *net,
 static void conclude(struct vned *v, struct asking *x)
 {
 	const struct network *net = networks_find(v, x->net);
+	if (net && !still(x, net))
+		net = NULL;
 	for (size_t i = 0; net && x->n_left && i < net->request.n_nodes; i++) {
 		if (x->told[i])
 			continue;
 		const char *node = v->substrate.nodes[net->embedding.host[i]].name;
-		struct routes_view view = { .id = (uint32_t)i,
+		struct routes_view view = { .id = net->numbers.router[i],
 			.why = x->sequences[i] ? mem_printf("the agent of node %s has not answered within %lld s", node, (long long)x->patience_ms / 1000) :
 			                         mem_printf("the agent of node %s is not connected", node) };
 		hand_on(v, x, net, i, &view);
 	}
-	mem_auto char *why = !net ? mem_str("the network was released meanwhile") :
+	mem_auto char *why = !net ? mem_str("the network was released or changed meanwhile") :
 	                     x->missing.len ? mem_printf("not known of: %s", buf_cstr(&x->missing)) : mem_str("");
 	api_reply(v, &x->client, x->reply_to, !net ? 1 : x->missing.len ? 3 : 0, why);
 	forget(v, x);
@@ -112,7 +120,7 @@ void routes_client_message(struct vned *v, const struct peer *peer, const struct
 		return;
 	}
 	struct asking *x = mem_alloc(sizeof(*x));
-	*x = (struct asking){ .next = v->askings, .client = *peer, .reply_to = q->sequence, .net = net->id, .patience_ms = PATIENCE_MS,
+	*x = (struct asking){ .next = v->askings, .client = *peer, .reply_to = q->sequence, .net = net->id, .generation = net->generation, .patience_ms = PATIENCE_MS,
 		              .n_left = net->request.n_nodes, .told = mem_array(net->request.n_nodes + 1, sizeof(*x->told)),
 		              .sequences = mem_array(net->request.n_nodes + 1, sizeof(*x->sequences)) };
 	for (size_t i = 0; i < net->request.n_nodes; i++)
@@ -136,13 +144,12 @@ void routes_agent_message(struct vned *v, struct agent *agent, struct message *m
 	const struct network *net = networks_find(v, m->net);
 	struct asking *x = v->askings;
 	struct routes_view *view = m->u.routes.n == 1 ? &m->u.routes.v[0] : NULL;
-	if (!net || !view || view->id >= net->request.n_nodes)
-		return;
-	while (x && !(x->net == net->id && x->sequences[view->id] == m->reply_to))
+	uint32_t at = net && view ? network_router_at(net, view->id) : UINT32_MAX;
+	while (x && at != UINT32_MAX && !(still(x, net) && x->sequences[at] == m->reply_to))
 		x = x->next;
-	if (!x || !m->reply_to || x->told[view->id] || net->embedding.host[view->id] != agent->snode)
+	if (!x || at == UINT32_MAX || !m->reply_to || x->told[at] || net->embedding.host[at] != agent->snode)
 		return; /* too late, twice, or not its to tell */
-	hand_on(v, x, net, view->id, view);
+	hand_on(v, x, net, at, view);
 	if (!x->n_left)
 		conclude(v, x);
 }

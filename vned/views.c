@@ -30,15 +30,15 @@ struct source { /* what a detailed view is made from; all but r may be NULL */
 	const struct vned *v;
 	const struct request *r;
 	const struct embedding *e;
-	const struct plan *plan;
+	const struct network *net; /* its plan and loads */
 	const struct net_load *load;
 };
 
 static const struct node_plan *plan_at(const struct source *src, uint32_t snode)
 {
-	for (size_t i = 0; src->plan && i < src->plan->n_nodes; i++) {
-		if (src->plan->snode[i] == snode)
-			return &src->plan->nodes[i];
+	for (size_t i = 0; src->net && i < src->net->plan.n_nodes; i++) {
+		if (src->net->plan.snode[i] == snode)
+			return &src->net->plan.nodes[i];
 	}
 	return NULL;
 }
@@ -50,7 +50,7 @@ static char *loopbacks(const struct source *src, size_t router)
 	const struct node_plan *np = src->e ? plan_at(src, src->e->host[router]) : NULL;
 	for (size_t i = 0; np && i < np->n_routers; i++) {
 		const struct plan_router *p = &np->routers[i];
-		for (size_t k = 0; p->id == router && k < p->n_loopbacks; k++)
+		for (size_t k = 0; p->id == src->net->numbers.router[router] && k < p->n_loopbacks; k++)
 			buf_printf(&out, "%s%s", out.len ? " " : "", addr_host_text(&p->loopbacks[k], text));
 	}
 	return buf_take(&out);
@@ -145,7 +145,7 @@ static void view_vlink(const struct source *src, size_t i, struct vlink_view *re
 	for (uint32_t end = 0; end < 2; end++) {
 		uint32_t id = (uint32_t)i << 1 | end;
 		char text[ADDR_TEXT];
-		const struct plan_port *port = src->e ? find_port(src, src->e->host[ends[end]], id) : NULL;
+		const struct plan_port *port = src->e && src->net ? find_port(src, src->e->host[ends[end]], network_port_number(src->net, id)) : NULL;
 		addresses[end] = mem_str(port && port->address.family ? addr_host_text(&port->address, text) : "");
 		if (port)
 			ret->mtu = port->mtu;
@@ -219,7 +219,7 @@ void view_network(const struct vned *v, const struct network *net, bool detailed
 		                          .n_routers = net->request.n_nodes, .n_links = net->request.n_links };
 	const char *reason = net->txn && net->txn->reason[0] ? net->txn->reason : net->reason;
 	ret->reason = reason ? mem_str(reason) : NULL;
-	struct source src = { v, &net->request, &net->embedding, &net->plan, &net->load };
+	struct source src = { v, &net->request, &net->embedding, net, &net->load };
 	if (detailed)
 		view_details(&src, ret);
 }

@@ -53,6 +53,8 @@ struct network {
 	struct plan plan;
 
 	/* not stored */
+	struct plan_numbers numbers; /* in the plan, of what the request lists */
+	struct hash *places;         /* and back: network_router_at, network_port_at */
 	struct part { /* beside plan.nodes */
 		uint64_t digest;
 		bool synced;   /* its agent has confirmed exactly this */
@@ -145,6 +147,11 @@ uint32_t networks_take_id(struct vned *v);
 struct vni_pool networks_vni_pool(struct vned *v);
 size_t network_part(const struct network *net, uint32_t snode); /* SIZE_MAX: it has none there */
 void network_make_parts(struct network *net); /* after plan is set */
+/* From numbers of the plan to places in the request, as monitor.h has them: of a router; of a port (link << 1 | end, or
+ * PLAN_UPLINK_ID + place among all uplinks). UINT32_MAX: the network has none of that number. */
+uint32_t network_router_at(const struct network *net, uint32_t router);
+uint32_t network_port_at(const struct network *net, uint32_t port);
+uint32_t network_port_number(const struct network *net, uint32_t at); /* the other way */
 bool network_committed(const struct network *net); /* its plan is what should be */
 
 /* record.c: a network as bytes for the store. */

@@ -46,17 +46,17 @@ static void test_out_of_range(void **state)
 {
 	struct net_load l;
 	net_load_init(&l, 2, 1, 1);
-	net_load_port(&l, &(struct port_load){ .port = PLAN_UPLINK_ID + 1 }, 0);
-	net_load_port(&l, &(struct port_load){ .port = PLAN_UPLINK_ID - 1 }, 0);
+	net_load_port(&l, PLAN_UPLINK_ID + 1, &(struct port_load){ .rx_bytes = 7 }, 0);
+	net_load_port(&l, PLAN_UPLINK_ID - 1, &(struct port_load){ .rx_bytes = 7 }, 0);
 	assert_false(l.uplinks[0].known);
-	net_load_port(&l, &(struct port_load){ .port = PLAN_UPLINK_ID, .rx_bytes = 7 }, 0);
+	net_load_port(&l, PLAN_UPLINK_ID, &(struct port_load){ .rx_bytes = 7 }, 0);
 	assert_true(l.uplinks[0].known && l.uplinks[0].last.rx_bytes == 7);
-	net_load_router(&l, &(struct router_load){ .router = 2, .state = ROUTER_RUNNING }, 0);
-	net_load_router(&l, &(struct router_load){ .router = UINT32_MAX, .state = ROUTER_RUNNING }, 0);
-	net_load_port(&l, &(struct port_load){ .port = 2 }, 0);
+	net_load_router(&l, 2, &(struct router_load){ .state = ROUTER_RUNNING }, 0);
+	net_load_router(&l, UINT32_MAX, &(struct router_load){ .state = ROUTER_RUNNING }, 0);
+	net_load_port(&l, 2, &(struct port_load){ .rx_bytes = 7 }, 0);
 	assert_false(l.routers[0].known || l.routers[1].known || l.ports[0].known || l.ports[1].known);
-	net_load_router(&l, &(struct router_load){ .router = 1, .state = ROUTER_FAILED, .reason = "why" }, 0);
-	net_load_port(&l, &(struct port_load){ .port = 1, .tx_bytes = 9 }, 0);
+	net_load_router(&l, 1, &(struct router_load){ .state = ROUTER_FAILED, .reason = "why" }, 0);
+	net_load_port(&l, 1, &(struct port_load){ .tx_bytes = 9 }, 0);
 	assert_true(l.routers[1].known && l.ports[1].known);
 	assert_string_equal(l.routers[1].reason, "why");
 	net_load_done(&l);
