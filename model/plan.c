@@ -295,3 +295,43 @@ void plan_done(struct plan *p)
 	free(p->vnis);
 	*p = (struct plan){ 0 };
 }
+
+static struct node_plan part_or_nothing(struct plan *p, const struct plan *other, uint32_t snode, size_t *at)
+{
+	if (*at < p->n_nodes && p->snode[*at] == snode)
+		return p->nodes[(*at)++];
+	const struct node_plan *any = p->n_nodes ? p->nodes : other->nodes;
+
+	return (struct node_plan){ .net = p->net, .generation = p->generation, .owner = mem_str(any->owner), .name = mem_str(any->name) };
+}
+
+void plan_align(struct plan *a, struct plan *b)
+{
+	struct plan *plans[] = { a, b };
+	size_t max = a->n_nodes + b->n_nodes, n = 0;
+	mem_auto uint32_t *snodes = mem_array(max, sizeof(*snodes));
+
+	for (size_t i = 0, k = 0; i < a->n_nodes || k < b->n_nodes; n++) {
+		uint32_t x = i < a->n_nodes ? a->snode[i] : UINT32_MAX, y = k < b->n_nodes ? b->snode[k] : UINT32_MAX;
+
+		snodes[n] = x < y ? x : y;
+		i += x <= y;
+		k += y <= x;
+	}
+	struct node_plan *nodes[2];
+
+	for (size_t k = 0; k < 2; k++) {
+		size_t at = 0;
+
+		nodes[k] = mem_array(n, sizeof(**nodes));
+		for (size_t i = 0; i < n; i++)
+			nodes[k][i] = part_or_nothing(plans[k], plans[!k], snodes[i], &at);
+	}
+	for (size_t k = 0; k < 2; k++) {
+		free(plans[k]->nodes);
+		free(plans[k]->snode);
+		plans[k]->nodes = nodes[k];
+		plans[k]->snode = mem_dup(snodes, n * sizeof(*snodes));
+		plans[k]->n_nodes = n;
+	}
+}

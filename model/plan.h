@@ -175,6 +175,9 @@ struct plan_input {
  * have none either, or its underlay's MTU is too small. O(size of the plan). */
 int plan_make(const struct plan_input *in, struct plan *ret, struct err *err) VNE_MUST;
 
+/* Gives each of two plans of one network an empty part on the nodes where only the other has one: then both are in step. */
+void plan_align(struct plan *a, struct plan *b);
+
 /* The numbers that the parts of a request have in its plan. */
 struct plan_numbers {
 	uint32_t *router;  /* per node of the request */

@@ -160,9 +160,11 @@ void agents_command(struct vned *v, struct network *net, size_t part, enum comma
 		ensure_empty(v, a, net->id, net->generation, net->owner, net->name);
 		return;
 	}
-	struct message m = { .type = types[kind], .net = net->id, .generation = net->generation };
+	/* of an update that is not decided, it is about what the network is to become */
+	const struct network *of = net->next && !net->switched && (kind == COMMAND_PREPARE || kind == COMMAND_ABORT) ? net->next : net;
+	struct message m = { .type = types[kind], .net = net->id, .generation = of->generation };
 	if (kind == COMMAND_PREPARE || kind == COMMAND_ENSURE)
-		m.u.plan = net->plan.nodes[part]; /* borrowed: wire_send packs it */
+		m.u.plan = of->plan.nodes[part]; /* borrowed: wire_send packs it */
 	if (agent_send(v, a, &m))
 		remember(a, &m, kind);
 }
@@ -314,9 +316,10 @@ static void reconcile_held(struct vned *v, struct agent *a, const struct held_ne
 		return;
 	}
 	struct part *p = &net->parts[part];
-	uint32_t seen = h->generation > h->prepared ? h->generation : h->prepared;
-	if (!net->txn && seen > net->generation && seen - net->generation <= GENERATION_LEAD_MAX)
-		flow_overtake(v, net, seen);
+	if (!net->txn && h->generation > net->generation && h->generation - net->generation <= GENERATION_LEAD_MAX)
+		flow_overtake(v, net, h->generation);
+	if (h->prepared > net->generation && h->prepared - net->generation <= GENERATION_LEAD_MAX && h->prepared > net->tried)
+		net->tried = h->prepared; /* of an update that was not decided before we ended */
 	p->synced = h->committed && h->generation == net->generation && h->digest == p->digest && h->prepared == 0;
 }
 
@@ -453,7 +456,8 @@ static void done(struct vned *v, struct agent *a, const struct message *m)
 		log_warn("node %s: network %u: %s", node_name(v, a), command.net, m->u.reply.text);
 	struct network *net = networks_find(v, command.net);
 	size_t part = net ? network_part(net, a->snode) : SIZE_MAX;
-	if (part == SIZE_MAX || command.generation != net->generation)
+	bool next = net && net->next && !net->switched && command.generation == net->next->generation;
+	if (part == SIZE_MAX || (command.generation != net->generation && !next))
 		return; /* of a network that is no more, or was before */
 	if (command.kind == COMMAND_ENSURE || command.kind == COMMAND_COMMIT)
 		ensured(v, net, part, m);

@@ -45,7 +45,7 @@ void waiters_tell(struct waiter **list, struct network *net, int code, const cha
 
 void flow_set_state(struct vned *v, struct network *net, enum net_state state, const char *why)
 {
-	bool asked = net->asked_by && (state == NET_RELEASING || state == NET_RELEASED || state == NET_FAILED);
+	bool asked = net->asked_by && (state == NET_UPDATING || state == NET_RELEASING || state == NET_RELEASED || state == NET_FAILED);
 	net->state = state;
 	net->changed_ms = (uint64_t)clock_wall_ms();
 	history_add(net, state, asked ? net->asked_by : "vned", why ? why : asked ? net->asked_why : "");
@@ -54,11 +54,11 @@ void flow_set_state(struct vned *v, struct network *net, enum net_state state, c
 }
 
 /* Guests boot one after the other on each node, so the node with most of them counts. */
-static int64_t prepare_limit_ms(const struct vned *v, const struct network *net)
+static int64_t prepare_limit_ms(const struct vned *v, const struct plan *plan)
 {
 	size_t most = 0;
-	for (size_t i = 0; i < net->plan.n_nodes; i++) {
-		const struct node_plan *np = &net->plan.nodes[i];
+	for (size_t i = 0; i < plan->n_nodes; i++) {
+		const struct node_plan *np = &plan->nodes[i];
 		size_t guests = 0;
 		for (size_t k = 0; k < np->n_routers; k++)
 			guests += kind_is_guest(np->routers[k].kind);
@@ -81,7 +81,7 @@ struct txn *flow_txn_begin(struct vned *v, struct network *net, enum txn_kind ki
 	txn_drop(net);
 	net->txn = mem_alloc(sizeof(*net->txn));
 	txn_init(net->txn, net->plan.n_nodes, kind, v->config.prepare_timeout_us / 1000);
-	net->txn->prepare_ms = prepare_limit_ms(v, net);
+	net->txn->prepare_ms = prepare_limit_ms(v, net->next ? &net->next->plan : &net->plan);
 	for (size_t i = 0; i < net->plan.n_nodes; i++) {
 		struct txn_agent *a = &net->txn->agents[i];
 		snprintf(a->name, sizeof(a->name), "%s", v->substrate.nodes[net->plan.snode[i]].name);
@@ -102,18 +102,27 @@ static void flow_start(struct vned *v, struct network *net)
 	flow_event(v, net, &start);
 }
 
+static void undecided(struct vned *v, struct network *net, const char *reason)
+{
+	struct txn_event unstored = { .type = TXN_EV_UNSTORED, .reason = reason };
+	if (net->next)
+		flow_update_switch(net);
+	flow_event(v, net, &unstored);
+}
+
 static void decide(struct vned *v, struct network *net)
 {
 	struct err err = { 0 };
 	enum write_kind kind = net->state == NET_RELEASING ? WRITE_AGAIN : WRITE_DECIDED;
+	if (net->next)
+		flow_update_switch(net);
 	flow_set_state(v, net, net->txn->kind == TXN_RELEASE ? NET_RELEASING : NET_COMMITTING, NULL);
 	if (flow_store(v, net, kind, &err) == 0)
 		return;
-	struct txn_event unstored = { .type = TXN_EV_UNSTORED, .reason = err.text };
 	if (net->txn->kind == TXN_RELEASE)
 		flow_fatal(v, "the store cannot be written", err.text);
 	else
-		flow_event(v, net, &unstored);
+		undecided(v, net, err.text);
 }
 
 /* ---- the end -------------------------------------------------------------------------------- */
@@ -172,7 +181,8 @@ static void unrelease(struct vned *v, struct network *net, const char *reason)
 	buf_auto struct buf why = BUF_INIT;
 	buf_printf(&why, "the store cannot be written: %s; the network goes on: make room in %s, then ask again", reason,
 	           v->config.state);
-	net->plan.generation = --net->generation;
+	if (net->plan.n_nodes) /* as agents have it */
+		net->plan.generation = net->generation = net->plan.nodes[0].generation;
 	txn_drop(net);
 	flow_set_state(v, net, NET_ACTIVE, buf_cstr(&why));
 	net->release_retry_ms = clock_ms() + RETRY_MS;
@@ -192,14 +202,14 @@ static void written_well(struct vned *v, struct network *net, enum write_kind ki
 
 static void not_written(struct vned *v, struct network *net, enum write_kind kind, const char *reason)
 {
-	struct txn_event stored = { .type = TXN_EV_STORED }, unstored = { .type = TXN_EV_UNSTORED, .reason = reason };
+	struct txn_event stored = { .type = TXN_EV_STORED };
 	log_warn("network %s: the store cannot be written: %s", net->full, reason);
 	if (kind == WRITE_ACCEPTED && !net->over)
 		refuse(v, net, reason);
 	else if (kind == WRITE_DECIDED && net->txn && net->txn->kind == TXN_RELEASE)
 		unrelease(v, net, reason);
 	else if (kind == WRITE_DECIDED)
-		flow_event(v, net, &unstored);
+		undecided(v, net, reason);
 	else if (kind == WRITE_AGAIN)
 		flow_event(v, net, &stored);
 }
@@ -217,11 +227,14 @@ void flow_written(struct vned *v, struct network *net, enum write_kind kind, int
 static void end_committed(struct vned *v, struct network *net, bool behind, const char *reason)
 {
 	struct err err = { 0 };
+	bool update = net->next != NULL;
 	for (size_t i = 0; i < net->plan.n_nodes; i++) {
 		net->parts[i].synced = net->txn->agents[i].state == TXN_AGENT_READY;
 		net->parts[i].retry_ms = clock_ms() + RETRY_MS;
 	}
 	txn_drop(net);
+	flow_update_end(v, net);
+	flow_strip(net);
 	net->degraded = behind;
 	free(net->reason);
 	net->reason = behind ? mem_str(reason) : NULL;
@@ -229,21 +242,37 @@ static void end_committed(struct vned *v, struct network *net, bool behind, cons
 	/* nothing waits for this to be durable: after a restart, COMMITTING leads to the same */
 	if (flow_store(v, net, WRITE_OTHER, &err) < 0)
 		flow_fatal(v, "the store cannot be written", err.text);
-	v->counters.accepted++;
+	v->counters.accepted += !update;
 	if (net->request.routing == ROUTING_OSPF && !behind)
 		flow_await_routing(v, net);
 	else
 		waiters_tell(&net->active, net, behind ? 3 : 0, reason); /* behind: it stands, but not all of it is confirmed */
 }
 
+/* An update that did not come to be: the network has gone on all the while. */
+static void end_unchanged(struct vned *v, struct network *net, int code, const char *reason)
+{
+	buf_auto struct buf why = BUF_INIT;
+	buf_printf(&why, "%s; it goes on as before", reason);
+	txn_drop(net);
+	flow_update_end(v, net);
+	flow_strip(net);
+	flow_set_state(v, net, NET_ACTIVE, buf_cstr(&why));
+	history_store(v, net);
+	waiters_tell(&net->active, net, code, buf_cstr(&why));
+}
+
 static void end(struct vned *v, struct network *net)
 {
 	struct txn *t = net->txn;
 	mem_auto char *reason = mem_str(t->reason);
-	if (t->phase == TXN_ABORTED) {
+	int code = t->code == -ECANCELED ? 1 : t->code == -ETIMEDOUT ? 3 : 70;
+	if (t->phase == TXN_ABORTED && t->kind == TXN_UPDATE) {
+		end_unchanged(v, net, code, reason);
+	} else if (t->phase == TXN_ABORTED) {
 		v->counters.failed++;
 		flow_set_state(v, net, NET_FAILED, reason);
-		forget(v, net, t->code == -ECANCELED ? 1 : t->code == -ETIMEDOUT ? 3 : 70, reason);
+		forget(v, net, code, reason);
 	} else if (t->kind == TXN_RELEASE) {
 		v->counters.released++;
 		flow_set_state(v, net, NET_RELEASED, t->behind ? "what is left on nodes that are away goes when they return" : NULL);
@@ -316,8 +345,9 @@ int flow_accept(struct vned *v, struct network *net, struct err *err)
 static void release_begin(struct vned *v, struct network *net)
 {
 	struct txn_event start = { .type = TXN_EV_START };
-	net->generation++;
-	net->plan.generation = net->generation;
+	txn_drop(net);
+	flow_update_end(v, net); /* one whose nodes have not all removed what was replaced; parts of all of them are there still */
+	net->plan.generation = net->generation = flow_next_generation(net);
 	flow_txn_begin(v, net, TXN_RELEASE);
 	flow_event(v, net, &start);
 }

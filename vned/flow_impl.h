@@ -26,3 +26,8 @@ void flow_store_over(struct vned *v, struct network *net); /* likewise, WRITE_OV
 /* flow_progress.c */
 void flow_await_routing(struct vned *v, struct network *net); /* it stands; who waits for `active` is told once its routers have converged */
 void flow_tell_built(struct vned *v, struct network *net);    /* tells how many routers are made, where that has changed */
+
+/* flow_update.c */
+void flow_update_switch(struct network *net);              /* the network and what it is to become change places */
+void flow_update_end(struct vned *v, struct network *net); /* what goes is forgotten, and what only it took given back */
+void flow_strip(struct network *net);                      /* parts of nodes where nothing is wanted; renumbers nothing */

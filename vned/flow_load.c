@@ -58,7 +58,8 @@ static void load_resume(struct vned *v, struct network *net)
 		break;
 	default:
 		/* decided: desired state, confirmed agent by agent as they come */
-		if (net->state == NET_COMMITTING)
+		flow_strip(net); /* nodes that an update left remove it when they find it is not wanted */
+		if (net->state == NET_COMMITTING || net->state == NET_UPDATING)
 			flow_set_state(v, net, NET_ACTIVE, NULL);
 		break;
 	}

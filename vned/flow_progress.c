@@ -20,13 +20,14 @@ void flow_tell_built(struct vned *v, struct network *net)
 	size_t ready = 0;
 	if (net->txn->kind == TXN_RELEASE || net->txn->phase != TXN_PREPARING || clock_ms() - net->told_ms < TOLD_MS)
 		return;
-	for (size_t i = 0; i < net->plan.n_nodes; i++) {
-		size_t all = net->plan.nodes[i].n_routers;
+	const struct plan *plan = net->next ? &net->next->plan : &net->plan;
+	for (size_t i = 0; i < plan->n_nodes; i++) {
+		size_t all = plan->nodes[i].n_routers;
 		bool done = net->txn->agents[i].state == TXN_AGENT_READY || net->parts[i].ready > all;
 		ready += done ? all : net->parts[i].ready;
 	}
 	if (changed(net, ready))
-		submit_progress(v, net, "building", (uint32_t)ready, (uint32_t)net->request.n_nodes);
+		submit_progress(v, net, "building", (uint32_t)ready, (uint32_t)(net->next ? net->next : net)->request.n_nodes);
 }
 
 /* ---- routes ----------------------------------------------------------------------------------- */

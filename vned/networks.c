@@ -20,23 +20,6 @@ void networks_init(struct vned *v)
 	residual_init(&v->left, &v->substrate);
 }
 
-void networks_recount(struct vned *v, uint32_t snode)
-{
-	int64_t *left = v->left.node[snode];
-	residual_node(&v->usable.nodes[snode], left);
-	for (size_t i = 0; i < v->n_networks; i++) {
-		const struct network *net = v->networks[i];
-		for (size_t u = 0; u < net->embedding.n_nodes; u++) {
-			int64_t takes[RES_COUNT];
-			if (net->embedding.host[u] != snode)
-				continue;
-			embedding_takes(&net->request, &net->embedding, u, takes);
-			for (size_t k = 0; k < RES_COUNT; k++)
-				left[k] -= left[k] == UNLIMITED ? 0 : takes[k];
-		}
-	}
-}
-
 int64_t networks_reserved(const struct vned *v, uint32_t snode, enum resource res)
 {
 	int64_t all[RES_COUNT];
@@ -100,6 +83,7 @@ void network_free(struct network *net)
 	if (net->txn)
 		txn_done(net->txn);
 	free(net->txn);
+	network_free(net->next);
 	waiters_free(net->accepted);
 	waiters_free(net->active);
 	waiters_free(net->gone);
@@ -149,16 +133,78 @@ uint32_t network_port_number(const struct network *net, uint32_t at)
 	return at >= PLAN_UPLINK_ID ? PLAN_UPLINK_ID + net->numbers.uplink[at - PLAN_UPLINK_ID] : net->numbers.link[at >> 1] << 1 | (at & 1);
 }
 
-void network_make_parts(struct network *net)
+void network_renumber(struct network *net)
 {
+	plan_numbers_done(&net->numbers);
+	hash_free(net->places, NULL);
 	plan_numbers_of(&net->plan, &net->request, &net->numbers);
 	net->places = hash_new();
 	note_places(net->places, OF_ROUTERS, net->numbers.router, net->numbers.n_routers);
 	note_places(net->places, OF_LINKS, net->numbers.link, net->numbers.n_links);
 	note_places(net->places, OF_UPLINKS, net->numbers.uplink, net->numbers.n_uplinks);
-	net->parts = mem_array(net->plan.n_nodes ? net->plan.n_nodes : 1, sizeof(*net->parts));
 	for (size_t i = 0; i < net->plan.n_nodes; i++)
 		net->parts[i].digest = node_plan_digest(&net->plan.nodes[i]);
+}
+
+void network_make_parts(struct network *net)
+{
+	net->parts = mem_array(net->plan.n_nodes ? net->plan.n_nodes : 1, sizeof(*net->parts));
+	network_renumber(net);
+}
+
+static void nothing_taken(struct residual *r, const struct residual *like)
+{
+	*r = (struct residual){ mem_array(like->n_nodes, sizeof(*r->node)), mem_array(like->n_links, sizeof(*r->link_kbps)),
+		                    like->n_nodes, like->n_links };
+}
+
+void networks_hold(struct vned *v, const struct network *a, const struct network *b, int sign)
+{
+	struct residual x, y; /* at most 0 */
+	nothing_taken(&x, &v->left);
+	nothing_taken(&y, &v->left);
+	residual_take(&x, &a->request, &a->embedding);
+	residual_take(&y, &b->request, &b->embedding);
+	for (size_t i = 0; i < v->left.n_nodes; i++)
+		for (size_t k = 0; k < RES_COUNT; k++)
+			if (v->left.node[i][k] != UNLIMITED)
+				v->left.node[i][k] -= sign * (x.node[i][k] < y.node[i][k] ? x.node[i][k] : y.node[i][k]);
+	for (size_t i = 0; i < v->left.n_links; i++)
+		v->left.link_kbps[i] -= sign * (x.link_kbps[i] < y.link_kbps[i] ? x.link_kbps[i] : y.link_kbps[i]);
+	residual_done(&x);
+	residual_done(&y);
+}
+
+/* What a network takes of a node; one that is being updated, the larger of what it was and will be. */
+static void taken_of(const struct network *net, uint32_t snode, int64_t ret[RES_COUNT])
+{
+	memset(ret, 0, RES_COUNT * sizeof(*ret));
+	for (size_t u = 0; u < net->embedding.n_nodes; u++) {
+		int64_t takes[RES_COUNT];
+		if (net->embedding.host[u] != snode)
+			continue;
+		embedding_takes(&net->request, &net->embedding, u, takes);
+		for (size_t k = 0; k < RES_COUNT; k++)
+			ret[k] += takes[k];
+	}
+	int64_t other[RES_COUNT];
+	if (!net->next)
+		return;
+	taken_of(net->next, snode, other);
+	for (size_t k = 0; k < RES_COUNT; k++)
+		ret[k] = other[k] > ret[k] ? other[k] : ret[k];
+}
+
+void networks_recount(struct vned *v, uint32_t snode)
+{
+	int64_t *left = v->left.node[snode];
+	residual_node(&v->usable.nodes[snode], left);
+	for (size_t i = 0; i < v->n_networks; i++) {
+		int64_t takes[RES_COUNT];
+		taken_of(v->networks[i], snode, takes);
+		for (size_t k = 0; k < RES_COUNT; k++)
+			left[k] -= left[k] == UNLIMITED ? 0 : takes[k];
+	}
 }
 
 int networks_add(struct vned *v, struct network *net, struct err *err)
@@ -270,5 +316,7 @@ size_t network_part(const struct network *net, uint32_t snode)
 
 bool network_committed(const struct network *net)
 {
+	if (net->txn && net->txn->kind == TXN_UPDATE)
+		return true;
 	return net->txn ? net->txn->kind != TXN_RELEASE && txn_decided(net->txn) : net->state == NET_ACTIVE || net->state == NET_COMMITTING;
 }

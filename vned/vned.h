@@ -64,6 +64,9 @@ struct network {
 		char *why;     /* it answered with this */
 	} *parts;
 	struct txn *txn;
+	struct network *next; /* of an update: what it is to become; once decided, what it was */
+	bool switched;        /* the latter */
+	uint32_t tried;       /* the highest generation of which agents may have heard */
 	bool degraded;
 	int64_t settle_ms; /* it stands, and until then its routers are awaited to compute their routes; 0: not */
 	uint32_t told;   /* how many routers are ready, as who waits was told last; UINT32_MAX: not */
@@ -153,6 +156,8 @@ uint32_t network_router_at(const struct network *net, uint32_t router);
 uint32_t network_port_at(const struct network *net, uint32_t port);
 uint32_t network_port_number(const struct network *net, uint32_t at); /* the other way */
 bool network_committed(const struct network *net); /* its plan is what should be */
+void networks_hold(struct vned *v, const struct network *a, const struct network *b, int sign); /* what the larger of both takes, of each node and link: -1 takes, 1 gives back */
+void network_renumber(struct network *net); /* numbers, places and digests anew; parts stay */
 
 /* record.c: a network as bytes for the store. */
 void network_pack(const struct network *net, const struct substrate *s, struct buf *out);
@@ -172,8 +177,13 @@ void history_done(struct vned *v);
 int history_find(const struct vned *v, const struct peer *peer, const char *name, struct history_view **ret, size_t *ret_n,
                  struct err *err) VNE_MUST;
 
-/* flow.c, flow_store.c, flow_load.c, flow_progress.c: a network's life, through store and transaction. */
+/* flow.c, flow_update.c, flow_store.c, flow_load.c, flow_progress.c: a network's life, through store and transaction. */
 int flow_accept(struct vned *v, struct network *net, struct err *err) VNE_MUST; /* PLANNED into the store, then on by itself; takes net, frees it on failure */
+/* From what it is to what `to` is (made by network_new, with embedding and plan; not in the table), on behalf of `who`; takes
+ * `to`, and frees it on failure. Who waits for `active` is told how it ended; where it fails, the network goes on as before.
+ * -EBUSY: it does not stand, or is being changed; -ESTALE: some node has not confirmed what it has. */
+int flow_update(struct vned *v, struct network *net, struct network *to, const char *who, const char *why, struct err *err) VNE_MUST;
+uint32_t flow_next_generation(const struct network *net);
 void flow_release(struct vned *v, struct network *net, const char *who, const char *why);
 void flow_event(struct vned *v, struct network *net, const struct txn_event *event);
 /* An agent holds generation `seen`, beyond ours, as after a restore: go beyond that, or it would refuse what is older. */
