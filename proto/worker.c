@@ -197,6 +197,27 @@ static void pack_frame(const ProtobufCMessage *pb, uint8_t **ret, size_t *ret_le
 	put_length(*ret, *ret_len - 4);
 }
 
+static struct embedding_flat flatten(const struct embedding *e)
+{
+	return (struct embedding_flat){ e->host, e->kind, e->links, e->n_nodes, e->n_nodes, e->n_links };
+}
+
+static int embedding_in(const VneWorker__Embedding *pb, struct embedding *ret, struct err *err)
+{
+	struct embedding_flat flat = { 0 };
+	int r = convert_in(&embedding_shape, &pb->base, &flat, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < flat.n_kind; i++) { /* "": not chosen */
+		if (!flat.kind[i][0]) {
+			free(flat.kind[i]);
+			flat.kind[i] = NULL;
+		}
+	}
+	*ret = (struct embedding){ flat.host, flat.kind, flat.links, flat.n_host, flat.n_links };
+	return 0;
+}
+
 void worker_job_pack(const struct worker_job *job, uint8_t **ret, size_t *ret_len)
 {
 	struct arena arena = { NULL };
@@ -212,6 +233,9 @@ void worker_job_pack(const struct worker_job *job, uint8_t **ret, size_t *ret_le
 	pb.time_limit_s = job->time_limit_s;
 	pb.effort = job->effort;
 	pb.seed = job->seed;
+	struct embedding_flat now = flatten(&job->now);
+	if (job->now.n_nodes)
+		pb.now = (VneWorker__Embedding *)convert_out(&embedding_shape, &now, &arena);
 	pack_frame(&pb.base, ret, ret_len);
 	arena_done(&arena);
 }
@@ -233,6 +257,28 @@ static int left_in(const VneWorker__Job *pb, struct worker_job *job, struct err 
 	return 0;
 }
 
+static bool path_in_range(const struct worker_job *job, const struct path *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->links[i] >= job->substrate.n_links)
+			return false;
+	return p->n < job->substrate.n_nodes;
+}
+
+static int now_in(const VneWorker__Job *pb, struct worker_job *job, struct err *err)
+{
+	int r = pb->now ? embedding_in(pb->now, &job->now, err) : 0;
+	bool good = !pb->now || r < 0 || (job->now.n_nodes == job->request.n_nodes && job->now.n_links == job->request.n_links);
+	for (size_t i = 0; good && i < job->now.n_nodes; i++)
+		good = job->now.host[i] == UINT32_MAX || (job->now.host[i] < job->substrate.n_nodes && job->now.kind[i]);
+	for (size_t i = 0; good && i < job->now.n_links; i++) {
+		for (size_t k = 0; good && k < job->now.links[i].n_paths; k++)
+			good = path_in_range(job, &job->now.links[i].paths[k]);
+		good = good && path_in_range(job, &job->now.links[i].backup);
+	}
+	return r < 0 || good ? r : err_set(err, -EINVAL, "now: of another request or substrate");
+}
+
 static int job_in(const VneWorker__Job *pb, struct worker_job *job, struct err *err)
 {
 	if (!pb->substrate || !pb->left || !pb->request)
@@ -252,7 +298,9 @@ static int job_in(const VneWorker__Job *pb, struct worker_job *job, struct err *
 		r = convert_in(&request_shape, &pb->request->base, &job->request, err);
 	if (r == 0)
 		r = request_check(&job->request, err);
-	return r == 0 ? left_in(pb, job, err) : r;
+	if (r == 0)
+		r = left_in(pb, job, err);
+	return r == 0 ? now_in(pb, job, err) : r;
 }
 
 int worker_job_unpack(const uint8_t *data, size_t len, struct worker_job *ret, struct err *err)
@@ -277,11 +325,7 @@ void worker_job_done(struct worker_job *job)
 	substrate_done(&job->substrate);
 	residual_done(&job->left);
 	request_done(&job->request);
-}
-
-static struct embedding_flat flatten(const struct embedding *e)
-{
-	return (struct embedding_flat){ e->host, e->kind, e->links, e->n_nodes, e->n_nodes, e->n_links };
+	embedding_done(&job->now);
 }
 
 /* ---- answers ------------------------------------------------------------------------------- */
@@ -300,22 +344,6 @@ void worker_answer_pack(const struct worker_answer *a, uint8_t **ret, size_t *re
 	pb.solution->embedding = (VneWorker__Embedding *)convert_out(&embedding_shape, &flat, &arena);
 	pack_frame(&pb.base, ret, ret_len);
 	arena_done(&arena);
-}
-
-static int embedding_in(const VneWorker__Embedding *pb, struct embedding *ret, struct err *err)
-{
-	struct embedding_flat flat = { 0 };
-	int r = convert_in(&embedding_shape, &pb->base, &flat, err);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < flat.n_kind; i++) { /* "": not chosen */
-		if (!flat.kind[i][0]) {
-			free(flat.kind[i]);
-			flat.kind[i] = NULL;
-		}
-	}
-	*ret = (struct embedding){ flat.host, flat.kind, flat.links, flat.n_host, flat.n_links };
-	return 0;
 }
 
 static int answer_in(const VneWorker__Answer *pb, struct worker_answer *a, struct err *err)

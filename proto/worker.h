@@ -21,6 +21,7 @@ struct worker_job {
 	double time_limit_s;
 	int64_t effort;
 	uint64_t seed;
+	struct embedding now; /* n_nodes 0: nothing stands; else as of embed_update, in range of substrate and request */
 };
 void worker_job_done(struct worker_job *job);
 

@@ -10,6 +10,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "embed/embed.h"
+#include "embed/update.h"
 #include "proto/worker.h"
 #include "tools/solver_options.h"
 #include "tools/vnembed/vnembed.h"
@@ -91,7 +92,8 @@ static int serve(const uint8_t *data, size_t len)
 	                                 .time_limit_s = job.time_limit_s, .effort = job.effort, .seed = job.seed,
 	                                 .explain = true, .progress = tell, .arg = &stream };
 	struct worker_answer answer = { .id = job.id, .final = true };
-	answer.failed = embed_solve(&job.substrate, &job.left, &job.request, &options, &answer.solution, &err);
+	answer.failed = job.now.n_nodes ? embed_update(&job.substrate, &job.left, &job.request, &job.now, &options, &answer.solution, &err) :
+	                                  embed_solve(&job.substrate, &job.left, &job.request, &options, &answer.solution, &err);
 	if (answer.failed != 0) {
 		answer.solution.status = SOLVE_UNKNOWN;
 		snprintf(answer.solution.reason, sizeof(answer.solution.reason), "%s", err.text);
