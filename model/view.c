@@ -53,6 +53,11 @@ void network_view_done(struct network_view *v)
 		free(v->uplinks[i].address);
 		free(v->uplinks[i].gateway);
 	}
+	for (size_t i = 0; v->changes && i < v->n_changes; i++) {
+		free(v->changes[i].name);
+		free(v->changes[i].what);
+	}
+	free(v->changes);
 	free(v->uplinks);
 	free(v->routers);
 	free(v->links);

@@ -56,6 +56,13 @@ struct uplink_view {
 	uint64_t frames[2], bytes[2], drops[2];
 };
 
+/* What an update does to one router or virtual link. */
+struct change_view {
+	bool of_link;
+	char *name, *what;
+	bool interrupted; /* it carries nothing for a while */
+};
+
 struct network_view {
 	char *owner, *name;
 	uint32_t id, generation;
@@ -71,6 +78,8 @@ struct network_view {
 	struct vlink_view *links;
 	struct uplink_view *uplinks; /* where detailed */
 	size_t n_uplinks;
+	struct change_view *changes; /* of a plan for a network that stands: what is not as it is now */
+	size_t n_changes;
 };
 
 struct node_view {

@@ -283,6 +283,25 @@ static void write_answer(struct writer *w, const struct network_view *v)
 	write_string(w, "status", v->detailed ? "status" : "answer", v->status);
 }
 
+static void write_changes(struct writer *w, const struct network_view *v)
+{
+	if (!v->n_changes)
+		return;
+	write_list(w, "changes", "changes");
+	for (size_t i = 0; i < v->n_changes; i++) {
+		const struct change_view *c = &v->changes[i];
+
+		write_object(w, NULL, NULL);
+		write_string(w, "of", "of", c->of_link ? "link" : "router");
+		write_string(w, "name", "name", c->name);
+		write_string(w, "change", "change", c->what);
+		write_bool(w, "interrupted", NULL, c->interrupted);
+		write_string(w, NULL, "interrupted", c->interrupted ? "for a while" : "no");
+		write_end(w);
+	}
+	write_end(w);
+}
+
 void write_network_view(struct writer *w, const struct network_view *v)
 {
 	mem_auto char *full = mem_printf("%s/%s", v->owner ? v->owner : "", v->name ? v->name : "");
@@ -312,6 +331,7 @@ void write_network_view(struct writer *w, const struct network_view *v)
 			write_link(w, &v->links[i]);
 		write_end(w);
 		write_uplinks(w, v);
+		write_changes(w, v);
 	}
 	write_end(w);
 }

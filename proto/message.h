@@ -47,6 +47,8 @@ enum message_type {
 	MSG_BACKUP, MSG_BACKUP_DATA, MSG_HISTORY, MSG_HISTORY_LIST,
 	/* the map of a router's forwarding program: client → vned → agent, and back */
 	MSG_PLANE, MSG_PLANE_DATA,
+	/* client → vned */
+	MSG_UPDATE, MSG_DRAIN,
 	MSG_TYPES
 };
 const char *message_type_name(enum message_type type);
@@ -77,7 +79,8 @@ struct message {
 		struct { char *object, *what; } notice;
 		struct { char *node; uint32_t heartbeat_ms, report_ms; } welcome;
 		struct node_plan plan;                           /* PREPARE, ENSURE */
-		struct { char *text; size_t len; bool wait_active; char *file; } submit; /* SUBMIT, PLAN: YAML */
+		struct { char *text; size_t len; bool wait_active; char *file, *network; } submit; /* SUBMIT, PLAN, UPDATE: YAML */
+		struct { char *node; bool undrain; } drain;
 		struct { char *name; } name;                     /* RELEASE, SHOW, HISTORY, ROUTES */
 		struct { uint64_t since; bool follow; } events;
 		struct { struct network_view *v; size_t n; } networks;

@@ -212,6 +212,13 @@ SHAPE(uplink_view_shape, vne__uplink__descriptor, uplink_view_fields, NULL);
 #undef PLAIN
 #undef GENERATED
 
+#define PLAIN struct change_view
+#define GENERATED Vne__Change
+static const struct field change_view_fields[] = { BOOLEAN(of_link), TEXT(name, LABEL_BYTES), TEXT(what, REASON_BYTES), BOOLEAN(interrupted) };
+SHAPE(change_view_shape, vne__change__descriptor, change_view_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
 static int network_view_check(const void *plain, struct err *err)
 {
 	const struct network_view *v = plain;
@@ -228,7 +235,7 @@ static const struct field network_view_fields[] = {
 	U64(changed_ms), INTEGER(lifetime_us, -1, INT64_MAX), REAL(cost), REAL(bound), REAL(revenue),
 	REAL(solve_seconds), TEXT(solver, LABEL_BYTES), TEXT(status, LABEL_BYTES), BOOLEAN(detailed),
 	LIST(routers, PARTS_MAX, router_view_shape), LIST(links, PARTS_MAX, vlink_view_shape),
-	LIST(uplinks, PARTS_MAX, uplink_view_shape),
+	LIST(uplinks, PARTS_MAX, uplink_view_shape), LIST(changes, PARTS_MAX, change_view_shape),
 	{ .kind = FIELD_COUNT, .pb_size = PB_SIZE_OF(router_count), .count_at = AT(n_routers),
 	  .pb_at = PB_AT(router_count), .max = PARTS_MAX, .name = "router_count" },
 	{ .kind = FIELD_COUNT, .pb_size = PB_SIZE_OF(link_count), .count_at = AT(n_links),
@@ -388,9 +395,18 @@ SHAPE(plan_shape, vne__node_plan__descriptor, plan_fields, NULL);
 static const struct field submit_fields[] = {
 	BLOB_(u.submit.text, u.submit.len, text, FILE_BYTES),
 	INTEGER_(u.submit.wait_active, wait_active, 0, 1),
-	SIMPLE_(FIELD_TEXT, u.submit.file, file, REASON_BYTES)
+	SIMPLE_(FIELD_TEXT, u.submit.file, file, REASON_BYTES),
+	SIMPLE_(FIELD_TEXT, u.submit.network, network, LABEL_BYTES)
 };
 SHAPE(submit_shape, vne__submit__descriptor, submit_fields, NULL);
+#undef GENERATED
+
+#define GENERATED Vne__Drain
+static const struct field drain_fields[] = {
+	SIMPLE_(FIELD_TEXT, u.drain.node, node, LABEL_BYTES),
+	INTEGER_(u.drain.undrain, undrain, 0, 1)
+};
+SHAPE(drain_shape, vne__drain__descriptor, drain_fields, NULL);
 #undef GENERATED
 
 #define GENERATED Vne__NetworkName
@@ -547,4 +563,6 @@ const struct message_body message_bodies[MSG_TYPES] = {
 	[MSG_HISTORY_LIST] = { "history_list", &history_list_shape },
 	[MSG_PLANE] = { "plane", &plane_shape },
 	[MSG_PLANE_DATA] = { "plane_data", &plane_data_shape },
+	[MSG_UPDATE] = { "update", &submit_shape },
+	[MSG_DRAIN] = { "drain", &drain_shape },
 };

@@ -217,7 +217,7 @@ static void release(struct vned *v, const struct peer *peer, const struct messag
 
 static bool changes(const struct message *m)
 {
-	return m->type == MSG_SUBMIT || m->type == MSG_RELEASE || m->type == MSG_EXEC || m->type == MSG_EXEC_INPUT ||
+	return m->type == MSG_SUBMIT || m->type == MSG_UPDATE || m->type == MSG_DRAIN || m->type == MSG_RELEASE || m->type == MSG_EXEC || m->type == MSG_EXEC_INPUT ||
 	       (m->type == MSG_PLANE && m->u.plane.op != PLANE_GET);
 }
 
@@ -230,10 +230,9 @@ void api_message(struct vned *v, const struct peer *peer, struct message *m)
 	}
 	switch (m->type) {
 	case MSG_SUBMIT:
-		submit_begin(v, peer, m, false);
-		break;
 	case MSG_PLAN:
-		submit_begin(v, peer, m, true);
+	case MSG_UPDATE:
+		submit_begin(v, peer, m);
 		break;
 	case MSG_RELEASE:
 		release(v, peer, m);

@@ -29,6 +29,18 @@ void waiter_add(struct waiter **list, void (*done)(void *, struct network *, int
 	*list = w;
 }
 
+void waiters_drop(struct waiter **list, void *arg)
+{
+	for (struct waiter *w; (w = *list);) {
+		if (w->arg != arg) {
+			list = &w->next;
+			continue;
+		}
+		*list = w->next;
+		free(w);
+	}
+}
+
 void waiters_tell(struct waiter **list, struct network *net, int code, const char *reason)
 {
 	struct waiter *w = *list;
@@ -196,6 +208,7 @@ static void written_well(struct vned *v, struct network *net, enum write_kind ki
 		waiters_tell(&net->accepted, net, 0, "");
 		flow_start(v, net);
 	} else if (kind == WRITE_DECIDED || kind == WRITE_AGAIN) {
+		waiters_tell(&net->accepted, net, 0, ""); /* of an update: it will be */
 		flow_event(v, net, &stored);
 	}
 }
@@ -259,6 +272,7 @@ static void end_unchanged(struct vned *v, struct network *net, int code, const c
 	flow_strip(net);
 	flow_set_state(v, net, NET_ACTIVE, buf_cstr(&why));
 	history_store(v, net);
+	waiters_tell(&net->accepted, net, code, buf_cstr(&why));
 	waiters_tell(&net->active, net, code, buf_cstr(&why));
 }
 

@@ -119,7 +119,7 @@ void flow_update_switch(struct network *net)
 
 /* ---- begin, end ---------------------------------------------------------------------------------------- */
 
-static int may_begin(const struct vned *v, const struct network *net, struct err *err)
+int flow_settled(const struct vned *v, const struct network *net, struct err *err)
 {
 	if (net->over || net->txn || net->gone || (net->state != NET_ACTIVE && net->state != NET_COMMITTING))
 		return err_set(err, -EBUSY, "%s is %s; ask again once it is active", net->full, net_state_names[network_shown_state(net)]);
@@ -133,14 +133,15 @@ static int may_begin(const struct vned *v, const struct network *net, struct err
 int flow_update(struct vned *v, struct network *net, struct network *to, const char *who, const char *why, struct err *err)
 {
 	struct txn_event start = { .type = TXN_EV_START };
-	int r = may_begin(v, net, err);
+	int r = flow_settled(v, net, err);
 	if (r < 0) {
 		network_free(to);
 		return r;
 	}
 	net->tried = to->generation;
+	free(to->parts); /* they are net's */
+	to->parts = NULL;
 	align(net, to);
-	network_make_parts(to); /* for its numbers */
 	residual_give(&v->left, &net->request, &net->embedding);
 	networks_hold(v, net, to, -1);
 	for (size_t i = 0; i < to->plan.n_vnis; i++)

@@ -18,6 +18,7 @@ void networks_init(struct vned *v)
 	v->vnis = hash_new();
 	v->next_net = v->next_vni = 1;
 	residual_init(&v->left, &v->substrate);
+	v->drained = mem_array(v->substrate.n_nodes + 1, sizeof(*v->drained));
 }
 
 int64_t networks_reserved(const struct vned *v, uint32_t snode, enum resource res)
@@ -38,6 +39,8 @@ void networks_done(struct vned *v)
 	hash_free(v->by_name, NULL);
 	hash_free(v->vnis, NULL);
 	residual_done(&v->left);
+	free(v->drained);
+	v->drained = NULL;
 }
 
 struct network *network_new(const char *owner, const struct request *r, struct err *err)
@@ -148,6 +151,7 @@ void network_renumber(struct network *net)
 
 void network_make_parts(struct network *net)
 {
+	parts_free(net);
 	net->parts = mem_array(net->plan.n_nodes ? net->plan.n_nodes : 1, sizeof(*net->parts));
 	network_renumber(net);
 }

@@ -2,7 +2,8 @@
 /* A submitted file: its requests one after the other through admission, solver, checker and
  * planner, each onto what the earlier ones left; then each by itself through store and
  * transaction. The client gets one answer when the last outcome is known. `plan` goes the same way
- * up to the store, on a copy of the capacities. */
+ * up to the store, on a copy of the capacities. A request for a network that stands, by `update` or in
+ * a plan, is embedded with the least moving, what the network has counted as free. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ enum {
 struct outcome {
 	struct submission *of;
 	uint32_t net; /* 0: not embedded yet */
+	uint32_t generation; /* of an update: that it is to have */
 	bool known;
 	int code;
 	struct network_view view;
@@ -31,7 +33,10 @@ struct submission {
 	struct vned *v;
 	struct peer peer;
 	uint64_t reply_to;
-	bool dry, wait_active, waits; /* waits: for agents, after our start */
+	bool dry, update, wait_active, waits; /* waits: for agents, after our start, or to confirm what they have */
+	int64_t patience_ms;                  /* until when for the latter; 0: not begun */
+	uint32_t stands, generation;          /* the network that the request at hand is to change, as it was when the solver was asked; 0: none */
+	char *network; /* of update, as the user has named it; or NULL */
 	struct request *requests;
 	struct outcome *outcomes;
 	size_t n, at, known;
@@ -48,6 +53,7 @@ static void submission_free(struct submission *s)
 		request_done(&s->requests[i]);
 		network_view_done(&s->outcomes[i].view);
 	}
+	free(s->network);
 	free(s->requests);
 	free(s->outcomes);
 	residual_done(&s->dry_left);
@@ -110,6 +116,7 @@ static void settle(struct submission *s, struct outcome *o, int code, const char
 /* ---- from the embedding on ------------------------------------------------------------------ */
 
 static void next(struct submission *s);
+static void make_offer(const struct submission *s, const struct network *stands, struct offer *ret);
 
 static void reject(struct submission *s, int code, struct solution *solution, const char *reason)
 {
@@ -123,8 +130,8 @@ static void reject(struct submission *s, int code, struct solution *solution, co
 	if (!s->dry) {
 		v->counters.rejected++;
 		mem_auto char *full = mem_printf("%s/%s", s->peer.identity, r->name);
-		events_publish(v->events, "network", full, "state rejected: %s", reason);
-		log_info("network %s: rejected: %s", full, reason);
+		events_publish(v->events, "network", full, s->update ? "update refused: %s" : "state rejected: %s", reason);
+		log_info("network %s: %s: %s", full, s->update ? "update refused" : "rejected", reason);
 	}
 	s->at++;
 	s->tries = 0;
@@ -159,42 +166,18 @@ void submit_progress(struct vned *v, const struct network *net, const char *stag
 	}
 }
 
-static struct network *make_network(struct submission *s, struct solution *solution, struct err *err)
-{
-	struct vned *v = s->v;
-	const struct request *r = &s->requests[s->at];
-	struct network *net = network_new(s->peer.identity, r, err);
-	if (!net)
-		return NULL;
-	net->embedding = solution->embedding;
-	solution->embedding = (struct embedding){ 0 };
-	solution->has_embedding = false;
-	net->id = networks_take_id(v);
-	net->generation = 1;
-	net->cost = solution->cost;
-	net->bound = solution->has_bound ? solution->bound : -1;
-	net->revenue = nano_to_units(request_revenue_nano(r));
-	net->solve_seconds = solution->seconds;
-	snprintf(net->solver, sizeof(net->solver), "%s", solution->solver);
-	snprintf(net->status, sizeof(net->status), "%s", solve_status_names[solution->status]);
-	struct plan_input in = { .s = &v->substrate, .r = &net->request, .e = &net->embedding, .net = net->id,
-		                     .generation = net->generation, .owner = net->owner,
-		                     .underlay_mtu = agents_underlay_mtu, .arg = v, .vnis = networks_vni_pool(v) };
-	if (plan_make(&in, &net->plan, err) < 0) {
-		network_free(net);
-		return NULL;
-	}
-	network_make_parts(net);
-	return net;
-}
-
-static void accept_dry(struct submission *s, struct network *net)
+static void accept_dry(struct submission *s, struct network *net, const struct network *stands)
 {
 	struct outcome *o = &s->outcomes[s->at];
+	if (stands)
+		residual_give(&s->dry_left, &stands->request, &stands->embedding);
 	residual_take(&s->dry_left, &net->request, &net->embedding);
 	net->state = NET_PLANNED;
 	view_network(s->v, net, true, &o->view);
-	o->view.id = 0;
+	if (stands)
+		update_changes(s->v, stands, net, &o->view);
+	else
+		o->view.id = 0;
 	network_free(net);
 	s->at++;
 	s->tries = 0;
@@ -204,13 +187,56 @@ static void accept_dry(struct submission *s, struct network *net)
 		next(s);
 }
 
+/* The network stands in any case: as it is to be, or as it was. */
+static void changed(void *arg, struct network *net, int code, const char *reason)
+{
+	struct outcome *o = arg;
+	struct network_view view = { 0 };
+	if (o->known)
+		return;
+	if (net) {
+		view_network(o->of->v, net, true, &view);
+		if (net->generation == o->generation) {
+			view.changes = o->view.changes;
+			view.n_changes = o->view.n_changes;
+			o->view.changes = NULL;
+			o->view.n_changes = 0;
+		}
+		network_view_done(&o->view);
+		o->view = view;
+	}
+	settle(o->of, o, code, reason);
+}
+
+static void change(struct submission *s, struct network *stands, struct network *to)
+{
+	struct vned *v = s->v;
+	struct err err = { 0 };
+	struct outcome *o = &s->outcomes[s->at];
+	to->state = NET_UPDATING;
+	view_network(v, to, true, &o->view);
+	update_changes(v, stands, to, &o->view);
+	o->net = stands->id;
+	s->at++; /* the only one: an update has one request */
+	o->generation = to->generation;
+	struct waiter **list = s->wait_active ? &stands->active : &stands->accepted;
+	waiter_add(list, changed, o);
+	int r = flow_update(v, stands, to, s->peer.identity, "updated", &err);
+	if (r < 0) {
+		waiters_drop(list, o);
+		o->view.state = NET_REJECTED;
+		settle(s, o, 1, err.text);
+	}
+}
+
 static void embedded(struct submission *s, struct solution *solution)
 {
 	struct vned *v = s->v;
 	struct err err = { 0 };
 	struct outcome *o = &s->outcomes[s->at];
 	uint32_t first_net = v->next_net, first_vni = v->next_vni;
-	struct network *net = make_network(s, solution, &err);
+	struct network *stands = s->stands ? networks_find(v, s->stands) : NULL;
+	struct network *net = update_make(v, stands ? stands->owner : s->peer.identity, &s->requests[s->at], solution, stands, &err);
 	if (!net) {
 		reject(s, 1, solution, err.text);
 		return;
@@ -218,7 +244,11 @@ static void embedded(struct submission *s, struct solution *solution)
 	if (s->dry) {
 		v->next_net = first_net; /* nothing was taken */
 		v->next_vni = first_vni;
-		accept_dry(s, net);
+		accept_dry(s, net, stands);
+		return;
+	}
+	if (stands) {
+		change(s, stands, net);
 		return;
 	}
 	o->net = net->id;
@@ -252,8 +282,16 @@ static void answered(void *arg, int failed, struct solution *solution)
 		reject(s, solution->status == SOLVE_UNKNOWN ? 4 : 1, solution, buf_cstr(&why));
 		return;
 	}
+	struct network *stands = s->stands ? networks_find(v, s->stands) : NULL;
+	if (s->stands && (!stands || stands->generation != s->generation || stands->next)) {
+		if (++s->tries < TRIES_MAX)
+			next(s); /* it has become another meanwhile */
+		else
+			reject(s, 1, solution, "it is changed by somebody else all the while; ask again");
+		return;
+	}
 	struct offer offer;
-	offer_make(v, &s->requests[s->at], s->peer.identity, s->dry ? &s->dry_left : &v->left, &offer);
+	make_offer(s, stands, &offer);
 	embedding_choose_kinds(&solution->embedding, &offer.substrate, &s->requests[s->at]);
 	int r = embedding_check(&offer.substrate, &offer.left, &s->requests[s->at], &solution->embedding, &err);
 	offer_done(&offer);
@@ -273,8 +311,21 @@ static int admit(struct submission *s, struct err *err)
 {
 	const struct request *r = &s->requests[s->at];
 	mem_auto char *full = mem_printf("%s/%s", s->peer.identity, r->name);
-	if (hash_get(s->v->by_name, full))
-		return err_set(err, -EEXIST, "a network %s exists already; release it first, or choose another name", full);
+	struct network *stands = NULL;
+	if (s->update && networks_resolve(s->v, &s->peer, s->network ? s->network : r->name, &stands, err) < 0)
+		return err->code;
+	if (s->dry)
+		stands = hash_get(s->v->by_name, full);
+	if (!s->update && !s->dry && hash_get(s->v->by_name, full))
+		return err_set(err, -EEXIST, "a network %s exists already; `vnctl update` changes it; or release it first, or choose another name", full);
+	if (stands && strcmp(stands->name, r->name) != 0)
+		return err_set(err, -EINVAL, "the file is for a network %s, not %s: a network keeps its name", r->name, stands->name);
+	if (stands && s->update && flow_settled(s->v, stands, err) < 0)
+		return err->code;
+	if (stands && stands->txn)
+		return err_set(err, -EBUSY, "%s is %s; ask again once it is active", stands->full, net_state_names[network_shown_state(stands)]);
+	s->stands = stands ? stands->id : 0;
+	s->generation = stands ? stands->generation : 0;
 	for (size_t i = 0; i < s->at; i++) {
 		if (strcmp(s->requests[i].name, r->name) == 0 && s->outcomes[i].code == 0)
 			return err_set(err, -EEXIST, "two requests of this file are named %s", r->name);
@@ -294,13 +345,38 @@ static bool agents_on_their_way(const struct vned *v)
 	return false;
 }
 
+/* Of a network that is to be changed, some node is about to say what it has: it is waited for, though not for ever. */
+static bool unconfirmed(struct submission *s)
+{
+	struct network *stands = NULL;
+	struct err ignored;
+	if (!s->update || networks_resolve(s->v, &s->peer, s->network ? s->network : s->requests[s->at].name, &stands, &ignored) < 0 ||
+	    flow_settled(s->v, stands, &ignored) == 0)
+		return false;
+	if (!s->patience_ms)
+		s->patience_ms = clock_ms() + s->v->config.prepare_timeout_us / 1000;
+	return clock_ms() < s->patience_ms;
+}
+
 void submit_tick(struct vned *v)
 {
 	for (struct submission *s = v->submissions, *after; s; s = after) {
 		after = s->next;
-		if (s->waits && !agents_on_their_way(v))
+		if (s->waits && !agents_on_their_way(v) && !unconfirmed(s))
 			next(s);
 	}
+}
+
+/* What a network has that stands counts as free to it. */
+static void make_offer(const struct submission *s, const struct network *stands, struct offer *ret)
+{
+	const struct vned *v = s->v;
+	struct residual left;
+	residual_copy(s->dry ? &s->dry_left : &v->left, &left);
+	if (stands)
+		residual_give(&left, &stands->request, &stands->embedding);
+	offer_make(v, &s->requests[s->at], stands ? stands->owner : s->peer.identity, &left, ret);
+	residual_done(&left);
 }
 
 /* Hands the request at hand to the solver. */
@@ -308,20 +384,24 @@ static void next(struct submission *s)
 {
 	struct vned *v = s->v;
 	struct err err = { 0 };
-	s->waits = agents_on_their_way(v);
+	s->waits = agents_on_their_way(v) || unconfirmed(s);
 	if (s->waits)
 		return;
 	if (admit(s, &err) < 0) {
 		reject(s, 1, NULL, err.text);
 		return;
 	}
+	const struct network *stands = s->stands ? networks_find(v, s->stands) : NULL;
 	struct offer offer;
-	offer_make(v, &s->requests[s->at], s->peer.identity, s->dry ? &s->dry_left : &v->left, &offer);
+	make_offer(s, stands, &offer);
 	struct worker_job job = { .substrate = offer.substrate, .left = offer.left, .request = s->requests[s->at],
 		                      .time_limit_s = (double)v->config.time_limit_us / 1e6, .seed = 1 };
 	snprintf(job.solver, sizeof(job.solver), "%s", v->config.solver);
+	if (stands)
+		update_now(v, stands, &s->requests[s->at], &job.now);
 	int r = solve_submit(v->pool, &job, answered, s, &err);
 	offer_done(&offer);
+	embedding_done(&job.now);
 	if (r < 0)
 		reject(s, 3, NULL, err.text);
 }
@@ -349,8 +429,9 @@ static bool within_limits(struct vned *v, const struct peer *peer, const struct 
 	return true;
 }
 
-void submit_begin(struct vned *v, const struct peer *peer, struct message *m, bool dry)
+void submit_begin(struct vned *v, const struct peer *peer, struct message *m)
 {
+	bool dry = m->type == MSG_PLAN, update = m->type == MSG_UPDATE;
 	struct err err = { 0 };
 	if (!within_limits(v, peer, m))
 		return;
@@ -358,9 +439,10 @@ void submit_begin(struct vned *v, const struct peer *peer, struct message *m, bo
 	struct request *requests = NULL;
 	size_t n = 0;
 	int r = request_parse(m->u.submit.text, m->u.submit.len, false, &errors, &requests, &n, &err);
-	if (r < 0 || n == 0 || n > REQUESTS_MAX) {
+	if (r < 0 || n == 0 || n > REQUESTS_MAX || (update && n > 1)) {
 		const char *why = errors.n ? buf_cstr(&errors.text) : r < 0 ? err.text :
-		                  n == 0   ? "there is no request in it" : "more than 1000 requests in one file";
+		                  n == 0   ? "there is no request in it" :
+		                  update ? "an update is of one network; the file has several requests" : "more than 1000 requests in one file";
 		api_reply(v, peer, m->sequence, 2, why);
 		for (size_t i = 0; r == 0 && i < n; i++)
 			request_done(&requests[i]);
@@ -371,7 +453,8 @@ void submit_begin(struct vned *v, const struct peer *peer, struct message *m, bo
 	}
 	yaml_errors_done(&errors);
 	struct submission *s = mem_alloc(sizeof(*s));
-	*s = (struct submission){ .next = v->submissions, .v = v, .peer = *peer, .reply_to = m->sequence, .dry = dry,
+	*s = (struct submission){ .next = v->submissions, .v = v, .peer = *peer, .reply_to = m->sequence, .dry = dry, .update = update,
+		                      .network = update && m->u.submit.network && m->u.submit.network[0] ? mem_str(m->u.submit.network) : NULL,
 		                      .wait_active = m->u.submit.wait_active, .requests = requests, .n = n };
 	s->outcomes = mem_array(n, sizeof(*s->outcomes));
 	for (size_t i = 0; i < n; i++)

@@ -21,6 +21,8 @@ static double mbit_of(double bytes_per_second)
 
 enum net_state network_shown_state(const struct network *net)
 {
+	if (net->txn && net->txn->kind == TXN_UPDATE)
+		return NET_UPDATING;
 	if (net->state != NET_ACTIVE)
 		return net->state;
 	return net->degraded ? NET_DEGRADED : net->settle_ms ? NET_COMMITTING : NET_ACTIVE;

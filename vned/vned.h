@@ -109,6 +109,7 @@ struct vned {
 	struct network **networks;           /* in order of submission */
 	size_t n_networks;
 	struct residual left;
+	bool *drained; /* per substrate node */
 	struct agent *agents;
 	struct solve_pool *pool;
 	struct events *events;
@@ -181,8 +182,10 @@ int history_find(const struct vned *v, const struct peer *peer, const char *name
 int flow_accept(struct vned *v, struct network *net, struct err *err) VNE_MUST; /* PLANNED into the store, then on by itself; takes net, frees it on failure */
 /* From what it is to what `to` is (made by network_new, with embedding and plan; not in the table), on behalf of `who`; takes
  * `to`, and frees it on failure. Who waits for `active` is told how it ended; where it fails, the network goes on as before.
- * -EBUSY: it does not stand, or is being changed; -ESTALE: some node has not confirmed what it has. */
+ * Errors as flow_settled. */
 int flow_update(struct vned *v, struct network *net, struct network *to, const char *who, const char *why, struct err *err) VNE_MUST;
+/* 0: it may be changed. -EBUSY: it does not stand, or is being changed; -ESTALE: some node has not confirmed what it has. */
+int flow_settled(const struct vned *v, const struct network *net, struct err *err) VNE_MUST;
 uint32_t flow_next_generation(const struct network *net);
 void flow_release(struct vned *v, struct network *net, const char *who, const char *why);
 void flow_event(struct vned *v, struct network *net, const struct txn_event *event);
@@ -195,6 +198,7 @@ void flow_stop(struct vned *v); /* answers who waits */
 void flow_done(struct vned *v);
 void flow_agent_changed(struct vned *v, struct agent *agent); /* came or went */
 void flow_fatal(struct vned *v, const char *what, const char *reason);
+void waiters_drop(struct waiter **list, void *arg); /* those that were added with arg; they are told nothing */
 void waiter_add(struct waiter **list, void (*done)(void *, struct network *, int, const char *), void *arg);
 
 /* health.c: of a network that is committed. */
@@ -233,8 +237,21 @@ void admit_explain(const struct vned *v, const struct request *r, const char *ow
 void admit_uplinks(const struct vned *v, const char *owner, uint32_t snode, struct snode *n); /* leaves n those that are open to owner */
 void admit_uplinks_explain(const struct vned *v, const struct request *r, const char *owner, struct buf *out);
 
+/* update.c */
+bool update_node_lost(const struct vned *v, uint32_t snode); /* nothing is to be on it: it is down, or drained */
+bool update_link_lost(const struct vned *v, uint32_t slink);
+bool update_path_lost(const struct vned *v, const struct path *p);
+bool update_is_due(const struct vned *v, const struct network *net); /* it uses what is lost */
+/* What of net's embedding can stay if it is to fulfil r: as embed_update takes it. embedding_done frees. */
+void update_now(const struct vned *v, const struct network *net, const struct request *r, struct embedding *ret);
+/* A network, not in the table, that a solution makes of r (whose embedding is taken), with its plan; beside `before`, which stands
+ * and may become it (flow_update), or NULL. */
+struct network *update_make(struct vned *v, const char *owner, const struct request *r, struct solution *solution,
+                            const struct network *before, struct err *err);
+void update_changes(const struct vned *v, const struct network *net, const struct network *to, struct network_view *view);
+
 /* submit.c */
-void submit_begin(struct vned *v, const struct peer *peer, struct message *m, bool dry);
+void submit_begin(struct vned *v, const struct peer *peer, struct message *m); /* SUBMIT, PLAN, UPDATE */
 void submit_tick(struct vned *v);
 /* To clients that wait for net to be active: so many of its routers have come through a stage. */
 void submit_progress(struct vned *v, const struct network *net, const char *stage, uint32_t ready, uint32_t all);

@@ -104,7 +104,7 @@ static void take_submitted(void *arg, struct message *m)
 	client_tell(s->client, text);
 }
 
-static int submit_or_plan(const struct settings *s, enum message_type type, const char *file, bool wait_active)
+static int submit_or_plan(const struct settings *s, enum message_type type, const char *network, const char *file, bool wait_active)
 {
 	struct client c;
 	struct err err = { 0 };
@@ -116,7 +116,7 @@ static int submit_or_plan(const struct settings *s, enum message_type type, cons
 		return 2;
 	}
 	struct message m = { .type = type,
-		             .u.submit = { .text = text, .len = len, .wait_active = wait_active,
+		             .u.submit = { .text = text, .len = len, .wait_active = wait_active, .network = (char *)network,
 		                           .file = (char *)(strcmp(file, "-") ? file : "<stdin>") } };
 	int code = client_open(&c, s);
 	if (code)
@@ -136,14 +136,21 @@ int command_submit(const struct settings *s, int argc, char **argv)
 {
 	if (argc != 2)
 		return usage("submit FILE [--wait accepted|active] [--timeout 30s]");
-	return submit_or_plan(s, MSG_SUBMIT, argv[1], !s->wait_accepted);
+	return submit_or_plan(s, MSG_SUBMIT, NULL, argv[1], !s->wait_accepted);
+}
+
+int command_update(const struct settings *s, int argc, char **argv)
+{
+	if (argc != 2 && argc != 3)
+		return usage("update [NAME] FILE [--wait accepted|active] [--timeout 30s]");
+	return submit_or_plan(s, MSG_UPDATE, argc == 3 ? argv[1] : NULL, argv[argc - 1], !s->wait_accepted);
 }
 
 int command_plan(const struct settings *s, int argc, char **argv)
 {
 	if (argc != 2)
 		return usage("plan FILE");
-	return submit_or_plan(s, MSG_PLAN, argv[1], false);
+	return submit_or_plan(s, MSG_PLAN, NULL, argv[1], false);
 }
 
 int command_release(const struct settings *s, int argc, char **argv)

@@ -27,6 +27,7 @@ static const struct command {
 } commands[] = {
 	{ "submit", "FILE [--wait accepted|active] [--timeout 30s]", "build what the file asks for", command_submit, TAKES_WAIT, false },
 	{ "plan", "FILE", "what would happen; changes nothing", command_plan, 0, false },
+	{ "update", "[NAME] FILE [--wait accepted|active]", "make a network what the file asks for, while it runs", command_update, TAKES_WAIT, false },
 	{ "release", "NAME", "take a network away", command_release, 0, false },
 	{ "list", "", "all networks", command_list, 0, false },
 	{ "show", "NAME [--history|--routes]", "one network: routers, links, loads, a map", command_show, TAKES_HISTORY | TAKES_ROUTES, false },
