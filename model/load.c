@@ -26,6 +26,9 @@ void load_report_done(struct load_report *r)
 	free(r->routers);
 	free(r->ports);
 	free(r->segments);
+	for (size_t i = 0; i < r->n_down; i++)
+		free(r->down[i]);
+	free(r->down);
 	*r = (struct load_report){ 0 };
 }
 

@@ -57,6 +57,8 @@ struct load_report {
 	size_t n_segments;
 	struct probe_uplink *uplinks; /* as they are now; n 0: not told */
 	size_t n_uplinks;
+	char **down; /* addresses that the hello had and that nothing goes out by now: no carrier, or gone */
+	size_t n_down;
 };
 void load_report_done(struct load_report *r);
 

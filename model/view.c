@@ -87,6 +87,7 @@ void slink_view_done(struct slink_view *v)
 	free(v->name);
 	free(v->a);
 	free(v->b);
+	free(v->lost);
 	*v = (struct slink_view){ 0 };
 }
 

@@ -100,6 +100,7 @@ struct node_view {
 	int64_t realtime_milli, realtime_reserved_milli;
 	char *images;        /* names separated by a blank */
 	char *uplinks, *programs; /* that routers there may ask for; likewise */
+	bool drained;             /* its operator wants nothing on it */
 };
 
 struct slink_view {
@@ -108,6 +109,7 @@ struct slink_view {
 	int64_t delay_us;
 	size_t segments;     /* tunnels over it */
 	double mbit_now[2];  /* what ours carries, over the last seconds; < 0: not known */
+	char *lost;          /* why it is not used; NULL: it is */
 };
 
 struct event_view {

@@ -397,6 +397,9 @@ void write_node_view(struct writer *w, const struct node_view *v)
 	write_object(w, NULL, "");
 	write_string(w, "name", "node", v->name);
 	write_string(w, "state", "state", v->state);
+	if (v->drained)
+		write_bool(w, "drained", NULL, true);
+	write_string(w, NULL, "drained", v->drained ? "yes" : NULL);
 	write_words(w, "kinds", "kinds", v->kinds, " ");
 	write_int(w, "routers", "routers", (int64_t)v->routers);
 	write_int(w, "segments", "segments", (int64_t)v->segments);
@@ -447,6 +450,7 @@ void write_slink_view(struct writer *w, const struct slink_view *v)
 		write_quantity(w, NULL, "delay", 0, delay_text(v->delay_us, text));
 	}
 	write_int(w, "segments", "segments", (int64_t)v->segments);
+	write_string(w, "lost", "lost", v->lost);
 	write_end(w);
 }
 

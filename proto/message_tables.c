@@ -255,7 +255,7 @@ static const struct field node_view_fields[] = {
 	INTEGER(seen_ms_ago, -1, INT64_MAX), BOOLEAN(has_location), REAL(latitude), REAL(longitude),
 	TEXT(lacks, TEXT_BYTES), BOOLEAN(hosts_guests), INTEGER(guests, 0, INT64_MAX), INTEGER(guests_max, 0, INT64_MAX),
 	INTEGER(guest_kib, 0, INT64_MAX), INTEGER(guest_reserved_kib, 0, INT64_MAX), INTEGER(realtime_milli, 0, INT64_MAX),
-	INTEGER(realtime_reserved_milli, 0, INT64_MAX), TEXT(images, TEXT_BYTES), TEXT(uplinks, TEXT_BYTES), TEXT(programs, TEXT_BYTES)
+	INTEGER(realtime_reserved_milli, 0, INT64_MAX), TEXT(images, TEXT_BYTES), TEXT(uplinks, TEXT_BYTES), TEXT(programs, TEXT_BYTES), BOOLEAN(drained)
 };
 SHAPE(node_view_shape, vne__node__descriptor, node_view_fields, NULL);
 #undef PLAIN
@@ -265,7 +265,8 @@ SHAPE(node_view_shape, vne__node__descriptor, node_view_fields, NULL);
 #define GENERATED Vne__Link
 static const struct field slink_view_fields[] = {
 	TEXT(name, LABEL_BYTES), TEXT(a, LABEL_BYTES), TEXT(b, LABEL_BYTES), REAL(mbit), REAL(reserved_mbit),
-	INTEGER(delay_us, 0, INT64_MAX), INTEGER(segments, 0, INT64_MAX), FIXED_REAL(mbit_now, 2)
+	INTEGER(delay_us, 0, INT64_MAX), INTEGER(segments, 0, INT64_MAX), FIXED_REAL(mbit_now, 2),
+	TEXT_OR_NULL(lost, REASON_BYTES)
 };
 SHAPE(slink_view_shape, vne__link__descriptor, slink_view_fields, NULL);
 #undef PLAIN
@@ -361,7 +362,8 @@ static const struct field report_fields[] = {
 	LIST_(u.report.routers, u.report.n_routers, routers, PARTS_MAX, router_load_shape),
 	LIST_(u.report.ports, u.report.n_ports, ports, PARTS_MAX, port_load_shape),
 	LIST_(u.report.segments, u.report.n_segments, segments, PARTS_MAX, segment_load_shape),
-	LIST_(u.report.uplinks, u.report.n_uplinks, uplinks, 256, probe_uplink_shape)
+	LIST_(u.report.uplinks, u.report.n_uplinks, uplinks, 256, probe_uplink_shape),
+	TEXTS_(u.report.down, u.report.n_down, down, 4096)
 };
 SHAPE(report_shape, vne__report__descriptor, report_fields, NULL);
 #undef GENERATED

@@ -28,6 +28,9 @@ struct agent {
 	uint64_t connection; /* counts connections: an answer goes only where the question came from */
 	struct node_usage usage; /* of the last report */
 	bool report_failed;
+	struct node_probe known;  /* the underlay's addresses, as the hello had them */
+	char **down;              /* of them, as last reported */
+	size_t n_down;
 	struct loop_source *soon; /* a report before its time */
 	void (*welcome)(void *arg, uint32_t heartbeat_ms, uint32_t report_ms);
 	void *welcome_arg;
@@ -68,7 +71,9 @@ static void say_hello(struct agent *a)
 	builder_held(a->builder, &m.u.hello.held, &m.u.hello.n_held);
 	if (send_message(a, &m))
 		log_warn("hello could not be sent");
-	free(probe.mtus);
+	free(a->known.mtus);
+	a->known.mtus = probe.mtus;
+	a->known.n_mtus = probe.n_mtus;
 	load_report_done(&outside);
 	free(m.u.hello.held);
 }
@@ -111,6 +116,28 @@ static void noticed(void *arg, uint32_t net, const char *object, const char *wha
 static void report_soon(void *arg)
 {
 	agent_report(arg);
+}
+
+static void free_texts(char **v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(v[i]);
+	free(v);
+}
+
+/* What vned should know at once: a way of the underlay is gone, or is there again. */
+static void links_changed(void *arg)
+{
+	struct agent *a = arg;
+	char **down;
+	size_t n;
+	underlay_down(&a->known, &down, &n);
+	bool same = n == a->n_down;
+	for (size_t i = 0; same && i < n; i++)
+		same = !strcmp(down[i], a->down[i]);
+	free_texts(down, n);
+	if (!same && a->soon)
+		loop_set_timer(a->soon, 0, 0);
 }
 
 /* Several at once are one report. */
@@ -291,11 +318,17 @@ void agent_report(void *arg)
 	r->wall_ms = (uint64_t)clock_wall_ms();
 	a->usage = now;
 	uplinks_probe(&a->options.config->uplinks, a->options.probe, &r->uplinks, &r->n_uplinks);
+	underlay_down(&a->known, &r->down, &r->n_down);
 	int code = builder_load(a->builder, r, &err);
 	if (code && !a->report_failed)
 		log_error("counters cannot be read: %s", err.text);
 	a->report_failed = code != 0;
 	(void)send_message(a, &m); /* where vned does not keep up, the next one has it all */
+	free_texts(a->down, a->n_down);
+	a->down = r->down;
+	a->n_down = r->n_down;
+	r->down = NULL;
+	r->n_down = 0;
 	load_report_done(r);
 }
 
@@ -325,7 +358,7 @@ int agent_new(const struct agent_options *options, struct agent **ret, struct er
 	a->wire_state = WIRE_DOWN;
 	struct build_options build = { .loop = options->loop, .spawner = options->spawner, .cgroup = options->cgroup,
 		                       .kinds = options->kinds, .uplinks = &options->config->uplinks,
-		                       .controllers = options->config->controllers, .n_controllers = options->config->n_controllers, .programs = &options->config->programs, .result = built, .progress = progressed, .notice = noticed, .routed = routed,
+		                       .controllers = options->config->controllers, .n_controllers = options->config->n_controllers, .programs = &options->config->programs, .result = built, .progress = progressed, .notice = noticed, .links = links_changed, .routed = routed,
 		                       .store = keep, .arg = a };
 	a->commands = exec_table_new(options->loop, send_message, a);
 	a->routes = routes_new(options->loop, send_message, a);
@@ -368,5 +401,7 @@ void agent_free(struct agent *a)
 	routes_free(a->routes);
 	builder_free(a->builder);
 	wire_close(a->wire);
+	free(a->known.mtus);
+	free_texts(a->down, a->n_down);
 	free(a);
 }

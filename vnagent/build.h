@@ -48,6 +48,7 @@ struct build_options {
 	const struct yaml_names *programs; /* forwarding programs, NAME=PATH each; NULL: none; must outlive the builder */
 	void (*result)(void *arg, const struct build_result *result);
 	void (*progress)(void *arg, uint32_t net, uint64_t cookie, uint32_t ready, uint32_t all);
+	void (*links)(void *arg);  /* a device that is not ours has changed; may be NULL */
 	void (*routed)(void *arg); /* a router has converged, or does no more; may be NULL */
 	void (*notice)(void *arg, uint32_t net, const char *object, const char *what);
 	/* Keeps a plan where a restart finds it; NULL: forget it. */

@@ -100,6 +100,8 @@ static int device_event(void *arg, const struct nlmsghdr *m)
 	if (b->options.uplinks && b->options.uplinks->n)
 		nl_parse(m, sizeof(*head), table, IFLA_MAX);
 	build_uplinks_event(b, (uint32_t)head->ifi_index, nl_str(table[IFLA_IFNAME]));
+	if (b->options.links && !inventory_find(b->inv, (uint32_t)head->ifi_index))
+		b->options.links(b->options.arg);
 	if (m->nlmsg_type != RTM_DELLINK)
 		return 0;
 	struct device *d = inventory_find(b->inv, (uint32_t)head->ifi_index);

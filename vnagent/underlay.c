@@ -109,3 +109,29 @@ void underlay_mtus(struct node_probe *probe)
 	freeifaddrs(all);
 	close(fd);
 }
+
+static bool runs(const struct ifaddrs *all, const char *address)
+{
+	char text[ADDR_TEXT];
+	struct addr a;
+	for (const struct ifaddrs *i = all; i; i = i->ifa_next)
+		if (i->ifa_addr && read_address(i->ifa_addr, &a) && !strcmp(addr_host_text(&a, text), address))
+			return (i->ifa_flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
+	return false;
+}
+
+void underlay_down(const struct node_probe *known, char ***ret, size_t *ret_n)
+{
+	struct ifaddrs *all = NULL;
+	*ret = NULL;
+	*ret_n = 0;
+	if (getifaddrs(&all) < 0)
+		return;
+	for (size_t i = 0; i < known->n_mtus; i++) {
+		if (runs(all, known->mtus[i].address))
+			continue;
+		*ret = mem_grow(*ret, *ret_n + 1, sizeof(**ret));
+		(*ret)[(*ret_n)++] = mem_str(known->mtus[i].address);
+	}
+	freeifaddrs(all);
+}

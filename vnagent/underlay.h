@@ -11,5 +11,8 @@
 size_t underlay_shape(const struct agent_config *c, void (*failed)(const char *device, const char *why));
 /* Takes the shaping away again. */
 void underlay_unshape(const struct agent_config *c);
+/* Of `known`, the addresses of an earlier probe, those that nothing goes out by now: their device has no carrier, is down, or is
+ * gone. The caller frees each and the array. */
+void underlay_down(const struct node_probe *known, char ***ret, size_t *ret_n);
 /* Adds the MTU behind each address of this node to the probe. */
 void underlay_mtus(struct node_probe *probe);

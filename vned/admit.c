@@ -62,7 +62,7 @@ static void offer_left(const struct vned *v, const struct residual *left, struct
 {
 	residual_copy(left, ret);
 	for (size_t i = 0; i < v->substrate.n_nodes; i++) {
-		bool down = update_node_lost(v, (uint32_t)i);
+		bool down = agents_down(v, (uint32_t)i) || failures_drained(v, (uint32_t)i);
 		for (size_t k = 0; k < RES_COUNT; k++) {
 			if (down || ret->node[i][k] < 0) /* below: the machine has less than when it was promised */
 				ret->node[i][k] = 0;
@@ -70,7 +70,7 @@ static void offer_left(const struct vned *v, const struct residual *left, struct
 	}
 	for (size_t i = 0; i < v->substrate.n_links; i++) {
 		const struct slink *l = &v->substrate.links[i];
-		if (update_link_lost(v, (uint32_t)i) || v->drained[l->a] || v->drained[l->b])
+		if (failures_link(v, (uint32_t)i, NULL) || agents_down(v, l->a) || agents_down(v, l->b) || failures_drained(v, l->a) || failures_drained(v, l->b))
 			ret->link_kbps[i] = 0;
 	}
 }

@@ -414,6 +414,7 @@ static void hello(struct vned *v, const struct peer *peer, struct message *m)
 	log_info("agent of %s: connected from %s, version %s, holds %zu networks", node_name(v, a), peer->address,
 	         a->probe.version, m->u.hello.n_held);
 	events_publish(v->events, "node", node_name(v, a), "up");
+	repair_capacity(v);
 	welcome(v, a, m);
 }
 
@@ -503,6 +504,7 @@ static void report(struct vned *v, struct agent *a, struct load_report *r)
 {
 	int64_t now = clock_us();
 	take_uplinks(v, a, r);
+	failures_report(v, a, r->down, r->n_down);
 	a->report = *r;
 	a->report.routers = NULL;
 	a->report.ports = NULL;

@@ -234,6 +234,9 @@ void api_message(struct vned *v, const struct peer *peer, struct message *m)
 	case MSG_UPDATE:
 		submit_begin(v, peer, m);
 		break;
+	case MSG_DRAIN:
+		repair_drain(v, peer, m);
+		break;
 	case MSG_RELEASE:
 		release(v, peer, m);
 		break;

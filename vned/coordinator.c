@@ -40,6 +40,7 @@ static void tick(void *arg)
 	struct vned *v = arg;
 	agents_tick(v);
 	flow_tick(v);
+	repair_tick(v);
 	submit_tick(v);
 	exec_tick(v);
 	routes_tick(v);

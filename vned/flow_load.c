@@ -76,6 +76,7 @@ int flow_load(struct vned *v, struct err *err)
 		    v->next_vni == 0 || v->next_vni > VNI_MAX)
 			return err_set(err, -EBADMSG, "the store: ids: not understood");
 	}
+	repair_load(v);
 	v->store->driver->each(v->store, "net/", load_one, &l);
 	if (l.n)
 		qsort(l.v_net, l.n, sizeof(struct network *), by_id);

@@ -191,4 +191,5 @@ void flow_update_end(struct vned *v, struct network *net)
 	net->next = NULL;
 	net->switched = false;
 	network_free(other);
+	repair_capacity(v);
 }

@@ -27,7 +27,9 @@ static bool part_healthy(struct vned *v, struct network *net, size_t i, struct b
 void health_judge(struct vned *v, struct network *net)
 {
 	buf_auto struct buf why = BUF_INIT;
-	for (size_t i = 0; i < net->plan.n_nodes && part_healthy(v, net, i, &why); i++)
+	if (update_is_due(v, net, &why) && why.len && net->stuck)
+		buf_printf(&why, "; it cannot be moved: %s", net->stuck);
+	for (size_t i = 0; i < net->plan.n_nodes && why.len == 0 && part_healthy(v, net, i, &why); i++)
 		;
 	for (size_t i = 0; i < net->load.n_routers && why.len == 0; i++) {
 		const struct router_mon *m = &net->load.routers[i];

@@ -18,7 +18,8 @@ void networks_init(struct vned *v)
 	v->vnis = hash_new();
 	v->next_net = v->next_vni = 1;
 	residual_init(&v->left, &v->substrate);
-	v->drained = mem_array(v->substrate.n_nodes + 1, sizeof(*v->drained));
+	failures_init(v);
+	repair_init(v);
 }
 
 int64_t networks_reserved(const struct vned *v, uint32_t snode, enum resource res)
@@ -39,8 +40,8 @@ void networks_done(struct vned *v)
 	hash_free(v->by_name, NULL);
 	hash_free(v->vnis, NULL);
 	residual_done(&v->left);
-	free(v->drained);
-	v->drained = NULL;
+	repair_done(v);
+	failures_done(v);
 }
 
 struct network *network_new(const char *owner, const struct request *r, struct err *err)
@@ -99,6 +100,7 @@ void network_free(struct network *net)
 	free(net->full);
 	free(net->reason);
 	history_free(net);
+	free(net->stuck);
 	free(net->asked_by);
 	free(net->asked_why);
 	free(net->over_why);
@@ -246,6 +248,7 @@ void networks_remove(struct vned *v, struct network *net)
 	}
 	residual_give(&v->left, &net->request, &net->embedding);
 	network_free(net);
+	repair_capacity(v);
 }
 
 struct network *networks_find(const struct vned *v, uint32_t id)

@@ -10,36 +10,26 @@
 
 /* ---- what can stay --------------------------------------------------------------------------------- */
 
-bool update_node_lost(const struct vned *v, uint32_t snode)
+/* Nothing is to be on it. */
+static bool node_lost(const struct vned *v, uint32_t snode, struct buf *why)
 {
-	return agents_down(v, snode) || v->drained[snode];
+	return failures_node(v, snode, why) || failures_drained(v, snode);
 }
 
-bool update_link_lost(const struct vned *v, uint32_t slink)
-{
-	const struct slink *l = &v->substrate.links[slink];
-	return agents_down(v, l->a) || agents_down(v, l->b);
-}
-
-bool update_path_lost(const struct vned *v, const struct path *p)
-{
-	for (size_t i = 0; i < p->n; i++)
-		if (update_link_lost(v, p->links[i]))
-			return true;
-	return false;
-}
-
-/* A drained node is to have nothing on it, not even what passes through. */
-static bool path_stays(const struct vned *v, uint32_t from, const struct path *p)
+/* Not even to pass through a node that is lost or drained. */
+static bool path_lost(const struct vned *v, uint32_t from, const struct path *p, struct buf *why)
 {
 	mem_auto uint32_t *via = mem_array(p->n + 1, sizeof(*via));
 	struct err ignored;
-	if (update_path_lost(v, p) || path_via(&v->substrate, from, p, via, &ignored) < 0)
-		return false;
+	for (size_t i = 0; i < p->n; i++)
+		if (failures_link(v, p->links[i], why))
+			return true;
+	if (path_via(&v->substrate, from, p, via, &ignored) < 0)
+		return true;
 	for (size_t i = 0; i <= p->n; i++)
-		if (v->drained[via[i]])
-			return false;
-	return true;
+		if (node_lost(v, via[i], why))
+			return true;
+	return false;
 }
 
 static struct path copy_of(const struct path *p)
@@ -54,13 +44,13 @@ static void link_stays(const struct vned *v, const struct network *net, size_t l
 	uint32_t from = net->embedding.host[net->request.links[link].a];
 	size_t n = 0;
 	for (size_t k = 0; k < m->n_paths; k++)
-		n += path_stays(v, from, &m->paths[k]);
-	bool backup = m->backup.n && path_stays(v, from, &m->backup);
+		n += !path_lost(v, from, &m->paths[k], NULL);
+	bool backup = m->backup.n && !path_lost(v, from, &m->backup, NULL);
 	if (m->backup.n ? n + backup == 0 : n < m->n_paths)
 		return;
 	ret->paths = mem_array(m->n_paths + 1, sizeof(*ret->paths));
 	for (size_t k = 0; k < m->n_paths; k++)
-		if (path_stays(v, from, &m->paths[k]))
+		if (!path_lost(v, from, &m->paths[k], NULL))
 			ret->paths[ret->n_paths++] = copy_of(&m->paths[k]);
 	if (backup && ret->n_paths)
 		ret->backup = copy_of(&m->backup);
@@ -73,7 +63,7 @@ void update_now(const struct vned *v, const struct network *net, const struct re
 	embedding_init(ret, r->n_nodes, r->n_links);
 	for (size_t i = 0; i < r->n_nodes; i++) {
 		size_t old = hash_index(net->request.node_index, r->nodes[i].name);
-		if (old == SIZE_MAX || update_node_lost(v, net->embedding.host[old]))
+		if (old == SIZE_MAX || node_lost(v, net->embedding.host[old], NULL))
 			continue;
 		ret->host[i] = net->embedding.host[old];
 		ret->kind[i] = mem_str(net->embedding.kind[old]);
@@ -87,19 +77,23 @@ void update_now(const struct vned *v, const struct network *net, const struct re
 	}
 }
 
-bool update_is_due(const struct vned *v, const struct network *net)
+bool update_is_due(const struct vned *v, const struct network *net, struct buf *why)
 {
 	for (size_t i = 0; i < net->embedding.n_nodes; i++)
-		if (update_node_lost(v, net->embedding.host[i]))
+		if (node_lost(v, net->embedding.host[i], why))
 			return true;
 	for (size_t k = 0; k < net->embedding.n_links; k++) {
 		const struct vlink_map *m = &net->embedding.links[k];
 		uint32_t from = net->embedding.host[net->request.links[k].a];
-		for (size_t p = 0; p < m->n_paths; p++)
-			if (!path_stays(v, from, &m->paths[p]))
-				return true;
-		if (m->backup.n && !path_stays(v, from, &m->backup))
+		for (size_t p = 0; p <= m->n_paths; p++) {
+			const struct path *path = p < m->n_paths ? &m->paths[p] : m->backup.n ? &m->backup : NULL;
+			size_t len = why ? why->len : 0;
+			if (!path || !path_lost(v, from, path, why))
+				continue;
+			if (why && why->len > len)
+				buf_printf(why, ", which virtual link %s %s", net->request.links[k].name, path == &m->backup ? "has its backup path over" : "goes over");
 			return true;
+		}
 	}
 	return false;
 }

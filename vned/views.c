@@ -289,6 +289,7 @@ void view_node(const struct vned *v, uint32_t snode, struct node_view *ret)
 		.realtime_reserved_milli = networks_reserved(v, snode, RES_REALTIME_MILLI),
 		.images = names_text(&v->usable.nodes[snode].images), .uplinks = names_text(&v->usable.nodes[snode].uplinks),
 		.programs = names_text(&v->usable.nodes[snode].programs),
+		.drained = failures_drained(v, snode),
 	};
 	if (ret->has_location) {
 		ret->latitude = s->coords.a;
@@ -341,6 +342,9 @@ void view_slink(const struct vned *v, uint32_t slink, struct slink_view *ret)
 	*ret = (struct slink_view){ .name = mem_str(l->name), .a = mem_str(v->substrate.nodes[l->a].name),
 		                        .b = mem_str(v->substrate.nodes[l->b].name), .mbit = mbit(l->bw_kbps),
 		                        .reserved_mbit = mbit(l->bw_kbps - v->left.link_kbps[slink]), .delay_us = l->delay_us };
+	buf_auto struct buf lost = BUF_INIT;
+	if (failures_link(v, slink, &lost))
+		ret->lost = mem_str(buf_cstr(&lost));
 	link_side(v, slink, 0, ret);
 	link_side(v, slink, 1, ret);
 }

@@ -66,6 +66,10 @@ struct network {
 	struct txn *txn;
 	struct network *next; /* of an update: what it is to become; once decided, what it was */
 	bool switched;        /* the latter */
+	bool solving;         /* it is being embedded anew, as something that it uses is lost */
+	char *stuck;          /* ... which did not succeed: why; NULL */
+	int64_t repair_ms;    /* not tried again before */
+	uint64_t repair_room; /* of repairs: the room there was when it was tried */
 	uint32_t tried;       /* the highest generation of which agents may have heard */
 	bool degraded;
 	int64_t settle_ms; /* it stands, and until then its routers are awaited to compute their routes; 0: not */
@@ -109,7 +113,8 @@ struct vned {
 	struct network **networks;           /* in order of submission */
 	size_t n_networks;
 	struct residual left;
-	bool *drained; /* per substrate node */
+	struct failures *failures;
+	struct repairs *repairs;
 	struct agent *agents;
 	struct solve_pool *pool;
 	struct events *events;
@@ -237,11 +242,26 @@ void admit_explain(const struct vned *v, const struct request *r, const char *ow
 void admit_uplinks(const struct vned *v, const char *owner, uint32_t snode, struct snode *n); /* leaves n those that are open to owner */
 void admit_uplinks_explain(const struct vned *v, const struct request *r, const char *owner, struct buf *out);
 
+/* failures.c: what of the substrate is lost. Each adds the reason to `why`, where that is not NULL and it is. */
+void failures_init(struct vned *v);
+void failures_done(struct vned *v);
+bool failures_link(const struct vned *v, uint32_t slink, struct buf *why);
+bool failures_node(const struct vned *v, uint32_t snode, struct buf *why);
+bool failures_drained(const struct vned *v, uint32_t snode); /* its operator wants nothing on it */
+void failures_drain(struct vned *v, uint32_t snode, bool drained);
+void failures_report(struct vned *v, const struct agent *a, char *const *down, size_t n); /* addresses that nothing goes out by */
+
+/* repair.c: networks that use what is lost or drained are embedded anew, with the least moving, the most valuable first. */
+void repair_init(struct vned *v);
+void repair_done(struct vned *v);
+void repair_tick(struct vned *v);
+void repair_wake(struct vned *v);     /* something was lost or has come back: look at once */
+void repair_capacity(struct vned *v); /* there is more room than before: what fitted nowhere is tried again */
+void repair_drain(struct vned *v, const struct peer *peer, const struct message *m);
+void repair_load(struct vned *v);     /* at start: which nodes are drained */
+
 /* update.c */
-bool update_node_lost(const struct vned *v, uint32_t snode); /* nothing is to be on it: it is down, or drained */
-bool update_link_lost(const struct vned *v, uint32_t slink);
-bool update_path_lost(const struct vned *v, const struct path *p);
-bool update_is_due(const struct vned *v, const struct network *net); /* it uses what is lost */
+bool update_is_due(const struct vned *v, const struct network *net, struct buf *why); /* it uses what is lost or drained; why (may be NULL): of what is lost */
 /* What of net's embedding can stay if it is to fulfil r: as embed_update takes it. embedding_done frees. */
 void update_now(const struct vned *v, const struct network *net, const struct request *r, struct embedding *ret);
 /* A network, not in the table, that a solution makes of r (whose embedding is taken), with its plan; beside `before`, which stands

@@ -135,12 +135,12 @@ static void sample_lists(struct message *m)
 		m->u.nodes.v = mem_alloc(sizeof(struct node_view));
 		*m->u.nodes.v = (struct node_view){ mem_str("atla"), mem_str("up"), mem_str("netns xen"), mem_str("192.0.2.1"), 1, 2,
 			                                INT64_MAX, 3, -1, -1, 4, 5, 6, 7, true, 33.5, -84.25, mem_str("netem"), true,
-			                                3, 8, 1 << 20, 1 << 19, 1000, 600, mem_str("large small"), mem_str("campus lab"), mem_str("wall") };
+			                                3, 8, 1 << 20, 1 << 19, 1000, 600, mem_str("large small"), mem_str("campus lab"), mem_str("wall"), true };
 		break;
 	case MSG_LINK_LIST:
 		m->u.links.n = 1;
 		m->u.links.v = mem_alloc(sizeof(struct slink_view));
-		*m->u.links.v = (struct slink_view){ mem_str("l"), mem_str("a"), mem_str("b"), 100, 20, 12000, 3, { -1, 2 } };
+		*m->u.links.v = (struct slink_view){ mem_str("l"), mem_str("a"), mem_str("b"), 100, 20, 12000, 3, { -1, 2 }, mem_str("down") };
 		break;
 	case MSG_EVENT_LIST:
 		m->u.events_list.n = 1;
@@ -473,7 +473,7 @@ static void test_refused(void **state)
 	assert_int_equal(refusal(&m, &err), -EINVAL);
 	m = (struct message){ .type = MSG_EXEC, .u.exec = { .id = 1 } };
 	assert_int_equal(refusal(&m, &err), -EINVAL);
-	struct slink_view v = { (char *)"l", (char *)"a", (char *)"b", NAN, 0, 0, 0, { 0, 0 } };
+	struct slink_view v = { (char *)"l", (char *)"a", (char *)"b", NAN, 0, 0, 0, { 0, 0 }, NULL };
 	m = (struct message){ .type = MSG_LINK_LIST, .u.links = { &v, 1 } };
 	assert_int_equal(refusal(&m, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "v[0]: mbit"));

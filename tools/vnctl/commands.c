@@ -174,6 +174,37 @@ int command_release(const struct settings *s, int argc, char **argv)
 	return code;
 }
 
+static int drain_or_undrain(const struct settings *s, int argc, char **argv, bool undrain)
+{
+	struct kept answer = { 0 };
+	if (argc != 2)
+		return usage(undrain ? "undrain NODE" : "drain NODE [--timeout 30s]");
+	struct message m = { .type = MSG_DRAIN, .u.drain = { .node = argv[1], .undrain = undrain } };
+	int code = ask_once(s, &m, &answer);
+	message_done(&answer.m);
+	if (!code && s->json) {
+		struct writer *w = settings_writer(s);
+		write_object(w, NULL, NULL);
+		write_string(w, "name", NULL, argv[1]);
+		write_bool(w, "drained", NULL, !undrain);
+		write_end(w);
+		code = print_result(s, w);
+	} else if (!code) {
+		printf(undrain ? "%s takes routers again\n" : "%s is empty, and nothing is placed there\n", argv[1]);
+	}
+	return code;
+}
+
+int command_drain(const struct settings *s, int argc, char **argv)
+{
+	return drain_or_undrain(s, argc, argv, false);
+}
+
+int command_undrain(const struct settings *s, int argc, char **argv)
+{
+	return drain_or_undrain(s, argc, argv, true);
+}
+
 int command_list(const struct settings *s, int argc, char **argv)
 {
 	struct kept answer = { 0 };

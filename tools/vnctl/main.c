@@ -33,6 +33,8 @@ static const struct command {
 	{ "show", "NAME [--history|--routes]", "one network: routers, links, loads, a map", command_show, TAKES_HISTORY | TAKES_ROUTES, false },
 	{ "nodes", "", "the substrate's nodes and their load", command_nodes, 0, false },
 	{ "links", "", "the substrate's links and what they carry", command_links, 0, false },
+	{ "drain", "NODE [--timeout 30s]", "move everything off a node; nothing new is placed there", command_drain, 0, false },
+	{ "undrain", "NODE", "let a node take routers again", command_undrain, 0, false },
 	{ "events", "[--follow]", "what happened", command_events, TAKES_FOLLOW, false },
 	{ "audit", "[NAME] [--probe]", "what was promised beside what is delivered", command_audit, TAKES_PROBE, false },
 	{ "exec", "NAME ROUTER -- COMMAND ...", "run a command inside a router; its exit code", command_exec, 0, false },

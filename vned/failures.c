@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What of the substrate is lost, as far as is known.
+ *
+ * A link is down when the agent at one of its ends says that nothing goes out by its address there any more. A node is lost when
+ * its agent has been silent for long enough that it was not only restarted (`repair_after`), or at once where all its links
+ * are down as seen from their other ends, too. A link that goes down again and again stays lost for a while after it came back,
+ * each time longer: what was moved away from it would else have to move again. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "vned/vned.h"
+
+enum { CALM_MS = 600000, HOLD_MS = 5000, HOLD_MAX_MS = 300000, FALLS_FREE = 2 };
+
+struct slink_state {
+	bool down[2];           /* as said at its first and second node */
+	unsigned int falls;     /* times it went down without a calm between */
+	int64_t fell_ms, rose_ms;
+};
+
+struct failures {
+	struct slink_state *links;
+	bool *drained; /* per node */
+};
+
+void failures_init(struct vned *v)
+{
+	v->failures = mem_alloc(sizeof(*v->failures));
+	v->failures->links = mem_array(v->substrate.n_links + 1, sizeof(*v->failures->links));
+	v->failures->drained = mem_array(v->substrate.n_nodes + 1, sizeof(*v->failures->drained));
+}
+
+void failures_done(struct vned *v)
+{
+	if (!v->failures)
+		return;
+	free(v->failures->links);
+	free(v->failures->drained);
+	free(v->failures);
+	v->failures = NULL;
+}
+
+/* ---- links -------------------------------------------------------------------------------------------- */
+
+/* After so many falls without a calm, how long it has to be up before it counts as up. */
+static int64_t hold_ms(const struct slink_state *l)
+{
+	int64_t hold = HOLD_MS;
+	for (unsigned int i = FALLS_FREE; i < l->falls && hold < HOLD_MAX_MS; i++)
+		hold *= 2;
+	return l->falls < FALLS_FREE ? 0 : hold < HOLD_MAX_MS ? hold : HOLD_MAX_MS;
+}
+
+static bool is_down(const struct slink_state *l)
+{
+	return l->down[0] || l->down[1];
+}
+
+static bool is_held(const struct slink_state *l)
+{
+	return !is_down(l) && l->falls && clock_ms() - l->rose_ms < hold_ms(l);
+}
+
+bool failures_link(const struct vned *v, uint32_t slink, struct buf *why)
+{
+	const struct slink *s = &v->substrate.links[slink];
+	const struct slink_state *l = &v->failures->links[slink];
+	if (!is_down(l) && !is_held(l))
+		return false;
+	if (why && is_down(l))
+		buf_printf(why, "link %s is down at %s", s->name, v->substrate.nodes[l->down[0] ? s->a : s->b].name);
+	else if (why)
+		buf_printf(why, "link %s has gone down %u times; it is not relied on before it has been up for %lld s", s->name, l->falls,
+		           (long long)hold_ms(l) / 1000);
+	return true;
+}
+
+static void link_says(struct vned *v, uint32_t slink, size_t side, bool down)
+{
+	struct slink_state *l = &v->failures->links[slink];
+	const char *node = v->substrate.nodes[side ? v->substrate.links[slink].b : v->substrate.links[slink].a].name;
+	bool before = is_down(l);
+	if (l->down[side] == down)
+		return;
+	l->down[side] = down;
+	if (!before && down) {
+		if (l->fell_ms && clock_ms() - l->fell_ms > CALM_MS)
+			l->falls = 0;
+		l->falls++;
+		l->fell_ms = clock_ms();
+	}
+	if (before && !is_down(l))
+		l->rose_ms = clock_ms();
+	log_warn("link %s: %s at %s", v->substrate.links[slink].name, down ? "down" : "up again", node);
+	events_publish(v->events, "link", v->substrate.links[slink].name, "%s at %s", down ? "down" : "up", node);
+	repair_wake(v);
+}
+
+static bool listed(char *const *texts, size_t n, const char *text)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(texts[i], text))
+			return true;
+	return false;
+}
+
+void failures_report(struct vned *v, const struct agent *a, char *const *down, size_t n)
+{
+	for (uint32_t i = 0; i < v->substrate.n_links; i++) {
+		const struct slink *l = &v->substrate.links[i];
+		char text[ADDR_TEXT];
+		if (l->a != a->snode && l->b != a->snode)
+			continue;
+		size_t side = l->b == a->snode;
+		const struct addr *address = l->underlay[side].family ? &l->underlay[side] : &v->substrate.nodes[a->snode].address;
+		link_says(v, i, side, address->family && listed(down, n, addr_host_text(address, text)));
+	}
+}
+
+/* ---- nodes ---------------------------------------------------------------------------------------------- */
+
+/* From the other ends: there is no way to it. */
+static bool cut_off(const struct vned *v, uint32_t snode)
+{
+	size_t n = 0;
+	for (uint32_t i = 0; i < v->substrate.n_links; i++) {
+		const struct slink *l = &v->substrate.links[i];
+		if (l->a != snode && l->b != snode)
+			continue;
+		n++;
+		if (!v->failures->links[i].down[l->a == snode])
+			return false;
+	}
+	return n > 0;
+}
+
+bool failures_node(const struct vned *v, uint32_t snode, struct buf *why)
+{
+	const struct agent *a = &v->agents[snode];
+	if (!agents_down(v, snode))
+		return false;
+	int64_t since = a->heard_ms > v->started_ms ? a->heard_ms : v->started_ms;
+	if (clock_ms() - since < (v->config.timeout_us + v->config.repair_after_us) / 1000 && !(a->seen && cut_off(v, snode)))
+		return false;
+	if (why)
+		buf_printf(why, "node %s is lost: no word from its agent%s", v->substrate.nodes[snode].name, cut_off(v, snode) ? ", and all its links are down" : "");
+	return true;
+}
+
+bool failures_drained(const struct vned *v, uint32_t snode)
+{
+	return v->failures->drained[snode];
+}
+
+void failures_drain(struct vned *v, uint32_t snode, bool drained)
+{
+	v->failures->drained[snode] = drained;
+}
