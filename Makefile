@@ -36,6 +36,7 @@ endif
 
 NEEDS_vned := vned proto model base
 NEEDS_vnagent := vnagent proto model base
+NEEDS_vnagent-watch := vnagent/watch vnagent model base
 NEEDS_vnagent-xen := vnagent/xen vnagent model base
 NEEDS_vnguest := vnagent/guest model base
 NEEDS_vnctl := proto model base
@@ -44,12 +45,12 @@ NEEDS_vnsim := origin embed model base
 NEEDS_vngen := origin model base
 NEEDS_vnimport := origin model base
 NEEDS_vnlab := proto model base
-NEEDS_tests := $(XEN) vned vnagent vnagent/guest origin embed proto model base
+NEEDS_tests := $(XEN) vned vnagent/watch vnagent vnagent/guest origin embed proto model base
 
-LIBRARIES := base model origin embed proto vned vnagent vnagent/guest $(XEN)
+LIBRARIES := base model origin embed proto vned vnagent vnagent/watch vnagent/guest $(XEN)
 DAEMONS := vned vnagent
 TOOLS := $(notdir $(patsubst %/,%,$(wildcard tools/vn*/)))
-PROGRAMS := $(patsubst %,$B/%,$(DAEMONS) $(TOOLS) vnguest vnimage $(if $(XEN),vnagent-xen))
+PROGRAMS := $(patsubst %,$B/%,$(DAEMONS) $(TOOLS) vnagent-watch vnguest vnimage $(if $(XEN),vnagent-xen))
 
 PLANES := $(patsubst vnagent/bpf/%.bpf.c,$B/planes/%.o,$(filter-out vnagent/bpf/split.bpf.c,$(wildcard vnagent/bpf/*.bpf.c)))
 
@@ -113,6 +114,7 @@ $B/$1: $(call objects,$2) $(call library,$(NEEDS_$1))
 endef
 $(foreach d,$(DAEMONS),$(eval $(call program_rule,$d,$d/main.c)))
 $(foreach t,$(TOOLS),$(eval $(call program_rule,$t,$(wildcard tools/$t/*.c))))
+$(eval $(call program_rule,vnagent-watch,vnagent/watch/main.c))
 $(if $(XEN),$(eval $(call program_rule,vnagent-xen,vnagent/xen/main.c)))
 # What is inside a guest, where every byte is memory of every router, and the script that makes an image of it.
 $B/vnguest: $(call objects,vnagent/guest/main.c) $(call library,$(NEEDS_vnguest))

@@ -125,6 +125,8 @@ step_fn *const *build_steps(const struct job *job);
 step_fn *const *build_undo_steps(void);
 bool build_port_is_real(const struct builder *b, const struct plan_index *index, const struct plan_port *port);
 
+bool build_port_is_protected(const struct plan_index *index, uint32_t port); /* it has a backup path */
+
 bool build_looks_at_all(const struct job *job);
 bool build_port_changed(const struct plan_port *old, const struct plan_port *now);
 

@@ -75,16 +75,16 @@ static void describe(struct builder *b, struct job *job, const struct plan_port 
 	size_t n;
 	const struct join *joins = plan_index_joins(&job->now, (struct endpoint){ ENDPOINT_PORT, port->id }, &n);
 	const struct device *only = NULL;
-	size_t primaries = 0;
+	size_t ways = 0;
 	spec->queued = port->uplink && port->bw_kbps > 0;
 	for (size_t i = 0; i < n; i++) {
 		spec->queued |= build_join_is_limited(&joins[i]);
+		ways++; /* a backup counts: which of both is in use the port's own redirect knows */
 		if (joins[i].cross->role != CROSS_PRIMARY)
 			continue;
-		primaries++;
 		only = joins[i].there.kind == ENDPOINT_SEGMENT ? inventory_segment(b->inv, joins[i].there.id) : NULL;
 	}
-	spec->direct = primaries == 1 && only ? only->ifindex : 0;
+	spec->direct = ways == 1 && only ? only->ifindex : 0;
 }
 
 static int set_split(struct builder *b, struct job *job, const struct open_driver *d, const struct plan_router *r, struct err *err)

@@ -382,6 +382,24 @@ static int step_inside(struct builder *b, struct job *job, struct err *err)
 	return code ? code : job->cursor < p->n_routers ? STEP_AGAIN : STEP_NEXT;
 }
 
+/* ---- protected links ---------------------------------------------------------------------------- */
+bool build_port_is_protected(const struct plan_index *index, uint32_t port)
+{
+	size_t n;
+	const struct join *joins = plan_index_joins(index, port_end(port), &n);
+	for (size_t i = 0; i < n; i++)
+		if (joins[i].cross->role == CROSS_BACKUP)
+			return true;
+	return false;
+}
+
+static bool leads_to_protected(const struct plan_index *index, uint32_t vni)
+{
+	size_t n;
+	const struct join *joins = plan_index_joins(index, segment_end(vni), &n);
+	return n && joins[0].there.kind == ENDPOINT_PORT && build_port_is_protected(index, joins[0].there.id);
+}
+
 /* ---- redirects and limits ---------------------------------------------------------------------- */
 bool build_join_is_limited(const struct join *j)
 {
@@ -406,6 +424,21 @@ static void put_limits(struct builder *b, const struct job *job, const struct de
 		}
 }
 
+/* A protected link's port keeps the path that it was switched to; the kernel knows which. */
+static void put_protected(struct builder *b, struct job *job, const struct device *d, const struct join *joins, size_t n)
+{
+	uint32_t now = build_looks_at_all(job) || commits(job) ? tc_redirected_to(b->nl, d->ifindex) : 0, primary = 0, to = 0;
+	for (size_t i = 0; i < n; i++) {
+		const struct device *there = device_of(b, job, joins[i].there);
+		if (there && joins[i].cross->role == CROSS_PRIMARY)
+			primary = there->ifindex;
+		if (there && there->ifindex == now)
+			to = now;
+	}
+	if (to || primary)
+		tc_put_protected(b->batch, d->ifindex, to ? to : primary, d->name);
+}
+
 static void put_wires(struct builder *b, struct job *job, struct device *d, struct endpoint here, uint32_t mtu)
 {
 	struct redirect_target targets[TARGETS_MAX];
@@ -424,7 +457,12 @@ static void put_wires(struct builder *b, struct job *job, struct device *d, stru
 	if (build_looks_at_all(job))
 		build_put_gate(b, d); /* what somebody may have taken away */
 	put_limits(b, job, d, joins, n, mtu);
-	tc_put_redirect(b->batch, d->ifindex, targets, n_targets, d->name);
+	if (here.kind == ENDPOINT_PORT && build_port_is_protected(&job->now, here.id))
+		put_protected(b, job, d, joins, n);
+	else
+		tc_put_redirect(b->batch, d->ifindex, targets, n_targets, d->name);
+	if (here.kind == ENDPOINT_SEGMENT && leads_to_protected(&job->now, here.id))
+		tc_put_probe_exit(b->batch, d->ifindex, d->name);
 	(void)plan_index_joins(&job->old, here, &m);
 	if (m > n_targets)
 		tc_put_redirect_trim(b->batch, d->ifindex, n_targets, m < TARGETS_MAX ? m : TARGETS_MAX, d->name);
@@ -455,7 +493,8 @@ static void wire_segment(struct builder *b, struct job *job, const struct plan_s
 {
 	struct device *d = device_of(b, job, segment_end(s->vni));
 	const struct plan_segment *old = plan_index_segment(&job->old, s->vni);
-	if (!d || !is_due(job, segment_end(s->vni), !old, old && old->mtu == s->mtu))
+	bool same = old && old->mtu == s->mtu && leads_to_protected(&job->old, s->vni) == leads_to_protected(&job->now, s->vni);
+	if (!d || !is_due(job, segment_end(s->vni), !old, same))
 		return;
 	put_wires(b, job, d, segment_end(s->vni), s->mtu);
 	if (!d->up)

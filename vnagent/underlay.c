@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <ifaddrs.h>
+#include <linux/ethtool.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,13 +112,22 @@ void underlay_mtus(struct node_probe *probe)
 	close(fd);
 }
 
-static bool runs(const struct ifaddrs *all, const char *address)
+/* The carrier itself: IFF_RUNNING follows it by up to a second where a device has just come up. */
+static bool has_carrier(int fd, const struct ifaddrs *i)
+{
+	struct ethtool_value link = { .cmd = ETHTOOL_GLINK };
+	struct ifreq q = { .ifr_data = (void *)&link };
+	snprintf(q.ifr_name, sizeof(q.ifr_name), "%s", i->ifa_name);
+	return ioctl(fd, SIOCETHTOOL, &q) < 0 ? i->ifa_flags & IFF_RUNNING : link.data;
+}
+
+static bool runs(int fd, const struct ifaddrs *all, const char *address)
 {
 	char text[ADDR_TEXT];
 	struct addr a;
 	for (const struct ifaddrs *i = all; i; i = i->ifa_next)
 		if (i->ifa_addr && read_address(i->ifa_addr, &a) && !strcmp(addr_host_text(&a, text), address))
-			return (i->ifa_flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
+			return i->ifa_flags & IFF_UP && has_carrier(fd, i);
 	return false;
 }
 
@@ -125,13 +136,18 @@ void underlay_down(const struct node_probe *known, char ***ret, size_t *ret_n)
 	struct ifaddrs *all = NULL;
 	*ret = NULL;
 	*ret_n = 0;
-	if (getifaddrs(&all) < 0)
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || getifaddrs(&all) < 0) {
+		if (fd >= 0)
+			close(fd);
 		return;
+	}
 	for (size_t i = 0; i < known->n_mtus; i++) {
-		if (runs(all, known->mtus[i].address))
+		if (runs(fd, all, known->mtus[i].address))
 			continue;
 		*ret = mem_grow(*ret, *ret_n + 1, sizeof(**ret));
 		(*ret)[(*ret_n)++] = mem_str(known->mtus[i].address);
 	}
+	close(fd);
 	freeifaddrs(all);
 }

@@ -199,6 +199,75 @@ void tc_put_redirect_trim(struct nl_batch *b, uint32_t ifindex, size_t n, size_t
 	}
 }
 
+/* ---- protected links ------------------------------------------------------------------------- */
+static void type_program(struct program *p, uint32_t is, uint32_t is_not)
+{
+	p->n = 0;
+	emit(p, BPF_LD | BPF_H | BPF_ABS, 0, 0, 12);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, ETH_P_WATCH);
+	emit(p, BPF_RET | BPF_K, 0, 0, is);
+	emit(p, BPF_RET | BPF_K, 0, 0, is_not);
+}
+
+void tc_put_protected(struct nl_batch *b, uint32_t ifindex, uint32_t to, const char *label)
+{
+	struct program p;
+	type_program(&p, 0, 0xffffffff);
+	begin_filter(b, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_REPLACE, ifindex, INGRESS, PRIO_REDIRECT, label);
+	nl_put_str(b, TCA_KIND, "bpf");
+	nl_nest(b, TCA_OPTIONS);
+	put_program(b, &p);
+	put_mirred(b, to);
+	nl_nest_end(b);
+}
+
+void tc_put_probe_exit(struct nl_batch *b, uint32_t ifindex, const char *label)
+{
+	struct program p;
+	type_program(&p, TC_ACT_OK, (uint32_t)TC_ACT_UNSPEC);
+	begin_filter(b, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_REPLACE, ifindex, INGRESS, PRIO_GUARD, label);
+	nl_put_str(b, TCA_KIND, "bpf");
+	nl_nest(b, TCA_OPTIONS);
+	put_program(b, &p);
+	nl_put_u32(b, TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
+	nl_nest_end(b);
+}
+
+static int read_target(void *arg, const struct nlmsghdr *m)
+{
+	const struct tcmsg *head = nl_head(m, sizeof(*head));
+	const struct nlattr *table[TCA_MAX + 1] = { 0 }, *options[TCA_BPF_MAX + 1] = { 0 }, *actions[2] = { 0 },
+	                    *action[TCA_ACT_MAX + 1] = { 0 }, *mirred[TCA_MIRRED_MAX + 1] = { 0 };
+	const struct tc_mirred *parms;
+	if (!head || m->nlmsg_type != RTM_NEWTFILTER)
+		return 0;
+	nl_parse(m, sizeof(*head), table, TCA_MAX);
+	if (!table[TCA_OPTIONS])
+		return 0;
+	nl_parse_nested(table[TCA_OPTIONS], options, TCA_BPF_MAX);
+	if (options[TCA_BPF_ACT])
+		nl_parse_nested(options[TCA_BPF_ACT], actions, 1);
+	if (actions[1])
+		nl_parse_nested(actions[1], action, TCA_ACT_MAX);
+	if (action[TCA_ACT_OPTIONS])
+		nl_parse_nested(action[TCA_ACT_OPTIONS], mirred, TCA_MIRRED_MAX);
+	parms = mirred[TCA_MIRRED_PARMS] ? nl_data(mirred[TCA_MIRRED_PARMS], sizeof(*parms)) : NULL;
+	if (parms)
+		*(uint32_t *)arg = parms->ifindex;
+	return 0;
+}
+
+uint32_t tc_redirected_to(struct nl *nl, uint32_t ifindex)
+{
+	uint32_t ret = 0;
+	struct nl_batch *b = nl_batch_new();
+	begin_filter(b, RTM_GETTFILTER, 0, ifindex, INGRESS, PRIO_REDIRECT, "");
+	nl_put_str(b, TCA_KIND, "bpf");
+	(void)!nl_dump(nl, b, read_target, &ret, NULL); /* there is none */
+	nl_batch_free(b);
+	return ret;
+}
+
 /* ---- uplinks --------------------------------------------------------------------------------- */
 enum { CONTROL_GROUPS = 0x0180c200, QINQ_OLD = 0x9100 };
 

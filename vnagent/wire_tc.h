@@ -37,6 +37,15 @@ void tc_put_redirect(struct nl_batch *b, uint32_t ifindex, const struct redirect
 /* Takes targets n .. from-1 away, which an earlier redirect may have had. */
 void tc_put_redirect_trim(struct nl_batch *b, uint32_t ifindex, size_t n, size_t from, const char *label);
 
+/* Ports of protected links: what enters leaves by `to`, but for frames of the type that the watch's probes have (ETH_P_WATCH), which stay at the
+ * gate. Replacing it by another loses no frame. */
+enum { ETH_P_WATCH = 0x88b6 }; /* IEEE 802 local experimental 2 */
+void tc_put_protected(struct nl_batch *b, uint32_t ifindex, uint32_t to, const char *label);
+/* Where frames that enter the port go now; 0: nowhere. */
+uint32_t tc_redirected_to(struct nl *nl, uint32_t ifindex);
+/* The far end's tunnel: probes go up to whoever listens for them, all else goes on as before. */
+void tc_put_probe_exit(struct nl_batch *b, uint32_t ifindex, const char *label);
+
 /* An uplink (uplink.h): what enters `port` from its router leaves by `outside` where it has the port's own MAC as source (that of ARP
  * too), no VLAN tag, and is not for a bridge's ears (BPDUs, pause frames; 01:80:c2:00:00:0x); what arrives at `outside`
  * without a tag goes to the router. All else stays at the gate. */

@@ -308,7 +308,7 @@ static void committing(struct txn *t, const struct txn_event *e, int64_t now_ms,
 	case TXN_EV_DOWN:
 		if (a->state != TXN_AGENT_READY)
 			a->state = TXN_AGENT_LOST;
-		break;
+		return; /* one that has connected anew is there again at once: whether it is away is looked at with time */
 	case TXN_EV_UP:
 		if (a->state == TXN_AGENT_READY)
 			return;
@@ -317,7 +317,7 @@ static void committing(struct txn *t, const struct txn_event *e, int64_t now_ms,
 		break;
 	case TXN_EV_TICK:
 		if (now_ms < t->deadline_ms)
-			return;
+			break;
 		out_of_time(t, out);
 		return;
 	default:

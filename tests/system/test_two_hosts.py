@@ -108,6 +108,7 @@ def test_the_readme_joins_two_hosts(hosts):
     alpha.daemons[1].wait(20)
     assert "htb" in alpha.run("tc", "qdisc", "show", "dev", "eth0").stdout
     alpha.run("ping", "-c", "1", "-W", "2", "192.0.2.2")
+    eventually(lambda: not nodes_up())
     alpha.start("vnagent")
     eventually(nodes_up)
     alpha.run("vnctl", "release", "net")

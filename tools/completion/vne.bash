@@ -19,7 +19,7 @@ _vnctl() {
 	-*)
 		words='--config --server --server-key --key --output --timeout --help --version'
 		case $command in
-		submit) words+=' --wait' ;;
+		submit | update) words+=' --wait' ;;
 		audit) words+=' --probe' ;;
 		events) words+=' --follow' ;;
 		show) words+=' --history --routes' ;;
@@ -27,8 +27,9 @@ _vnctl() {
 		;;
 	*)
 		case $command in
-		'') words='submit plan release list show nodes links events audit backup exec console plane' ;;
-		submit | plan | backup) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+		'') words='submit plan update release drain undrain list show nodes links events audit backup exec console plane' ;;
+		submit | plan | update | backup) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+		drain | undrain) words=$(vnctl --timeout 2s -o json nodes 2>/dev/null | _vne_names) ;;
 		release | show | audit) words=$(vnctl --timeout 2s -o json list 2>/dev/null | _vne_names) ;;
 		exec | console | plane)
 			if ((COMP_CWORD == i + 1)); then
