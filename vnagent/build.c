@@ -134,6 +134,8 @@ int builder_new(const struct build_options *options, struct builder **ret, struc
 	                                       build_routing_notice, b });
 	b->dhcp = dhcp_new(&(struct dhcp_options){ options->loop, build_routing_notice, b });
 	int code = loop_add_prepare(options->loop, build_work, b, &b->prepare, err);
+	if (!code)
+		code = build_watch_open(b, err);
 	for (const char *const *kind = options->kinds; !code && *kind; kind++)
 		code = open_driver(b, *kind, err);
 	if (!code && b->real)
@@ -152,6 +154,7 @@ void builder_free(struct builder *b)
 		return;
 	loop_remove(b->prepare);
 	loop_remove(b->event_source);
+	loop_remove(b->watch_links);
 	hash_free(b->nets, build_net_free);
 	hash_free(b->released, NULL);
 	ospf_free(b->ospf);

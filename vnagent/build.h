@@ -17,6 +17,7 @@
 #include "proto/message.h"
 #include "vnagent/router.h"
 #include "vnagent/uplink.h"
+#include "vnagent/watch.h"
 
 enum build_op {
 	BUILD_PREPARE, /* build what the new plan has more; nothing that exists changes what it carries */
@@ -46,6 +47,7 @@ struct build_options {
 	const struct addr *controllers; /* prefixes where controllers outside of a network may be; must outlive the builder */
 	size_t n_controllers;
 	const struct yaml_names *programs; /* forwarding programs, NAME=PATH each; NULL: none; must outlive the builder */
+	struct watch *watch;          /* NULL: links are not watched, protected ones not switched */
 	void (*result)(void *arg, const struct build_result *result);
 	void (*progress)(void *arg, uint32_t net, uint64_t cookie, uint32_t ready, uint32_t all);
 	void (*links)(void *arg);  /* a device that is not ours has changed; may be NULL */

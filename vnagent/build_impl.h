@@ -93,7 +93,7 @@ struct builder {
 	struct dhcp *dhcp;
 	struct uplink_state *uplinks; /* of each of options.uplinks, as last looked at */
 	bool uplinks_stale;     /* one of their devices has been heard of */
-	struct loop_source *prepare, *event_source;
+	struct loop_source *prepare, *event_source, *watch_links;
 	size_t n_jobs;
 };
 
@@ -170,6 +170,10 @@ void build_openflow_told(void *arg, struct router_key key, int code, const char 
 void build_configure(struct builder *b, struct job *job, const struct open_driver *d, const struct plan_router *r);
 void build_detach_changed(struct builder *b, struct job *job);
 void build_detach_surplus(struct builder *b, struct job *job, bool (*surplus)(const struct device *d, void *arg), void *arg);
+
+/* build_watch.c: what vnagent-watch is to listen to. */
+int build_watch_open(struct builder *b, struct err *err) VNE_MUST;
+void build_watch_net(struct builder *b, uint32_t net); /* an operation on it has ended */
 
 /* load.c */
 void build_counters_free(struct hash *counters);

@@ -273,6 +273,7 @@ static void job_end(struct builder *b, struct job *job, int code, const char *te
 	b->n_jobs--;
 	if (tunnels && build_wall_update(b, &err)) /* too many may send for a while: no reason to undo anything */
 		build_notice(b, net->id, "nftables", err.text);
+	build_watch_net(b, net->id);
 	tell(b, job, code, text);
 	job_free(job);
 }
