@@ -526,12 +526,15 @@ int nl_ask(struct nl *nl, struct nl_batch *b, uint32_t *ret_sequence, struct err
 /* ---- reading --------------------------------------------------------------------------- */
 void nl_parse(const struct nlmsghdr *m, size_t head_len, const struct nlattr **table, unsigned max)
 {
-	if (m->nlmsg_len < NLMSG_HDRLEN + NLMSG_ALIGN(head_len))
-		return;
-	const struct nlattr *a;
-	mnl_attr_for_each(a, m, head_len)
+	/* libmnl's own walk goes to the message's length rounded up: of what a guest tells, that is beyond it */
+	for (size_t at = NLMSG_HDRLEN + NLMSG_ALIGN(head_len); at + sizeof(struct nlattr) <= m->nlmsg_len;) {
+		const struct nlattr *a = (const void *)((const char *)m + at);
+		if (a->nla_len < sizeof(*a) || a->nla_len > m->nlmsg_len - at)
+			return;
 		if (mnl_attr_get_type(a) <= max)
 			table[mnl_attr_get_type(a)] = a;
+		at += NLA_ALIGN(a->nla_len);
+	}
 }
 
 void nl_parse_nested(const struct nlattr *nest, const struct nlattr **table, unsigned max)
