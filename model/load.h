@@ -44,6 +44,21 @@ struct probe_uplink { /* an outside port that the node's operator has named */
 	char why[128]; /* where not */
 };
 
+/* What an agent hears, told at once: of a substrate link that tunnels go over, and of a protected virtual link's end. */
+enum heard { HEARD_UNKNOWN, HEARD_UP, HEARD_DOWN };
+struct link_heard {
+	char *slink; /* its name, as in the plan's segments */
+	enum heard state;
+	char *why;
+};
+struct guard_heard {
+	uint32_t net, port;
+	bool on_backup; /* frames from the port take the backup path */
+	enum heard primary, backup; /* whether the path carries frames both ways */
+	uint32_t switches; /* since it is watched */
+	char *why;
+};
+
 struct load_report {
 	uint64_t wall_ms;
 	uint32_t cpu_permille; /* of all cores of the node */

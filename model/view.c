@@ -33,6 +33,7 @@ static void vlink_view_done(struct vlink_view *v)
 	free(v->b);
 	free(v->address_a);
 	free(v->address_b);
+	free(v->in_use);
 	for (size_t i = 0; v->paths && i < v->n_paths; i++) {
 		free(v->paths[i].via);
 		free(v->paths[i].links);

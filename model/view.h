@@ -43,6 +43,7 @@ struct vlink_view {
 	uint32_t mtu;
 	struct path_view *paths;
 	size_t n_paths;
+	char *in_use;       /* of a protected link that stands: "primary" or "backup"; NULL */
 	double mbit_now[2];     /* over the last seconds; < 0: not known */
 	uint64_t frames[2], bytes[2], drops[2];
 };

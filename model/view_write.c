@@ -186,6 +186,7 @@ static void write_ways(struct writer *w, const struct vlink_view *v)
 		if (primaries > 1 && !p->backup)
 			buf_printf(&text, " (%.10gmbit)", p->mbit);
 	}
+	write_string(w, "in_use", "path", v->in_use);
 	write_string(w, NULL, "via", text.len ? buf_cstr(&text) : v->delay_us >= 0 ? "(inside one node)" : NULL);
 }
 

@@ -49,6 +49,8 @@ enum message_type {
 	MSG_PLANE, MSG_PLANE_DATA,
 	/* client → vned */
 	MSG_UPDATE, MSG_DRAIN,
+	/* agent → vned: links that it listens to */
+	MSG_WATCH,
 	MSG_TYPES
 };
 const char *message_type_name(enum message_type type);
@@ -77,6 +79,7 @@ struct message {
 		struct { uint32_t ready, all; char *stage, *network; } progress;
 		struct load_report report;
 		struct { char *object, *what; } notice;
+		struct { bool all; struct link_heard *links; size_t n_links; struct guard_heard *guards; size_t n_guards; } watch; /* all: else what has changed */
 		struct { char *node; uint32_t heartbeat_ms, report_ms; } welcome;
 		struct node_plan plan;                           /* PREPARE, ENSURE */
 		struct { char *text; size_t len; bool wait_active; char *file, *network; } submit; /* SUBMIT, PLAN, UPDATE: YAML */

@@ -157,6 +157,25 @@ SHAPE(port_load_shape, vne__port_load__descriptor, port_load_fields, NULL);
 #undef PLAIN
 #undef GENERATED
 
+#define PLAIN struct link_heard
+#define GENERATED Vne__LinkHeard
+static const struct field link_heard_fields[] = {
+	TEXT(slink, LABEL_BYTES), INTEGER(state, HEARD_UNKNOWN, HEARD_DOWN), TEXT(why, REASON_BYTES)
+};
+SHAPE(link_heard_shape, vne__link_heard__descriptor, link_heard_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
+#define PLAIN struct guard_heard
+#define GENERATED Vne__GuardHeard
+static const struct field guard_heard_fields[] = {
+	INTEGER(net, 1, NET_ID_MAX), U32(port), BOOLEAN(on_backup), INTEGER(primary, HEARD_UNKNOWN, HEARD_DOWN),
+	INTEGER(backup, HEARD_UNKNOWN, HEARD_DOWN), U32(switches), TEXT(why, REASON_BYTES)
+};
+SHAPE(guard_heard_shape, vne__guard_heard__descriptor, guard_heard_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
 #define PLAIN struct segment_load
 #define GENERATED Vne__SegmentLoad
 static const struct field segment_load_fields[] = {
@@ -196,7 +215,7 @@ static const struct field vlink_view_fields[] = {
 	TEXT(name, LABEL_BYTES), TEXT(a, LABEL_BYTES), TEXT(b, LABEL_BYTES), TEXT(address_a, LABEL_BYTES),
 	TEXT(address_b, LABEL_BYTES), REAL(mbit), INTEGER(max_delay_us, -1, INT64_MAX), INTEGER(delay_us, -1, INT64_MAX),
 	U32(mtu), LIST(paths, 64, path_view_shape), FIXED_REAL(mbit_now, 2), FIXED(frames, 2), FIXED(bytes, 2),
-	FIXED(drops, 2)
+	FIXED(drops, 2), TEXT_OR_NULL(in_use, LABEL_BYTES)
 };
 SHAPE(vlink_view_shape, vne__vlink__descriptor, vlink_view_fields, NULL);
 #undef PLAIN
@@ -366,6 +385,14 @@ static const struct field report_fields[] = {
 	TEXTS_(u.report.down, u.report.n_down, down, 4096)
 };
 SHAPE(report_shape, vne__report__descriptor, report_fields, NULL);
+#undef GENERATED
+
+#define GENERATED Vne__Watch
+static const struct field watch_fields[] = {
+	INTEGER_(u.watch.all, all, 0, 1), LIST_(u.watch.links, u.watch.n_links, links, PARTS_MAX, link_heard_shape),
+	LIST_(u.watch.guards, u.watch.n_guards, guards, PARTS_MAX, guard_heard_shape)
+};
+SHAPE(watch_shape, vne__watch__descriptor, watch_fields, NULL);
 #undef GENERATED
 
 #define GENERATED Vne__Notice
@@ -567,4 +594,5 @@ const struct message_body message_bodies[MSG_TYPES] = {
 	[MSG_PLANE_DATA] = { "plane_data", &plane_data_shape },
 	[MSG_UPDATE] = { "update", &submit_shape },
 	[MSG_DRAIN] = { "drain", &drain_shape },
+	[MSG_WATCH] = { "watch", &watch_shape },
 };

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/vec.h"
 #include "vnagent/exec.h"
 #include "vnagent/proc.h"
 #include "vnagent/routes.h"
@@ -32,6 +33,7 @@ struct agent {
 	char **down;              /* of them, as last reported */
 	size_t n_down;
 	struct loop_source *soon; /* a report before its time */
+	struct watch *watch;
 	void (*welcome)(void *arg, uint32_t heartbeat_ms, uint32_t report_ms);
 	void *welcome_arg;
 };
@@ -148,6 +150,63 @@ static void routed(void *arg)
 		loop_set_timer(a->soon, SOON_MS, 0);
 }
 
+/* ---- what is heard of links --------------------------------------------------------------------- */
+static struct link_heard link_heard(const struct watch_link_state *s)
+{
+	return (struct link_heard){ (char *)s->slink, s->gone || s->state > WATCH_DOWN ? HEARD_UNKNOWN : (enum heard)s->state, (char *)s->why };
+}
+
+static struct guard_heard guard_heard(const struct watch_guard_state *s)
+{
+	enum heard good[2];
+	for (int k = 0; k < 2; k++)
+		good[k] = s->good[k] > WATCH_DOWN ? HEARD_UNKNOWN : (enum heard)s->good[k];
+	return (struct guard_heard){ s->net, s->port, s->active == 1, good[0], good[1], s->switches, (char *)s->why };
+}
+
+static void link_changed(void *arg, const struct watch_link_state *s)
+{
+	struct link_heard heard = link_heard(s);
+	struct message m = { .type = MSG_WATCH, .u.watch = { .links = &heard, .n_links = 1 } };
+	(void)send_message(arg, &m); /* whoever connects next is told all */
+}
+
+static void guard_changed(void *arg, const struct watch_guard_state *s)
+{
+	struct guard_heard heard = guard_heard(s);
+	struct message m = { .type = MSG_WATCH, .u.watch = { .guards = &heard, .n_guards = 1 } };
+	(void)send_message(arg, &m);
+}
+
+struct hearing {
+	VEC(struct link_heard) links;
+	VEC(struct guard_heard) guards;
+};
+
+static void add_link(void *arg, const struct watch_link_state *s)
+{
+	*vec_add(&((struct hearing *)arg)->links) = link_heard(s);
+}
+
+static void add_guard(void *arg, const struct watch_guard_state *s)
+{
+	*vec_add(&((struct hearing *)arg)->guards) = guard_heard(s);
+}
+
+static void say_heard(struct agent *a)
+{
+	struct hearing h = { 0 };
+	if (!a->watch)
+		return;
+	watch_each_link(a->watch, add_link, &h);
+	watch_each_guard(a->watch, add_guard, &h);
+	struct message m = { .type = MSG_WATCH,
+		             .u.watch = { true, h.links.v, h.links.n, h.guards.v, h.guards.n } };
+	(void)send_message(a, &m);
+	vec_done(&h.links);
+	vec_done(&h.guards);
+}
+
 static void keep(void *arg, uint32_t net, enum build_slot slot, const struct node_plan *plan)
 {
 	struct agent *a = arg;
@@ -205,6 +264,7 @@ static void welcomed(struct agent *a, const struct message *m)
 	if (a->welcome)
 		a->welcome(a->welcome_arg, heartbeat, report);
 	agent_heartbeat(a);
+	say_heard(a);
 	agent_report(a);
 }
 
@@ -360,6 +420,9 @@ int agent_new(const struct agent_options *options, struct agent **ret, struct er
 		                       .kinds = options->kinds, .uplinks = &options->config->uplinks,
 		                       .controllers = options->config->controllers, .n_controllers = options->config->n_controllers, .programs = &options->config->programs, .result = built, .progress = progressed, .notice = noticed, .links = links_changed, .routed = routed,
 		                       .store = keep, .arg = a };
+	struct watch_options watch = { .loop = options->loop, .dir = options->config->state, .link = link_changed, .guard = guard_changed, .arg = a };
+	if (options->spawner && options->config->state) /* else there is no data plane here */
+		build.watch = a->watch = watch_new(&watch);
 	a->commands = exec_table_new(options->loop, send_message, a);
 	a->routes = routes_new(options->loop, send_message, a);
 	proc_node_usage(&a->usage);
@@ -400,6 +463,7 @@ void agent_free(struct agent *a)
 	exec_table_free(a->commands);
 	routes_free(a->routes);
 	builder_free(a->builder);
+	watch_free(a->watch);
 	wire_close(a->wire);
 	free(a->known.mtus);
 	free_texts(a->down, a->n_down);

@@ -347,8 +347,11 @@ void watch_set_net(struct watch *w, uint32_t net, const struct watch_guard *v, s
 		bool stays = false;
 		for (size_t k = 0; k < n; k++)
 			stays |= v[k].port == were->v[i].port;
-		if (!stays)
-			free(hash_del_u64(w->guard_states, guard_key(net, were->v[i].port)));
+		if (stays)
+			continue;
+		struct watch_guard_state none = { .net = net, .port = were->v[i].port };
+		free(hash_del_u64(w->guard_states, guard_key(net, none.port)));
+		w->options.guard(w->options.arg, &none);
 	}
 	if (n) {
 		struct net_guards *g = mem_alloc(sizeof(*g));

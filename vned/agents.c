@@ -575,6 +575,9 @@ void agents_message(struct vned *v, const struct peer *peer, struct message *m)
 	case MSG_REPORT:
 		report(v, a, &m->u.report);
 		break;
+	case MSG_WATCH:
+		failures_watch(v, a, m);
+		break;
 	case MSG_NOTICE:
 		events_publish(v->events, "node", node_name(v, a), "%s: %s", m->u.notice.object, m->u.notice.what);
 		break;

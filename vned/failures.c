@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What of the substrate is lost, as far as is known.
  *
- * A link is down when the agent at one of its ends says that nothing goes out by its address there any more. A node is lost when
+ * A link is down when the agent at one of its ends says that nothing goes out by its address there any more, or that of what is sent over it
+ * nothing is heard (MSG_WATCH: continuity probes between the agents, told at once). A node is lost when
  * its agent has been silent for long enough that it was not only restarted (`repair_after`), or at once where all its links
  * are down as seen from their other ends, too. A link that goes down again and again stays lost for a while after it came back,
  * each time longer: what was moved away from it would else have to move again. */
@@ -16,6 +17,8 @@ enum { CALM_MS = 600000, HOLD_MS = 5000, HOLD_MAX_MS = 300000, FALLS_FREE = 2 };
 
 struct slink_state {
 	bool down[2];           /* as said at its first and second node */
+	bool silent[2];         /* as heard there */
+	char *why[2];           /* the latter's reason, or NULL */
 	unsigned int falls;     /* times it went down without a calm between */
 	int64_t fell_ms, rose_ms;
 };
@@ -36,6 +39,10 @@ void failures_done(struct vned *v)
 {
 	if (!v->failures)
 		return;
+	for (size_t i = 0; i < v->substrate.n_links; i++) {
+		free(v->failures->links[i].why[0]);
+		free(v->failures->links[i].why[1]);
+	}
 	free(v->failures->links);
 	free(v->failures->drained);
 	free(v->failures);
@@ -53,9 +60,14 @@ static int64_t hold_ms(const struct slink_state *l)
 	return l->falls < FALLS_FREE ? 0 : hold < HOLD_MAX_MS ? hold : HOLD_MAX_MS;
 }
 
+static bool down_at(const struct slink_state *l, size_t side)
+{
+	return l->down[side] || l->silent[side];
+}
+
 static bool is_down(const struct slink_state *l)
 {
-	return l->down[0] || l->down[1];
+	return down_at(l, 0) || down_at(l, 1);
 }
 
 static bool is_held(const struct slink_state *l)
@@ -69,22 +81,28 @@ bool failures_link(const struct vned *v, uint32_t slink, struct buf *why)
 	const struct slink_state *l = &v->failures->links[slink];
 	if (!is_down(l) && !is_held(l))
 		return false;
-	if (why && is_down(l))
-		buf_printf(why, "link %s is down at %s", s->name, v->substrate.nodes[l->down[0] ? s->a : s->b].name);
+	size_t side = !down_at(l, 0);
+	if (why && is_down(l)) {
+		buf_printf(why, "link %s is down at %s", s->name, v->substrate.nodes[side ? s->b : s->a].name);
+		if (!l->down[side] && l->why[side])
+			buf_printf(why, " (%s)", l->why[side]);
+	}
 	else if (why)
 		buf_printf(why, "link %s has gone down %u times; it is not relied on before it has been up for %lld s", s->name, l->falls,
 		           (long long)hold_ms(l) / 1000);
 	return true;
 }
 
-static void link_says(struct vned *v, uint32_t slink, size_t side, bool down)
+static void link_says(struct vned *v, uint32_t slink, size_t side, bool *says, bool down)
 {
 	struct slink_state *l = &v->failures->links[slink];
 	const char *node = v->substrate.nodes[side ? v->substrate.links[slink].b : v->substrate.links[slink].a].name;
-	bool before = is_down(l);
-	if (l->down[side] == down)
+	bool before = is_down(l), there = down_at(l, side);
+	if (*says == down)
 		return;
-	l->down[side] = down;
+	*says = down;
+	if (there == down_at(l, side))
+		return;
 	if (!before && down) {
 		if (l->fell_ms && clock_ms() - l->fell_ms > CALM_MS)
 			l->falls = 0;
@@ -115,7 +133,77 @@ void failures_report(struct vned *v, const struct agent *a, char *const *down, s
 			continue;
 		size_t side = l->b == a->snode;
 		const struct addr *address = l->underlay[side].family ? &l->underlay[side] : &v->substrate.nodes[a->snode].address;
-		link_says(v, i, side, address->family && listed(down, n, addr_host_text(address, text)));
+		link_says(v, i, side, &v->failures->links[i].down[side], address->family && listed(down, n, addr_host_text(address, text)));
+	}
+}
+
+static void link_heard(struct vned *v, const struct agent *a, uint32_t slink, enum heard state, const char *why)
+{
+	const struct slink *s = &v->substrate.links[slink];
+	if (s->a != a->snode && s->b != a->snode)
+		return; /* an agent's word counts for its own links */
+	size_t side = s->b == a->snode;
+	struct slink_state *l = &v->failures->links[slink];
+	free(l->why[side]);
+	l->why[side] = state == HEARD_DOWN && why[0] ? mem_str(why) : NULL;
+	link_says(v, slink, side, &l->silent[side], state == HEARD_DOWN);
+}
+
+static void guard_heard(struct vned *v, const struct agent *a, const struct guard_heard *g)
+{
+	struct network *net = networks_find(v, g->net);
+	uint32_t at = net ? network_port_at(net, g->port) : UINT32_MAX;
+	if (at >= PLAN_UPLINK_ID)
+		return;
+	const struct vlink *l = &net->request.links[at >> 1];
+	if (net->embedding.host[at & 1 ? l->b : l->a] != a->snode)
+		return;
+	bool was = net->load.ports[at].guard.on_backup;
+	if (!net_load_guard(&net->load, at, g))
+		return;
+	if (was != g->on_backup)
+		events_publish(v->events, "network", net->full, "link %s: on its %s path at %s%s%s", l->name, g->on_backup ? "backup" : "primary",
+		               v->substrate.nodes[a->snode].name, g->why[0] ? ": " : "", g->why);
+	if (network_committed(net) && !net->txn)
+		health_judge(v, net);
+}
+
+void failures_watch(struct vned *v, const struct agent *a, const struct message *m)
+{
+	for (uint32_t i = 0; m->u.watch.all && i < v->substrate.n_links; i++) {
+		bool told = false;
+		for (size_t k = 0; k < m->u.watch.n_links; k++)
+			told |= !strcmp(m->u.watch.links[k].slink, v->substrate.links[i].name);
+		if (!told)
+			link_heard(v, a, i, HEARD_UNKNOWN, "");
+	}
+	for (size_t k = 0; k < m->u.watch.n_links; k++) {
+		const struct link_heard *l = &m->u.watch.links[k];
+		size_t at = hash_index(v->substrate.link_index, l->slink);
+		if (at != SIZE_MAX)
+			link_heard(v, a, (uint32_t)at, l->state, l->why);
+	}
+	for (size_t k = 0; k < m->u.watch.n_guards; k++)
+		guard_heard(v, a, &m->u.watch.guards[k]);
+}
+
+/* ---- protected links ------------------------------------------------------------------------------------ */
+
+void failures_guards(const struct vned *v, const struct network *net, struct buf *why)
+{
+	for (size_t at = 0; at < net->load.n_ports && at >> 1 < net->request.n_links; at++) {
+		const struct guard_mon *g = &net->load.ports[at].guard;
+		const char *link = net->request.links[at >> 1].name;
+		if (!net->embedding.links[at >> 1].backup.n)
+			continue;
+		if (g->primary == HEARD_DOWN && g->backup == HEARD_DOWN)
+			buf_printf(why, "link %s: neither path carries anything", link);
+		else if (g->on_backup)
+			buf_printf(why, "link %s: on its backup path%s%s", link, g->why[0] ? ": " : "", g->why);
+		else if (g->backup == HEARD_DOWN)
+			buf_printf(why, "link %s: its backup path carries nothing", link);
+		if (why->len)
+			return;
 	}
 }
 
@@ -130,7 +218,7 @@ static bool cut_off(const struct vned *v, uint32_t snode)
 		if (l->a != snode && l->b != snode)
 			continue;
 		n++;
-		if (!v->failures->links[i].down[l->a == snode])
+		if (!down_at(&v->failures->links[i], l->a == snode))
 			return false;
 	}
 	return n > 0;

@@ -26,9 +26,10 @@ static bool part_healthy(struct vned *v, struct network *net, size_t i, struct b
 
 void health_judge(struct vned *v, struct network *net)
 {
-	buf_auto struct buf why = BUF_INIT;
-	if (update_is_due(v, net, &why) && why.len && net->stuck)
-		buf_printf(&why, "; it cannot be moved: %s", net->stuck);
+	buf_auto struct buf why = BUF_INIT, lost = BUF_INIT;
+	failures_guards(v, net, &why);
+	if (update_is_due(v, net, &lost) && lost.len)
+		buf_printf(&why, "%s%s%s%s", why.len ? "; " : "", buf_cstr(&lost), net->stuck ? "; it cannot be moved: " : "", net->stuck ? net->stuck : "");
 	for (size_t i = 0; i < net->plan.n_nodes && why.len == 0 && part_healthy(v, net, i, &why); i++)
 		;
 	for (size_t i = 0; i < net->load.n_routers && why.len == 0; i++) {

@@ -88,6 +88,17 @@ void net_load_port(struct net_load *l, uint32_t at, const struct port_load *p, i
 	rate_add(&m->rx_bytes, now_us, p->rx_bytes);
 }
 
+bool net_load_guard(struct net_load *l, uint32_t at, const struct guard_heard *g)
+{
+	if (at >= l->n_ports)
+		return false;
+	struct guard_mon now = { .primary = g->primary, .backup = g->backup, .on_backup = g->on_backup }, *m = &l->ports[at].guard;
+	err_copy(now.why, sizeof(now.why), g->why);
+	bool same = m->primary == now.primary && m->backup == now.backup && m->on_backup == now.on_backup && !strcmp(m->why, now.why);
+	*m = now;
+	return !same;
+}
+
 /* ---- segments ------------------------------------------------------------------------------- */
 
 struct monitor {

@@ -27,10 +27,17 @@ struct router_mon {
 	int64_t unrouted_us; /* since when it has not been converged; 0: it is */
 	struct rate cpu; /* µs */
 };
+enum { GUARD_WHY = 160 };
+struct guard_mon { /* of a protected link's end, as its agent hears it */
+	enum heard primary, backup;
+	bool on_backup;
+	char why[GUARD_WHY];
+};
 struct port_mon {
 	bool known;
 	struct port_load last;
 	struct rate tx_bytes, rx_bytes;
+	struct guard_mon guard;
 };
 struct net_load {
 	struct router_mon *routers; /* by place in the request */
@@ -53,6 +60,7 @@ struct seg_mon *monitor_segment(const struct monitor *m, uint32_t snode, uint32_
 void monitor_set_segment(struct monitor *m, uint32_t snode, const struct segment_load *l, uint32_t overhead, int64_t now_us);
 void monitor_forget_segment(struct monitor *m, uint32_t snode, uint32_t vni);
 
+bool net_load_guard(struct net_load *l, uint32_t at, const struct guard_heard *g); /* true: it is not as before */
 /* Nets' own part. at: the place in the request, of a router, or of a port as network_port_at says; beyond it: ignored. */
 void net_load_router(struct net_load *l, uint32_t at, const struct router_load *r, int64_t now_us);
 void net_load_port(struct net_load *l, uint32_t at, const struct port_load *p, int64_t now_us);

@@ -159,6 +159,8 @@ static void view_vlink(const struct source *src, size_t i, struct vlink_view *re
 		ret->bytes[end] = m->last.tx_bytes;
 		ret->drops[end] = m->last.tx_drops;
 	}
+	if (src->load && src->e && src->e->links[i].backup.n)
+		ret->in_use = mem_str(src->load->ports[i << 1].guard.on_backup || src->load->ports[i << 1 | 1].guard.on_backup ? "backup" : "primary");
 	ret->address_a = addresses[0];
 	ret->address_b = addresses[1];
 }

@@ -251,6 +251,9 @@ bool failures_drained(const struct vned *v, uint32_t snode); /* its operator wan
 void failures_drain(struct vned *v, uint32_t snode, bool drained);
 void failures_report(struct vned *v, const struct agent *a, char *const *down, size_t n); /* addresses that nothing goes out by */
 
+void failures_watch(struct vned *v, const struct agent *a, const struct message *m); /* MSG_WATCH */
+void failures_guards(const struct vned *v, const struct network *net, struct buf *why); /* of protected links: one that is not on its primary path, or could not be on the other */
+
 /* repair.c: networks that use what is lost or drained are embedded anew, with the least moving, the most valuable first. */
 void repair_init(struct vned *v);
 void repair_done(struct vned *v);

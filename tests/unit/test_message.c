@@ -207,6 +207,14 @@ static void sample(enum message_type type, struct message *m)
 	case MSG_REPORT:
 		sample_report(&m->u.report);
 		break;
+	case MSG_WATCH:
+		m->u.watch.all = true;
+		m->u.watch.n_links = m->u.watch.n_guards = 1;
+		m->u.watch.links = mem_alloc(sizeof(*m->u.watch.links));
+		m->u.watch.guards = mem_alloc(sizeof(*m->u.watch.guards));
+		*m->u.watch.links = (struct link_heard){ mem_str("a-b"), HEARD_DOWN, mem_str("nothing comes from 10.0.0.1") };
+		*m->u.watch.guards = (struct guard_heard){ 3, 9, true, HEARD_DOWN, HEARD_UP, 5, mem_str("nothing is heard") };
+		break;
 	case MSG_NOTICE:
 		m->u.notice.object = mem_str("router demo/r1");
 		m->u.notice.what = mem_str("ended");

@@ -70,7 +70,7 @@ struct guard {
 	uint32_t round, far_round;
 	unsigned active, far_active;
 	uint32_t switches;
-	int64_t due_us, none_us /* when neither path was good last */, good_us /* the primary has been good since; 0: it is not */, switched_us, hold_us;
+	int64_t born_us, due_us, none_us /* when neither path was good last */, good_us /* the primary has been good since; 0: it is not */, switched_us, hold_us;
 	char why[WATCH_WHY];
 	bool stays, settled /* the path in use has been good */;
 };
@@ -101,13 +101,19 @@ static bool path_good(const struct path *p)
 	return p->heard && p->far_hears;
 }
 
+/* A path that has not been good yet may be on its way: nothing is said of it for a while. */
+static enum watch_state state_of(const struct path *p)
+{
+	bool told = p->told != WATCH_UNKNOWN || clock_us() - p->guard->born_us >= FIRST_US;
+	return path_good(p) ? WATCH_UP : told ? WATCH_DOWN : WATCH_UNKNOWN;
+}
+
 /* ---- telling ----------------------------------------------------------------------------------------- */
 static void tell(struct guards *all, struct guard *g)
 {
 	struct watch_guard_state s = { .net = g->is.net, .port = g->is.port, .active = g->active, .switches = g->switches };
 	for (int k = 0; k < 2; k++) {
-		const struct path *p = &g->path[k];
-		g->path[k].told = path_good(p) ? WATCH_UP : p->heard_us ? WATCH_DOWN : WATCH_UNKNOWN;
+		g->path[k].told = state_of(&g->path[k]);
 		s.good[k] = g->path[k].told;
 	}
 	err_copy(s.why, sizeof(s.why), g->why);
@@ -116,12 +122,7 @@ static void tell(struct guards *all, struct guard *g)
 
 static bool differs(const struct guard *g)
 {
-	for (int k = 0; k < 2; k++) {
-		enum watch_state now = path_good(&g->path[k]) ? WATCH_UP : g->path[k].heard_us ? WATCH_DOWN : WATCH_UNKNOWN;
-		if (now != g->path[k].told)
-			return true;
-	}
-	return false;
+	return state_of(&g->path[0]) != g->path[0].told || state_of(&g->path[1]) != g->path[1].told;
 }
 
 /* ---- sending ------------------------------------------------------------------------------------------ */
@@ -356,7 +357,7 @@ static void set_one(struct guards *all, const struct watch_guard *is)
 	g->is = *is;
 	g->stays = true;
 	g->hold_us = HOLD_FIRST_US;
-	g->none_us = clock_us();
+	g->none_us = g->born_us = clock_us();
 	g->due_us = g->none_us + (int64_t)(hash_count(all->by_key) % (ROUND_MS / TICK_MS)) * TICK_MS * 1000;
 	while (!g->key)
 		if (getrandom(&g->key, sizeof(g->key), 0) != sizeof(g->key))
