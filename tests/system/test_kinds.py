@@ -129,6 +129,68 @@ def test_a_controller_that_is_a_virtual_node(triangle):
             eventually(lambda: reaches(triangle, name, "r2", "r3"), 30)
 
 
+HOSTILE = r"""
+import os, random, socket, struct
+server = socket.socket(); server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+server.bind(("127.0.0.1", 6691)); server.listen(8)
+random.seed(1)
+def message(kind, body, version=4, length=None):
+    return struct.pack("!BBHI", version, kind, length or 8 + len(body), random.getrandbits(32)) + body
+def flow_mod(port):
+    # what comes in anywhere leaves by a port that it may not name: LOCAL, CONTROLLER, one that there is not
+    match = struct.pack("!HH4x", 1, 4)
+    output = struct.pack("!HHIH6x", 0, 16, port, 0xffff)
+    apply = struct.pack("!HH4x", 4, 8 + len(output)) + output
+    return message(14, struct.pack("!QQBBHHHIIIH2x", 0, 0, 0, 0, 0, 0, random.getrandbits(15), 0xffffffff, 0xffffffff, 0xffffffff, 0) + match + apply)
+served = 0
+while True:
+    peer, _ = server.accept()
+    peer.settimeout(0.3)
+    try:
+        served += 1
+        how = (served - 1) % 5
+        if how == 0:
+            peer.sendall(os.urandom(65536))
+        elif how == 1:
+            peer.sendall(message(0, b"") + message(14, b"", length=65535) + os.urandom(3000))
+        elif how == 2:
+            peer.sendall(message(0, b"")[:5])
+            peer.recv(100)
+        else:
+            peer.sendall(message(0, b"") + message(5, b""))
+            for port in (0xfffffffe, 0xfffffffd, 0xfffffffb, 77, 0xffffff00):
+                peer.sendall(flow_mod(port))
+            for n in range(3000):
+                peer.sendall(flow_mod(random.getrandbits(16)))
+            while True:
+                if not peer.recv(65536):
+                    break
+    except OSError:
+        pass
+    peer.close()
+    open("/tmp/served", "w").write(str(served))
+"""
+
+
+def test_a_hostile_controller(triangle, tmp_path):
+    """It says anything, floods, hangs and hangs up: others notice nothing, and a good one in its place finds a switch that works."""
+    script = tmp_path / "hostile.py"
+    script.write_text(HOSTILE.replace("/tmp/served", str(tmp_path / "served")))
+    with network(triangle, LAN.format(name="other", kind="switch", more="")):
+        with network(triangle, LAN.format(name="of", kind="openflow", more=', controller: "tcp:127.0.0.1:6691"')) as name:
+            with program(triangle, "vnlab", "exec", "a", "--", "/usr/bin/python3", str(script)):
+                eventually(lambda: (tmp_path / "served").exists() and int((tmp_path / "served").read_text() or 0) >= 4, 60)
+                assert reaches(triangle, "other", "r1", "r3") and reaches(triangle, "other", "r2", "r1")
+                assert triangle.nodes_up() == {"a", "b", "c"}
+            triangle.in_router(name, "s1", "ovs-ofctl del-flows br0")
+            with contextlib.ExitStack() as all_of_it:
+                for node in "ab":
+                    all_of_it.enter_context(program(triangle, "vnlab", "exec", node, "--", "ovs-testcontroller", "--unixctl=none", "ptcp:6691:127.0.0.1"))
+                eventually(lambda: "is_connected: true" in triangle.in_router(name, "s1", "ovs-vsctl show").out, 60)
+                eventually(lambda: reaches(triangle, name, "r1", "r3"), 60)
+        assert triangle.state("other") == "active"
+
+
 def test_a_hostile_switch_stays_within_its_ports(triangle):
     """Its owner is root inside, and tells it everything: another network on the same nodes sees no frame of it."""
     other = LAN.format(name="other", kind="switch", more="")
