@@ -84,6 +84,12 @@ static int solve_proof(const struct substrate *s, const struct residual *left, c
 /* Beyond so many variables GLPK is not worth its time. */
 enum { MIP_COLS_MAX = 15000 };
 
+/* What the root of the exact search takes at least: its tables have a place for every pair of hosts of a link. */
+static double root_seconds(const struct search *s)
+{
+	return 1e-8 * (double)s->problem.s->n_nodes * (double)s->problem.s->n_nodes * (double)s->problem.r->n_links;
+}
+
 /* The exact search proves by cost: where it finds nothing at all, branch and cut on arcs sometimes excludes
  * sooner. So that one has its turn, and the exact search what is left; the heuristic what is too large for it. */
 static void run_auto(struct search *s)
@@ -95,7 +101,7 @@ static void run_auto(struct search *s)
 		if (!s->best.has_embedding)
 			search_divide(s, 2, mip_run);
 	}
-	if (!search_over(s))
+	if (!search_over(s) && search_seconds_left(s) > root_seconds(s))
 		exact_run(s);
 	if (!search_over(s)) {
 		heuristic_run(s, HEURISTIC_ARCS);

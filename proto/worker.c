@@ -218,6 +218,15 @@ static int embedding_in(const VneWorker__Embedding *pb, struct embedding *ret, s
 	return 0;
 }
 
+void worker_substrate_pack(const struct substrate *s, uint8_t **ret, size_t *ret_len)
+{
+	struct arena arena = { NULL };
+	VneWorker__Job pb = VNE_WORKER__JOB__INIT;
+	pb.substrate = (VneWorker__Substrate *)convert_out(&substrate_shape, s, &arena);
+	pack_frame(&pb.base, ret, ret_len);
+	arena_done(&arena);
+}
+
 void worker_job_pack(const struct worker_job *job, uint8_t **ret, size_t *ret_len)
 {
 	struct arena arena = { NULL };
@@ -225,7 +234,8 @@ void worker_job_pack(const struct worker_job *job, uint8_t **ret, size_t *ret_le
 		                          job->left.n_links };
 	VneWorker__Job pb = VNE_WORKER__JOB__INIT;
 	pb.id = job->id;
-	pb.substrate = (VneWorker__Substrate *)convert_out(&substrate_shape, &job->substrate, &arena);
+	if (!job->apart)
+		pb.substrate = (VneWorker__Substrate *)convert_out(&substrate_shape, &job->substrate, &arena);
 	pb.left = (VneWorker__Residual *)convert_out(&residual_shape, &left, &arena);
 	pb.request = (VneWorker__Request *)convert_out(&request_shape, &job->request, &arena);
 	pb.solver = (char *)(uintptr_t)job->solver;
@@ -279,9 +289,23 @@ static int now_in(const VneWorker__Job *pb, struct worker_job *job, struct err *
 	return r < 0 || good ? r : err_set(err, -EINVAL, "now: of another request or substrate");
 }
 
-static int job_in(const VneWorker__Job *pb, struct worker_job *job, struct err *err)
+static int substrate_in(const VneWorker__Job *pb, const struct substrate *standing, struct worker_job *job, struct err *err)
 {
-	if (!pb->substrate || !pb->left || !pb->request)
+	job->apart = !pb->substrate;
+	if (job->apart) {
+		job->substrate = *standing;
+		return 0;
+	}
+	int r = convert_in(&substrate_shape, &pb->substrate->base, &job->substrate, err);
+	return r == 0 ? substrate_check(&job->substrate, err) : r;
+}
+
+static int job_in(const VneWorker__Job *pb, const struct substrate *standing, struct worker_job *job, struct err *err)
+{
+	if (!pb->id)
+		return pb->substrate && !pb->left && !pb->request ? substrate_in(pb, NULL, job, err) :
+		                                                   err_set(err, -EINVAL, "no id, and more or less than a substrate");
+	if ((!pb->substrate && !standing) || !pb->left || !pb->request)
 		return err_set(err, -EINVAL, "a part is missing");
 	if (strlen(pb->solver) >= sizeof(job->solver) || pb->objective > 1)
 		return err_set(err, -EINVAL, "solver or objective out of range");
@@ -291,9 +315,7 @@ static int job_in(const VneWorker__Job *pb, struct worker_job *job, struct err *
 	job->time_limit_s = pb->time_limit_s;
 	job->effort = pb->effort;
 	job->seed = pb->seed;
-	int r = convert_in(&substrate_shape, &pb->substrate->base, &job->substrate, err);
-	if (r == 0)
-		r = substrate_check(&job->substrate, err);
+	int r = substrate_in(pb, standing, job, err);
 	if (r == 0)
 		r = convert_in(&request_shape, &pb->request->base, &job->request, err);
 	if (r == 0)
@@ -303,14 +325,14 @@ static int job_in(const VneWorker__Job *pb, struct worker_job *job, struct err *
 	return r == 0 ? now_in(pb, job, err) : r;
 }
 
-int worker_job_unpack(const uint8_t *data, size_t len, struct worker_job *ret, struct err *err)
+int worker_job_unpack(const uint8_t *data, size_t len, const struct substrate *standing, struct worker_job *ret, struct err *err)
 {
 	ProtobufCMessage *pb;
 	int r = convert_unpack(&vne_worker__job__descriptor, data, len, &pb, err);
 	if (r < 0)
 		return r;
 	struct worker_job job = { 0 };
-	r = job_in((const VneWorker__Job *)pb, &job, err);
+	r = job_in((const VneWorker__Job *)pb, standing, &job, err);
 	protobuf_c_message_free_unpacked(pb, NULL);
 	if (r < 0) {
 		worker_job_done(&job);
@@ -322,7 +344,8 @@ int worker_job_unpack(const uint8_t *data, size_t len, struct worker_job *ret, s
 
 void worker_job_done(struct worker_job *job)
 {
-	substrate_done(&job->substrate);
+	if (!job->apart)
+		substrate_done(&job->substrate);
 	residual_done(&job->left);
 	request_done(&job->request);
 	embedding_done(&job->now);

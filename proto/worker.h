@@ -21,6 +21,7 @@ struct worker_job {
 	double time_limit_s;
 	int64_t effort;
 	uint64_t seed;
+	bool apart; /* the substrate is that of the last worker_substrate_pack: it is packed without; unpacked, it is borrowed */
 	struct embedding now; /* n_nodes 0: nothing stands; else as of embed_update, in range of substrate and request */
 };
 void worker_job_done(struct worker_job *job);
@@ -33,10 +34,13 @@ struct worker_answer {
 };
 void worker_answer_done(struct worker_answer *a);
 
-/* Frames: 4 bytes of length, big endian, then the message; caller frees *ret. */
+/* Frames: 4 bytes of length, big endian, then the message; caller frees *ret. The substrate is most of a job and seldom
+ * another: it can go before, by itself, for any number of jobs. */
+void worker_substrate_pack(const struct substrate *s, uint8_t **ret, size_t *ret_len);
 void worker_job_pack(const struct worker_job *job, uint8_t **ret, size_t *ret_len);
 void worker_answer_pack(const struct worker_answer *a, uint8_t **ret, size_t *ret_len);
 /* `data` is what is behind the length. Everything is validated; the embedding's indices may
  * still be out of range for the substrate: embedding_check finds that. */
-int worker_job_unpack(const uint8_t *data, size_t len, struct worker_job *ret, struct err *err) VNE_MUST;
+/* standing: for jobs without a substrate; NULL: they are refused. A substrate alone is a job with id 0 and nothing else. */
+int worker_job_unpack(const uint8_t *data, size_t len, const struct substrate *standing, struct worker_job *ret, struct err *err) VNE_MUST;
 int worker_answer_unpack(const uint8_t *data, size_t len, struct worker_answer *ret, struct err *err) VNE_MUST;

@@ -78,14 +78,16 @@ static void offer_left(const struct vned *v, const struct residual *left, struct
 void offer_make(const struct vned *v, const struct request *r, const char *owner, const struct residual *left, struct offer *ret)
 {
 	size_t n = v->usable.n_nodes;
-	*ret = (struct offer){ .substrate = v->usable };
+	*ret = (struct offer){ .substrate = v->usable, .version = wants_uplinks(r) ? 0 : v->usable_version };
 	ret->substrate.nodes = mem_array(n ? n : 1, sizeof(*ret->substrate.nodes));
 	if (n)
 		memcpy(ret->substrate.nodes, v->usable.nodes, n * sizeof(*ret->substrate.nodes));
 	offer_left(v, left, &ret->left);
 	for (size_t i = 0; i < n && r->routing == ROUTING_OSPF; i++)
-		if (lacks_daemon(v, (uint32_t)i))
+		if (lacks_daemon(v, (uint32_t)i)) {
 			only_guests(&ret->substrate.nodes[i], ret->left.node[i]);
+			ret->version = 0;
+		}
 	for (size_t i = 0; i < n && wants_uplinks(r); i++)
 		admit_uplinks(v, owner, (uint32_t)i, &ret->substrate.nodes[i]);
 	ret->borrowed = v->usable.nodes;

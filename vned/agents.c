@@ -31,6 +31,7 @@ int agents_init(struct vned *v, struct err *err)
 		v->agents[i].snode = (uint32_t)i;
 		v->agents[i].commands = hash_new();
 	}
+	v->usable_version = 1;
 	int r = substrate_copy(&v->substrate, &v->usable, err);
 	for (size_t i = 0; r == 0 && i < v->usable.n_nodes; i++) {
 		if (!v->usable.nodes[i].realtime_given)
@@ -409,6 +410,7 @@ static void hello(struct vned *v, const struct peer *peer, struct message *m)
 	m->u.hello.probe = (struct node_probe){ 0 };
 	reduce_kinds(v, a);
 	reduce_guests(v, a);
+	v->usable_version++;
 	if (m->u.hello.term > v->term)
 		raise_term(v, a, m->u.hello.term);
 	log_info("agent of %s: connected from %s, version %s, holds %zu networks", node_name(v, a), peer->address,
@@ -482,8 +484,10 @@ static void take_uplinks(struct vned *v, struct agent *a, struct load_report *r)
 	r->uplinks = NULL;
 	r->n_uplinks = 0;
 	load_report_done(&were);
-	if (!same)
-		reduce_ways(a, &v->substrate.nodes[a->snode], &v->usable.nodes[a->snode]);
+	if (same)
+		return;
+	reduce_ways(a, &v->substrate.nodes[a->snode], &v->usable.nodes[a->snode]);
+	v->usable_version++;
 }
 
 /* The node that a port's router is on. at: as network_port_at. */

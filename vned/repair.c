@@ -148,7 +148,7 @@ static void ask(struct vned *v, struct network *net)
 		                      .time_limit_s = (double)v->config.time_limit_us / 1e6, .seed = 1 };
 	snprintf(job.solver, sizeof(job.solver), "%s", v->config.solver);
 	update_now(v, net, &net->request, &job.now);
-	int r = solve_submit(v->pool, &job, answered, q, &err);
+	int r = solve_submit(v->pool, &job, offer.version, false, answered, q, &err);
 	offer_done(&offer);
 	embedding_done(&job.now);
 	if (r < 0) {

@@ -18,11 +18,19 @@
 
 enum { FRAME_MAX = 256 << 20, READ_BYTES = 65536, RESTART_MS = 200 };
 
+struct standing { /* a packed substrate that jobs refer to */
+	size_t users; /* jobs, and the pool while it is the newest */
+	uint64_t version;
+	uint8_t *frame;
+	size_t len;
+};
+
 struct job {
 	struct job *next;
 	uint64_t id;
+	struct standing *on; /* NULL: the frame has its substrate */
 	uint8_t *frame;
-	size_t len, sent;
+	size_t len, sent, ahead; /* ahead: bytes of `on` that the worker has to be sent first */
 	int64_t limit_ms;
 	solve_answer_fn *answer;
 	void *arg;
@@ -34,6 +42,7 @@ struct worker {
 	struct solve_pool *pool;
 	struct child child;
 	bool alive;
+	uint64_t has; /* version of the substrate that it was sent; 0: none */
 	struct loop_source *in, *out, *ended, *timer; /* timer: deadline of the job, or time to start again */
 	struct buf read;
 	struct job *job;
@@ -45,16 +54,26 @@ struct solve_pool {
 	int64_t grace_ms;
 	size_t queue_max, queued;
 	struct job *first, **last;
+	struct standing *newest;
 	uint64_t next_id, killed;
 	struct worker *workers;
 	size_t n;
 };
+
+static void standing_drop(struct standing *s)
+{
+	if (!s || --s->users)
+		return;
+	free(s->frame);
+	free(s);
+}
 
 static void job_free(struct job *job)
 {
 	if (!job)
 		return;
 	solution_done(&job->best);
+	standing_drop(job->on);
 	free(job->frame);
 	free(job);
 }
@@ -182,8 +201,10 @@ static void writable(void *arg, uint32_t events)
 	}
 	struct job *job = w->job;
 	struct err err = { 0 };
-	if (job && job->sent < job->len) {
-		ssize_t n = write(w->child.in, job->frame + job->sent, job->len - job->sent);
+	if (job && job->sent < job->ahead + job->len) {
+		bool first = job->sent < job->ahead;
+		ssize_t n = first ? write(w->child.in, job->on->frame + job->sent, job->ahead - job->sent) :
+		                    write(w->child.in, job->frame + (job->sent - job->ahead), job->ahead + job->len - job->sent);
 		if (n > 0)
 			job->sent += (size_t)n;
 		else if (n < 0 && errno != EAGAIN && errno != EINTR) {
@@ -191,7 +212,7 @@ static void writable(void *arg, uint32_t events)
 			return;
 		}
 	}
-	uint32_t want = job && job->sent < job->len ? EPOLLOUT : 0;
+	uint32_t want = job && job->sent < job->ahead + job->len ? EPOLLOUT : 0;
 	if (loop_set_events(w->in, want, &err) < 0)
 		log_error("solver worker: %s", err.text);
 }
@@ -230,6 +251,7 @@ static int start(struct worker *w, struct err *err)
 		return r;
 	}
 	w->alive = true;
+	w->has = 0;
 	r = loop_add_child(w->pool->loop, w->child.pid, ended, w, &w->ended, err);
 	if (r == 0)
 		r = loop_add_fd(w->pool->loop, w->child.in, 0, writable, w, &w->in, err);
@@ -270,6 +292,8 @@ static void feed(struct solve_pool *pool)
 			pool->last = &pool->first;
 		pool->queued--;
 		w->job = job;
+		job->ahead = job->on && w->has != job->on->version ? job->on->len : 0;
+		w->has = job->on ? job->on->version : w->has;
 		loop_set_timer(w->timer, job->limit_ms, 0);
 		writable(w, EPOLLOUT);
 	}
@@ -323,23 +347,41 @@ void solve_pool_free(struct solve_pool *pool)
 		job_free(pool->first);
 		pool->first = next;
 	}
+	standing_drop(pool->newest);
 	free(pool->workers);
 	free(pool->program);
 	free(pool);
 }
 
-int solve_submit(struct solve_pool *pool, struct worker_job *job, solve_answer_fn *fn, void *arg, struct err *err)
+static struct standing *standing_of(struct solve_pool *pool, const struct substrate *s, uint64_t version)
+{
+	if (!pool->newest || pool->newest->version != version) {
+		standing_drop(pool->newest);
+		pool->newest = mem_alloc(sizeof(*pool->newest));
+		*pool->newest = (struct standing){ .users = 1, .version = version };
+		worker_substrate_pack(s, &pool->newest->frame, &pool->newest->len);
+	}
+	pool->newest->users++;
+	return pool->newest;
+}
+
+int solve_submit(struct solve_pool *pool, struct worker_job *job, uint64_t version, bool first, solve_answer_fn *fn, void *arg, struct err *err)
 {
 	if (pool->queued >= pool->queue_max)
 		return err_set(err, -EBUSY, "%zu requests are waiting to be embedded already; try again later", pool->queued);
 	struct job *j = mem_alloc(sizeof(*j));
 	j->id = job->id = ++pool->next_id;
+	j->on = version ? standing_of(pool, &job->substrate, version) : NULL;
+	job->apart = version != 0;
 	worker_job_pack(job, &j->frame, &j->len);
 	j->limit_ms = (int64_t)(job->time_limit_s * 1000) + pool->grace_ms;
 	j->answer = fn;
 	j->arg = arg;
-	*pool->last = j;
-	pool->last = &j->next;
+	struct job **place = first ? &pool->first : pool->last;
+	j->next = *place;
+	*place = j;
+	if (!j->next)
+		pool->last = &j->next;
 	pool->queued++;
 	feed(pool);
 	return 0;

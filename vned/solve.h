@@ -26,7 +26,8 @@ struct solve_options {
 int solve_pool_new(struct loop *loop, const struct solve_options *options, struct solve_pool **ret, struct err *err) VNE_MUST;
 void solve_pool_free(struct solve_pool *pool); /* kills its workers; answers do not come any more */
 
-/* Queues a job (packed at once; the caller keeps its content) and sets job->id. -EBUSY: too many wait. */
-int solve_submit(struct solve_pool *pool, struct worker_job *job, solve_answer_fn *answer, void *arg, struct err *err) VNE_MUST;
+/* Queues a job (packed at once; the caller keeps its content) and sets job->id. version: of its substrate, the same for the same
+ * substrate only, so that a worker is told it once; 0: none. first: before all that wait. -EBUSY: too many wait. */
+int solve_submit(struct solve_pool *pool, struct worker_job *job, uint64_t version, bool first, solve_answer_fn *answer, void *arg, struct err *err) VNE_MUST;
 size_t solve_waiting(const struct solve_pool *pool);   /* jobs queued or running */
 uint64_t solve_killed(const struct solve_pool *pool);  /* workers replaced so far */

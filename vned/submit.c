@@ -19,6 +19,8 @@ enum {
 	SUBMIT_BYTES_MAX = 8 << 20               /* reading one holds the loop */
 };
 
+static const double LIMIT_LEAST_S = 0.02;
+
 struct outcome {
 	struct submission *of;
 	uint32_t net; /* 0: not embedded yet */
@@ -379,6 +381,15 @@ static void make_offer(const struct submission *s, const struct network *stands,
 	residual_done(&left);
 }
 
+/* The more wait for the solver, the less time each has to prove that nothing is better: a burst of requests costs them some of
+ * their optimality, not their turn. */
+static double time_limit_s(const struct vned *v)
+{
+	double waiting = (double)solve_waiting(v->pool) / (double)v->config.workers, limit = (double)v->config.time_limit_us / 1e6;
+	double least = limit < LIMIT_LEAST_S ? limit : LIMIT_LEAST_S;
+	return limit / (1 + waiting) > least ? limit / (1 + waiting) : least;
+}
+
 /* Hands the request at hand to the solver. */
 static void next(struct submission *s)
 {
@@ -395,11 +406,12 @@ static void next(struct submission *s)
 	struct offer offer;
 	make_offer(s, stands, &offer);
 	struct worker_job job = { .substrate = offer.substrate, .left = offer.left, .request = s->requests[s->at],
-		                      .time_limit_s = (double)v->config.time_limit_us / 1e6, .seed = 1 };
+		                      .time_limit_s = time_limit_s(v), .seed = 1 };
 	snprintf(job.solver, sizeof(job.solver), "%s", v->config.solver);
 	if (stands)
 		update_now(v, stands, &s->requests[s->at], &job.now);
-	int r = solve_submit(v->pool, &job, answered, s, &err);
+	/* again, because others took what was free when it began to wait: not to wait anew, while still others do the same */
+	int r = solve_submit(v->pool, &job, offer.version, s->tries > 0, answered, s, &err);
 	offer_done(&offer);
 	embedding_done(&job.now);
 	if (r < 0)

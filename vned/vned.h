@@ -103,6 +103,7 @@ struct vned {
 	struct vned_config config;
 	struct substrate substrate; /* as declared */
 	struct substrate usable;    /* kinds reduced to what agents can do */
+	uint64_t usable_version;    /* grows whenever that changes */
 	struct identity self;
 	struct allow_list *allow;
 	struct wire *wire;
@@ -231,6 +232,7 @@ struct offer {
 	struct substrate substrate; /* its own are the array of nodes, and kinds and uplinks where they differ from those that it borrows */
 	const struct snode *borrowed;
 	struct residual left;
+	uint64_t version; /* of the substrate, for solve_submit: 0 where it is for this request alone */
 };
 /* left: as promised to nobody. What no agent can host now is not in it. */
 void offer_make(const struct vned *v, const struct request *r, const char *owner, const struct residual *left, struct offer *ret);

@@ -64,10 +64,20 @@ struct fleet {
 	int64_t *asked_us;
 	double *took_ms;
 	size_t n_asked, n_answered, n_active, n_busy;
+	double solve_s; /* of all of them */
 	size_t listed;
 	char *fault;
-	int listed_all;
+	bool listed_all;
 };
+
+/* However this ends, the vned that it has started ends with it. */
+static pid_t running;
+
+static void end_vned(void)
+{
+	if (running > 0)
+		kill(running, SIGKILL);
+}
 
 static void die(const char *what)
 {
@@ -276,9 +286,12 @@ static void beat(struct end *e)
 static void client_message(struct end *e, const struct message *m)
 {
 	struct fleet *f = e->fleet;
-	if (m->type == MSG_NETWORKS && !f->asked_us)
-		for (size_t i = 0; i < m->u.networks.n; i++)
+	for (size_t i = 0; m->type == MSG_NETWORKS && i < m->u.networks.n; i++) {
+		if (!f->asked_us)
 			f->listed += m->u.networks.v[i].state == NET_ACTIVE;
+		else
+			f->solve_s += m->u.networks.v[i].solve_seconds;
+	}
 	if (m->type != MSG_REPLY)
 		return;
 	if (!f->asked_us) {
@@ -315,6 +328,7 @@ static void submit(struct fleet *f)
 
 /* ---- time passes ------------------------------------------------------------------------------------ */
 
+/* Also after each send: that may have taken note of what has come, and its descriptor then tells no more. */
 static void work(struct end *e)
 {
 	for (;;) {
@@ -367,10 +381,12 @@ static void run_for(struct fleet *f, double seconds)
 
 static void run_until(struct fleet *f, const size_t *what, size_t enough, const char *name)
 {
-	for (int64_t until = clock_ms() + LIMIT_MS; *what < enough && clock_ms() < until;)
+	for (int64_t until = clock_ms() + LIMIT_MS; *what < enough && clock_ms() < until && waitpid(f->vned, NULL, WNOHANG) == 0;)
 		step(f);
-	if (*what < enough)
-		fprintf(stderr, "bench_agents: %s: %zu of %zu\n", name, *what, enough);
+	if (*what >= enough)
+		return;
+	fprintf(stderr, "bench_agents: %s: %zu of %zu; see %s/log\n", name, *what, enough, f->dir);
+	exit(1);
 }
 
 /* ---- vned ------------------------------------------------------------------------------------------- */
@@ -402,19 +418,42 @@ static uint16_t free_port(void)
 	return ntohs(a.sin_port);
 }
 
-/* A ring with two kinds of chords: every node has six links. */
+static double distance(const double a[2], const double b[2])
+{
+	return (a[0] - b[0]) * (a[0] - b[0]) + (a[1] - b[1]) * (a[1] - b[1]);
+}
+
+/* Nodes anywhere on a square, in one ring so that all are joined, and each with a link to the three nearest to it. */
 static void write_substrate(const struct fleet *f)
 {
-	static const size_t steps[] = { 1, 17, 101 };
+	enum { NEAREST = 3 };
 	buf_auto struct buf text = BUF_INIT;
+	double (*at)[2] = mem_array(f->n_agents, sizeof(*at));
 	buf_str(&text, "kind: substrate\nname: large\nnodes:\n");
-	for (size_t i = 0; i < f->n_agents; i++)
+	for (size_t i = 0; i < f->n_agents; i++) {
 		buf_printf(&text, "  - {name: n%zu, cpu: 64, memory: 256GiB, address: 10.%zu.%zu.%zu}\n", i, i >> 16 & 255, i >> 8 & 255, i & 255);
+		at[i][0] = (double)rand();
+		at[i][1] = (double)rand();
+	}
 	buf_str(&text, "links:\n");
-	for (size_t k = 0; k < ARRAY_LEN(steps) && steps[k] * 2 < f->n_agents; k++)
-		for (size_t i = 0; i < f->n_agents; i++)
-			buf_printf(&text, "  - {endpoints: [n%zu, n%zu], bandwidth: 10gbit, delay: 1ms}\n", i, (i + steps[k]) % f->n_agents);
+	for (size_t i = 0; i < f->n_agents; i++) {
+		size_t near[NEAREST + 1] = { 0 }, n = 0;
+		for (size_t k = 0; k < f->n_agents; k++) {
+			size_t place = n;
+			while (k != i && place && distance(at[i], at[k]) < distance(at[i], at[near[place - 1]]))
+				place--;
+			if (k == i || place == NEAREST)
+				continue;
+			memmove(&near[place + 1], &near[place], (NEAREST - place) * sizeof(*near));
+			near[place] = k;
+			n += n < NEAREST;
+		}
+		buf_printf(&text, "  - {name: ring%zu, endpoints: [n%zu, n%zu], bandwidth: 10gbit, delay: 1ms}\n", i, i, (i + 1) % f->n_agents);
+		for (size_t k = 0; k < NEAREST; k++)
+			buf_printf(&text, "  - {name: near%zu-%zu, endpoints: [n%zu, n%zu], bandwidth: 10gbit, delay: 1ms}\n", i, k, i, near[k]);
+	}
 	write_text(f, "substrate.yaml", buf_cstr(&text));
+	free(at);
 }
 
 static void set_up(struct fleet *f)
@@ -458,7 +497,7 @@ static void start_vned(struct fleet *f)
 	mem_auto char *command = mem_printf("exec %s/vned --config %s 2>>%s/log", here, config, f->dir);
 	const char *argv[] = { "/bin/sh", "-c", command, NULL };
 	check(child_spawn(&child, argv, NULL, 0, &err), &err);
-	f->vned = child.pid;
+	running = f->vned = child.pid;
 	for (size_t i = 0; i < f->n_agents; i++)
 		connect_end(&f->agents[i]);
 	for (size_t i = 0; i < CLIENTS; i++)
@@ -467,7 +506,8 @@ static void start_vned(struct fleet *f)
 
 static void kill_vned(struct fleet *f)
 {
-	kill(f->vned, SIGKILL);
+	end_vned();
+	running = 0;
 	waitpid(f->vned, NULL, 0);
 	for (size_t i = 0; i < f->n_agents; i++)
 		disconnect(&f->agents[i]);
@@ -542,6 +582,8 @@ static void requests(struct fleet *f, double rate, double seconds)
 	while (f->n_asked < n) {
 		while (f->n_asked < n && f->n_asked < (size_t)((double)(clock_us() - start) * rate / 1e6))
 			submit(f);
+		for (size_t i = 0; i < CLIENTS; i++)
+			work(&f->clients[i]);
 		step(f);
 	}
 	run_until(f, &f->n_answered, n, "answers to requests");
@@ -549,9 +591,9 @@ static void requests(struct fleet *f, double rate, double seconds)
 	qsort(f->took_ms, f->n_answered, sizeof(*f->took_ms), by_size);
 	size_t last = f->n_answered ? f->n_answered - 1 : 0;
 	printf("\"requests\": %zu, \"active\": %zu, \"busy\": %zu, \"seconds\": %.2f, \"active_per_s\": %.1f, \"p50_ms\": %.1f, "
-	       "\"p95_ms\": %.1f, \"max_ms\": %.1f, \"load_cpu_percent\": %.1f, ", f->n_asked, f->n_active, f->n_busy, took,
+	       "\"p95_ms\": %.1f, \"max_ms\": %.1f, \"solve_mean_ms\": %.2f, \"load_cpu_percent\": %.1f, ", f->n_asked, f->n_active, f->n_busy, took,
 	       (double)f->n_active / took, f->took_ms[last / 2], f->took_ms[last * 95 / 100], f->took_ms[last],
-	       100 * (cpu_of(f) - before) / took);
+	       1000 * f->solve_s / (double)(f->n_active + !f->n_active), 100 * (cpu_of(f) - before) / took);
 	if (f->fault)
 		fprintf(stderr, "bench_agents: the first request that failed: %s\n", f->fault);
 	free(f->asked_us);
@@ -568,8 +610,10 @@ static void restart(struct fleet *f)
 	start_vned(f);
 	run_until(f, &f->welcome, f->n_agents, "agents that are welcome again");
 	send_message(&f->clients[0], &list);
-	while (!f->listed_all)
+	while (!f->listed_all) {
+		work(&f->clients[0]);
 		step(f);
+	}
 	printf("\"restart_s\": %.3f, \"restart_active\": %zu, \"restart_ensures\": %zu}\n", (double)(clock_us() - start) / 1e6, f->listed,
 	       f->ensures);
 }
@@ -582,6 +626,7 @@ int main(int argc, char **argv)
 	if (f.n_agents < 8 || f.n_agents > 30000 || setrlimit(RLIMIT_NOFILE, &files) < 0)
 		die("expected 8 to 30000 agents, and the right to open so many connections");
 	srand(1);
+	atexit(end_vned);
 	set_up(&f);
 	int64_t start = clock_us();
 	start_vned(&f);

@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_message(data, size);
 	if (node_plan_unpack(data, size, &plan, NULL) == 0)
 		node_plan_done(&plan);
-	if (worker_job_unpack(data, size, &job, NULL) == 0)
+	if (worker_job_unpack(data, size, NULL, &job, NULL) == 0)
 		worker_job_done(&job);
 	if (worker_answer_unpack(data, size, &answer, NULL) == 0)
 		worker_answer_done(&answer);

@@ -628,7 +628,7 @@ static void test_worker_job(void **state)
 	uint8_t *data;
 	size_t len;
 	worker_job_pack(&job, &data, &len);
-	if (worker_job_unpack(data + 4, len - 4, &back, &err) < 0)
+	if (worker_job_unpack(data + 4, len - 4, NULL, &back, &err) < 0)
 		fail_msg("%s", err.text);
 	buf_auto struct buf before = BUF_INIT, after = BUF_INIT;
 	substrate_write(&job.substrate, &before);
@@ -644,9 +644,30 @@ static void test_worker_job(void **state)
 	assert_int_equal(back.objective, 1);
 	assert_int_equal(back.effort, 100);
 	worker_job_done(&back);
+	/* the substrate by itself, then a job without */
+	struct worker_job standing;
+	uint8_t *alone, *bare;
+	size_t alone_len, bare_len;
+	worker_substrate_pack(&job.substrate, &alone, &alone_len);
+	assert_int_equal(worker_job_unpack(alone + 4, alone_len - 4, NULL, &standing, &err), 0);
+	assert_int_equal(standing.id, 0);
+	job.apart = true;
+	worker_job_pack(&job, &bare, &bare_len);
+	job.apart = false;
+	assert_true(bare_len < len);
+	assert_int_equal(worker_job_unpack(bare + 4, bare_len - 4, NULL, &back, &err), -EINVAL);
+	assert_int_equal(worker_job_unpack(bare + 4, bare_len - 4, &standing.substrate, &back, &err), 0);
+	assert_true(back.apart && back.substrate.nodes == standing.substrate.nodes);
+	worker_job_done(&back);
+	standing.substrate.n_links--; /* of another substrate */
+	assert_int_equal(worker_job_unpack(bare + 4, bare_len - 4, &standing.substrate, &back, &err), -EINVAL);
+	standing.substrate.n_links++;
+	worker_job_done(&standing);
+	free(alone);
+	free(bare);
 	for (size_t bit = 32; bit < len * 8; bit++) {
 		data[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		if (worker_job_unpack(data + 4, len - 4, &back, NULL) == 0)
+		if (worker_job_unpack(data + 4, len - 4, NULL, &back, NULL) == 0)
 			worker_job_done(&back);
 		data[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}

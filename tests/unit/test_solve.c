@@ -116,7 +116,7 @@ static void answered(void *arg, int failed, struct solution *s)
 static void submit(struct world *w)
 {
 	struct err err = { 0 };
-	if (solve_submit(w->pool, &w->job, answered, w, &err) < 0)
+	if (solve_submit(w->pool, &w->job, 0, false, answered, w, &err) < 0)
 		fail_msg("%s", err.text);
 }
 
@@ -144,6 +144,29 @@ static void test_answers(void **state)
 	assert_true(w->has_embedding);
 	assert_int_equal(w->status, SOLVE_OPTIMAL);
 	assert_int_equal(solve_waiting(w->pool), 0);
+	assert_int_equal(solve_killed(w->pool), 0);
+}
+
+/* Each worker is told a substrate once, again when it is another or the worker is, and jobs without a version bring their own. */
+static void test_standing(void **state)
+{
+	static const uint64_t versions[] = { 1, 1, 1, 0, 1, 2, 2, 0, 2, 1 };
+	struct world *w = *state;
+	struct err err = { 0 };
+	w->job.time_limit_s = 5;
+	pool_of(w, "exec $real --worker", 2, 20);
+	int64_t cpu = w->job.left.node[0][RES_CPU_MILLI];
+	for (size_t i = 0; i < ARRAY_LEN(versions); i++)
+		assert_int_equal(solve_submit(w->pool, &w->job, versions[i], i % 3 == 0, answered, w, &err), 0);
+	wait_answers(w, ARRAY_LEN(versions));
+	assert_true(w->has_embedding);
+	for (size_t i = 0; i < w->job.substrate.n_nodes; i++) /* the same version, less left: what is left goes with each job */
+		w->job.left.node[i][RES_CPU_MILLI] = 0;
+	assert_int_equal(solve_submit(w->pool, &w->job, 1, true, answered, w, &err), 0);
+	wait_answers(w, ARRAY_LEN(versions) + 1);
+	assert_false(w->has_embedding);
+	for (size_t i = 0; i < w->job.substrate.n_nodes; i++)
+		w->job.left.node[i][RES_CPU_MILLI] = cpu;
 	assert_int_equal(solve_killed(w->pool), 0);
 }
 
@@ -225,7 +248,7 @@ static void test_queue_is_bounded(void **state)
 	submit(w);
 	submit(w);
 	submit(w);
-	assert_int_equal(solve_submit(w->pool, &w->job, answered, w, &err), -EBUSY);
+	assert_int_equal(solve_submit(w->pool, &w->job, 0, false, answered, w, &err), -EBUSY);
 	assert_non_null(strstr(err.text, "waiting"));
 	wait_answers(w, 2);
 	submit(w); /* there is room again */
@@ -283,7 +306,7 @@ static void test_no_program(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { TEST(test_answers), TEST(test_hangs), TEST(test_ends), TEST(test_killed),
+	const struct CMUnitTest tests[] = { TEST(test_answers), TEST(test_standing), TEST(test_hangs), TEST(test_ends), TEST(test_killed),
 		                                TEST(test_nonsense), TEST(test_too_much), TEST(test_recovers),
 		                                TEST(test_queue_is_bounded), TEST(test_explains), TEST(test_own_program), TEST(test_no_program) };
 	return cmocka_run_group_tests_name("solvers", tests, NULL, NULL);

@@ -77,15 +77,21 @@ static bool tell(void *arg, const struct solution *best)
 	return write_answer(&answer) == 0;
 }
 
-static int serve(const uint8_t *data, size_t len)
+/* standing: the substrate that was sent by itself; replaced by another that is. */
+static int serve(const uint8_t *data, size_t len, struct substrate *standing)
 {
 	struct worker_job job = { 0 };
 	struct err err = { 0 };
-	int ret = worker_job_unpack(data, len, &job, &err);
+	int ret = worker_job_unpack(data, len, standing->n_nodes ? standing : NULL, &job, &err);
 
 	if (ret != 0) {
 		fprintf(stderr, "vnembed: a job that cannot be read: %s\n", err.text);
 		return EXIT_INPUT;
+	}
+	if (!job.id) {
+		substrate_done(standing);
+		*standing = job.substrate;
+		return EXIT_DONE;
 	}
 	struct stream stream = { .id = job.id, .cost = -1 };
 	struct embed_options options = { .solver = job.solver[0] ? job.solver : NULL, .objective = job.objective,
@@ -108,7 +114,7 @@ static int serve(const uint8_t *data, size_t len)
 	return EXIT_DONE;
 }
 
-int worker_run(void)
+static int run(struct substrate *standing)
 {
 	for (;;) {
 		uint8_t head[4];
@@ -125,8 +131,17 @@ int worker_run(void)
 			fprintf(stderr, "vnembed: the stream of jobs ended within one\n");
 			return EXIT_INPUT;
 		}
-		ret = serve(data, len);
+		ret = serve(data, len, standing);
 		if (ret != EXIT_DONE)
 			return ret;
 	}
+}
+
+int worker_run(void)
+{
+	struct substrate standing = { 0 };
+	int ret = run(&standing);
+
+	substrate_done(&standing);
+	return ret;
 }
