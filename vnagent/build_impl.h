@@ -94,6 +94,7 @@ struct builder {
 	struct uplink_state *uplinks; /* of each of options.uplinks, as last looked at */
 	bool uplinks_stale;     /* one of their devices has been heard of */
 	struct loop_source *prepare, *event_source, *watch_links;
+	unsigned watch_deferred;
 	size_t n_jobs;
 };
 

@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "vnagent/build_impl.h"
 
-enum { LINKS_SOON_MS = 100 };
+enum { LINKS_SOON_MS = 100, DEFERRED_MAX = 10 };
 
 static bool fill_guard(const struct builder *b, const struct plan_index *index, const struct plan_port *port, struct watch_guard *ret)
 {
@@ -84,6 +84,14 @@ static int by_name(const void *a, const void *b)
 static void set_links(void *arg)
 {
 	struct builder *b = arg;
+	if (!builder_idle(b)) {
+		loop_set_timer(b->watch_links, LINKS_SOON_MS, 0);
+		if (b->watch_deferred++ < DEFERRED_MAX)
+			return; /* it is all being built still */
+	} else {
+		watch_settle(b->options.watch);
+	}
+	b->watch_deferred = 0;
 	struct linking l = { .b = b, .seen = hash_new() };
 	hash_each(b->nets, add_links, &l);
 	if (l.links.n)

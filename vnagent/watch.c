@@ -124,7 +124,7 @@ static void put_list(struct watch *w, uint32_t type, uint32_t net, const void *i
 	do {
 		size_t some = n - at < WATCH_ITEMS_MAX ? n - at : WATCH_ITEMS_MAX;
 		struct watch_message m = { .type = type, .net = net, .n = (uint32_t)some, .more = at + some < n };
-		put(w, &m, (const uint8_t *)items + at * size, some * size);
+		put(w, &m, some ? (const uint8_t *)items + at * size : NULL, some * size);
 		at += some;
 	} while (at < n);
 	flush(w);
@@ -147,13 +147,19 @@ static void take_link(struct watch *w, struct watch_link_state *s)
 	w->options.link(w->options.arg, s);
 }
 
+static bool wanted(const struct watch *w, uint32_t net, uint32_t port)
+{
+	const struct net_guards *g = hash_get_u64(w->nets, net);
+	for (size_t i = 0; g && i < g->n; i++)
+		if (g->v[i].port == port)
+			return true;
+	return false;
+}
+
+/* One of before may tell of networks that the builder has not come to yet: those are kept, and settled by watch_settle. */
 static void take_guard(struct watch *w, struct watch_guard_state *s)
 {
-	const struct net_guards *net = hash_get_u64(w->nets, s->net);
-	bool wanted = false;
-	for (size_t i = 0; net && i < net->n; i++)
-		wanted |= net->v[i].port == s->port;
-	if (!wanted)
+	if (hash_get_u64(w->nets, s->net) && !wanted(w, s->net, s->port))
 		return; /* of before the last list */
 	s->why[sizeof(s->why) - 1] = 0;
 	free(hash_put_u64(w->guard_states, guard_key(s->net, s->port), mem_dup(s, sizeof(*s))));
@@ -338,21 +344,18 @@ void watch_free(struct watch *w)
 	free(w);
 }
 
+static void forget(struct watch *w, uint32_t net, uint32_t port)
+{
+	struct watch_guard_state none = { .net = net, .port = port };
+	free(hash_del_u64(w->guard_states, guard_key(net, port)));
+	w->options.guard(w->options.arg, &none);
+}
+
 void watch_set_net(struct watch *w, uint32_t net, const struct watch_guard *v, size_t n)
 {
 	struct net_guards *were = hash_get_u64(w->nets, net);
 	if (!n && !were)
 		return;
-	for (size_t i = 0; were && i < were->n; i++) {
-		bool stays = false;
-		for (size_t k = 0; k < n; k++)
-			stays |= v[k].port == were->v[i].port;
-		if (stays)
-			continue;
-		struct watch_guard_state none = { .net = net, .port = were->v[i].port };
-		free(hash_del_u64(w->guard_states, guard_key(net, none.port)));
-		w->options.guard(w->options.arg, &none);
-	}
 	if (n) {
 		struct net_guards *g = mem_alloc(sizeof(*g));
 		*g = (struct net_guards){ net, mem_dup(v, n * sizeof(*v)), n };
@@ -360,10 +363,38 @@ void watch_set_net(struct watch *w, uint32_t net, const struct watch_guard *v, s
 	} else {
 		hash_del_u64(w->nets, net);
 	}
+	for (size_t i = 0; were && i < were->n; i++)
+		if (!wanted(w, net, were->v[i].port))
+			forget(w, net, were->v[i].port);
 	if (were)
 		free_net(were);
 	connect_to_it(w);
 	put_list(w, WATCH_NET, net, v, n, sizeof(*v));
+}
+
+struct settling {
+	struct watch *w;
+	VEC(struct watch_guard_state) stale;
+};
+
+static void find_stale(void *value, void *arg)
+{
+	const struct watch_guard_state *s = value;
+	struct settling *t = arg;
+	if (!wanted(t->w, s->net, s->port))
+		*vec_add(&t->stale) = *s;
+}
+
+void watch_settle(struct watch *w)
+{
+	struct settling t = { .w = w };
+	hash_each(w->guard_states, find_stale, &t);
+	for (size_t i = 0; i < t.stale.n; i++) {
+		forget(w, t.stale.v[i].net, t.stale.v[i].port);
+		if (!hash_get_u64(w->nets, t.stale.v[i].net))
+			put_list(w, WATCH_NET, t.stale.v[i].net, NULL, 0, sizeof(struct watch_guard));
+	}
+	vec_done(&t.stale);
 }
 
 void watch_set_links(struct watch *w, const struct watch_link *v, size_t n)

@@ -22,6 +22,8 @@ void watch_free(struct watch *w); /* the process goes on. NULL accepted */
 /* From now on a network's guards, or all links, are these (copied). */
 void watch_set_net(struct watch *w, uint32_t net, const struct watch_guard *v, size_t n);
 void watch_set_links(struct watch *w, const struct watch_link *v, size_t n);
+/* Every network that stands has been set: what else an earlier agent had watched is watched no more. */
+void watch_settle(struct watch *w);
 /* What is known, as it was told last. */
 void watch_each_link(struct watch *w, void (*each)(void *arg, const struct watch_link_state *state), void *arg);
 void watch_each_guard(struct watch *w, void (*each)(void *arg, const struct watch_guard_state *state), void *arg);
