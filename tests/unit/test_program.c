@@ -216,13 +216,60 @@ static void test_what_does_not_fit_is_refused(void **state)
 	program_close(p);
 }
 
+/* A file of n bytes as the operator's object; what program_open makes of it. */
+static int open_bytes(const uint8_t *bytes, size_t n, struct err *err)
+{
+	char path[] = "/tmp/vne-test-program-XXXXXX", *entry;
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, n), (ssize_t)n);
+	close(fd);
+	entry = mem_printf("damaged=%s", path);
+	struct yaml_names one = { .v = &entry, .n = 1 };
+	struct program *p = NULL;
+	int code = program_open(&one, "damaged", &p, err);
+	assert_true(code < 0 || p);
+	program_close(p);
+	unlink(path);
+	free(entry);
+	return code;
+}
+
+/* A file that was copied half, or is damaged, is refused with its name and a reason: it takes nobody down. */
+static void test_damaged_objects(void **state)
+{
+	uint8_t bytes[1 << 16];
+	struct err err = { 0 };
+	program_close(open_it("ecmp"));
+	FILE *f = fopen(strchr(objects[0], '=') + 1, "rb");
+	assert_non_null(f);
+	size_t n = fread(bytes, 1, sizeof(bytes), f);
+	assert_true(feof(f) && n > 64);
+	fclose(f);
+	for (size_t len = 0; len < n / 2; len += n / 100 + 1) {
+		assert_true(open_bytes(bytes, len, &err) < 0);
+		assert_non_null(strstr(err.text, "damaged"));
+	}
+	uint32_t random = 1;
+	for (size_t i = 0; i < 200; i++) {
+		random = random * 1664525 + 1013904223;
+		size_t at = (random >> 8) % n;
+		uint8_t was = bytes[at];
+		bytes[at] ^= (uint8_t)(1 + i % 255);
+		(void)open_bytes(bytes, n, &err); /* many bytes say nothing that matters */
+		bytes[at] = was;
+	}
+	assert_int_equal(open_bytes(bytes, n, &err), 0);
+}
+
 int main(int argc, char **argv)
 {
 	char *end = strstr(argv[0], "tests/unit/");
 	objects[0] = mem_printf("ecmp=%.*splanes/ecmp.o", end ? (int)(end - argv[0]) : 0, argv[0]);
 	objects[1] = mem_printf("firewall=%.*splanes/firewall.o", end ? (int)(end - argv[0]) : 0, argv[0]);
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_ecmp_spreads_flows), cmocka_unit_test(test_firewall_decides_by_the_first_rule),
-		                            cmocka_unit_test(test_what_does_not_fit_is_refused) };
+		                            cmocka_unit_test(test_what_does_not_fit_is_refused),
+		                            cmocka_unit_test(test_damaged_objects) };
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	free(objects[0]);
 	free(objects[1]);
