@@ -3,17 +3,18 @@
 #
 # A folder of sources is a library; a daemon is its folder's main.c, a tool its folder under
 # tools/; each is linked with just the libraries that it may include (tests/include_rules.py
-# holds the same table against the sources). SAN=1 builds under ASan and UBSan in build/san.
+# holds the same table against the sources). SAN=1 builds under ASan and UBSan in build/san, FAULTS=1
+# with faults on demand (base/fault.h), which tests want, in build/faults.
 
 VERSION := 0.1.0
 PREFIX ?= /usr/local
-B := build$(if $(SAN),/san)
+B := build$(if $(SAN),/san)$(if $(FAULTS),/faults)
 comma := ,
 
 CFLAGS ?= -O2 -g
 SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 WARN := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wvla -Wno-unused-parameter
-ALL_CFLAGS = -std=gnu11 -ffp-contract=off $(CFLAGS) $(WARN) $(SANFLAGS) -I. -I$B/gen -D_GNU_SOURCE -DVNE_VERSION='"$(VERSION)"' -MMD -MP
+ALL_CFLAGS = -std=gnu11 -ffp-contract=off $(CFLAGS) $(WARN) $(SANFLAGS) -I. -I$B/gen -D_GNU_SOURCE -DVNE_VERSION='"$(VERSION)"' $(if $(FAULTS),-DVNE_FAULTS) -MMD -MP
 ALL_LDFLAGS = $(LDFLAGS) $(SANFLAGS)
 
 # What each library needs from outside, and what each program is linked with, from the top of
@@ -147,6 +148,7 @@ demo: deps ## the product at its main job, on the real Abilene (as root)
 
 check: deps ## all tests (SAN=1: under ASan and UBSan)
 	@$(MAKE) --no-print-directory -s -j2 all tests
+	@$(MAKE) --no-print-directory -s -j2 B=$B/faults FAULTS=1 all
 	@tests/run $B
 
 xen-demo: deps ## routers that are guests, on real Xen in QEMU (as root; KEEP=1: and a shell there)

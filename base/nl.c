@@ -16,6 +16,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/mem.h"
 #include "base/ns.h"
 #include "base/vec.h"
@@ -260,13 +261,16 @@ static int transmit_stream(struct nl *nl, const void *data, size_t len, struct e
 
 static int transmit(struct nl *nl, const void *data, size_t len, struct err *err)
 {
+	fault_point("netlink, before");
 	if (nl->stream)
 		return transmit_stream(nl, data, len, err);
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	for (;;) {
 		ssize_t n = sendto(nl->fd, data, len, 0, (struct sockaddr *)&kernel, sizeof(kernel));
-		if (n == (ssize_t)len)
+		if (n == (ssize_t)len) {
+			fault_point("netlink, after");
 			return 0;
+		}
 		if (n < 0 && errno != EINTR)
 			return err_sys(err, -errno, "netlink send");
 	}

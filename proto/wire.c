@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "base/fault.h"
 #include "base/mem.h"
 #include "proto/wire_impl.h"
 
@@ -120,6 +121,7 @@ static void wire_free(struct wire *wire)
 		wire->part(wire);
 	wire_socket_close(&wire->main, WIRE_LINGER_MS);
 	zmq_ctx_term(wire->context);
+	free(wire->held.data);
 	free(wire->address);
 	free(wire->endpoint);
 	explicit_bzero(&wire->self, sizeof(wire->self));
@@ -170,16 +172,13 @@ static int send_failed(struct err *err)
 	return wire_zmq_error(err, "cannot send");
 }
 
-int wire_send(struct wire *wire, const struct peer *to, struct message *m, struct err *err)
+/* data: the socket's from now on. */
+static int send_data(struct wire *wire, const struct peer *to, uint8_t *data, size_t len, struct err *err)
 {
-	if (!to && (wire->state != WIRE_UP || !wire->main.zmq))
-		return err_set(err, -EHOSTUNREACH, "not connected to %s", wire->address ? wire->address : "anybody");
-	if (to && zmq_send(wire->main.zmq, to->id, to->id_len, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
+	if (to && zmq_send(wire->main.zmq, to->id, to->id_len, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0) {
+		free(data);
 		return send_failed(err);
-	m->sequence = ++wire->sequence;
-	uint8_t *data;
-	size_t len;
-	message_pack(m, &data, &len);
+	}
 	zmq_msg_t msg;
 	if (zmq_msg_init_data(&msg, data, len, release, NULL) < 0) {
 		free(data);
@@ -191,6 +190,49 @@ int wire_send(struct wire *wire, const struct peer *to, struct message *m, struc
 		return r;
 	}
 	return 0;
+}
+
+/* In builds for tests: what the test's dice make of a message between daemons. Whether it has been dealt with. A held one goes
+ * behind the next, whoever that is for. */
+#ifdef VNE_FAULTS
+static bool wire_fault(struct wire *wire, const struct peer *to, uint8_t *data, size_t len)
+{
+	enum fault_fate fate = to && to->role != ROLE_AGENT ? FAULT_FATE_SENT : fault_message();
+	struct wire_held held = wire->held;
+	if (fate == FAULT_FATE_SENT && !held.data)
+		return false;
+	wire->held = (struct wire_held){ 0 };
+	if (fate == FAULT_FATE_HELD)
+		wire->held = (struct wire_held){ to ? *to : (struct peer){ .id_len = 0 }, mem_dup(data, len), len };
+	int r = fate == FAULT_FATE_SENT || fate == FAULT_FATE_TWICE ? send_data(wire, to, mem_dup(data, len), len, NULL) : 0;
+	if (fate == FAULT_FATE_TWICE && r == 0)
+		r = send_data(wire, to, mem_dup(data, len), len, NULL);
+	if (held.data && (to || wire->state == WIRE_UP))
+		r = send_data(wire, to ? &held.to : NULL, held.data, held.len, NULL);
+	(void)r;
+	free(data);
+	return true;
+}
+#else
+static bool wire_fault(struct wire *wire, const struct peer *to, uint8_t *data, size_t len)
+{
+	(void)wire, (void)to, (void)data, (void)len;
+	return false;
+}
+#endif
+
+int wire_send(struct wire *wire, const struct peer *to, struct message *m, struct err *err)
+{
+	if (!to && (wire->state != WIRE_UP || !wire->main.zmq))
+		return err_set(err, -EHOSTUNREACH, "not connected to %s", wire->address ? wire->address : "anybody");
+	m->sequence = ++wire->sequence;
+	uint8_t *data;
+	size_t len;
+	message_pack(m, &data, &len);
+	fault_point("wire, before");
+	int r = wire_fault(wire, to, data, len) ? 0 : send_data(wire, to, data, len, err);
+	fault_point_sent("wire, after");
+	return r;
 }
 
 bool peer_same(const struct peer *a, const struct peer *b)

@@ -34,6 +34,8 @@ static void drop_sockets(struct wire *wire, int linger_ms)
 		(void)zmq_socket_monitor(wire->main.zmq, NULL, 0);
 	wire_socket_close(&wire->monitor, 0);
 	wire_socket_close(&wire->main, linger_ms);
+	free(wire->held.data);
+	wire->held = (struct wire_held){ 0 };
 }
 
 /* The connection is over, or never came to be: tell, and try again later. */

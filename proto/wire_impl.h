@@ -18,12 +18,19 @@ struct wire_socket { /* a socket and its place in the loop */
 	struct loop_source *source;
 };
 
+struct wire_held { /* a message that a fault keeps back */
+	struct peer to;
+	uint8_t *data; /* NULL: none */
+	size_t len;
+};
+
 struct wire {
 	struct loop *loop;
 	void *context; /* of its own: nothing is shared between two wires */
 	struct wire_socket main; /* ROUTER or DEALER */
 	struct loop_source *prepare;
 	uint64_t sequence;
+	struct wire_held held; /* in builds for tests only */
 	bool busy, closed; /* inside a callback; wire_close was called there */
 	bool (*work)(struct wire *wire);
 	void (*part)(struct wire *wire); /* closes what the server or client has besides */

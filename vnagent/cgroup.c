@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
+
 enum { PERIOD_US = 100000, QUOTA_MIN_US = 1000, WEIGHT_V1 = 1024, PROCESSES_MAX = 512, MEMORY_DEFAULT_KIB = 256 << 10 };
 
 enum controller { CPU, CPUACCT, MEMORY, PIDS, CONTROLLERS };
@@ -50,6 +52,7 @@ static int write_number(const char *dir, const char *file, const char *format, l
 	if (fd < 0)
 		return -errno;
 	int code = write(fd, text, (size_t)n) < 0 ? -errno : 0;
+	fault_point("cgroup");
 	close(fd);
 	return code;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/notify.h"
@@ -193,6 +194,8 @@ static int run(const struct agent_config *c, struct spawner *spawner, struct nod
 		code = identity_load(c->server_key, &server, err);
 	if (!code)
 		code = state_open(c->state, &state, err);
+	if (!code)
+		fault_open(self.node);
 	if (!code)
 		code = loop_new(&loop, err);
 	if (!code) {

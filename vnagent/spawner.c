@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/mem.h"
 #include "base/ns.h"
 #include "vnagent/cgroup.h"
@@ -295,7 +296,9 @@ int spawner_create(struct spawner *s, const struct spawn_router *r, struct err *
 	int code = ns_net_cookie(&q.router.home_net, err);
 	if (code)
 		return code;
+	fault_point("router, before");
 	code = send_fds(s->fd, &iov, 1, NULL, 0, MSG_DONTWAIT);
+	fault_point("router, after");
 	return code ? err_sys(err, code == -ENOBUFS ? -EAGAIN : code, "asking the spawner for a router") : 0;
 }
 

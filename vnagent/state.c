@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "proto/message.h"
@@ -66,17 +67,20 @@ static int write_all(struct state *s, const char *name, const void *data, size_t
 {
 	char beside[64];
 	snprintf(beside, sizeof(beside), "%s.new", name);
+	fault_point("state, before");
 	int fd = openat(s->fd, beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_sys(err, -errno, "%s/%s", s->dir, beside);
 	ssize_t n = write(fd, data, len);
-	int code = n == (ssize_t)len ? 0 : n < 0 ? -errno : -ENOSPC;
+	int code = n == (ssize_t)len ? fault_write() : n < 0 ? -errno : -ENOSPC;
 	if (close(fd) < 0 && !code)
 		code = -errno;
+	fault_point("state, beside");
 	if (!code && renameat(s->fd, beside, s->fd, name) < 0)
 		code = -errno;
 	if (code)
 		(void)unlinkat(s->fd, beside, 0);
+	fault_point("state, after");
 	return code ? err_sys(err, code, "%s/%s", s->dir, name) : 0;
 }
 
@@ -141,8 +145,10 @@ int state_set_plan(struct state *s, uint32_t net, enum build_slot slot, const st
 	char name[48];
 	snprintf(name, sizeof(name), "%06x.%s", net, slot_suffix[slot]);
 	if (!plan) {
+		fault_point("state, removing");
 		if (unlinkat(s->fd, name, 0) < 0 && errno != ENOENT)
 			return err_sys(err, -errno, "%s/%s", s->dir, name);
+		fault_point("state, removed");
 		return 0;
 	}
 	uint8_t *data;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/notify.h"
@@ -157,6 +158,7 @@ int main(int argc, char **argv)
 	argp_err_exit_status = 2;
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
 	log_open("vned", a.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	fault_open("vned");
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a limit of the size of files is a write that fails */
 	int code = read_config(a.config && *a.config ? a.config : "/etc/vne/vned.yaml", &config);

@@ -14,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/vec.h"
@@ -125,14 +126,19 @@ static void wake(struct sqlite *f)
 static int write_group(struct sqlite *f, struct batch *first)
 {
 	uint64_t revision = 0;
-	int r = store_db_begin(f->db);
+	fault_point("store, before");
+	int r = fault_write();
+	if (r == 0)
+		r = store_db_begin(f->db);
 	for (struct batch *b = first; b && r == 0; b = b->next) {
 		for (size_t i = 0; i < b->n && r == 0; i++)
 			r = store_db_change(f->db, &b->ops[i]);
 		revision = b->revision;
 	}
+	fault_point("store, not committed");
 	if (r == 0)
 		r = store_db_commit(f->db, revision);
+	fault_point("store, committed");
 	if (r < 0)
 		store_db_rollback(f->db);
 	return r;

@@ -69,16 +69,17 @@ class Done:
 
 
 class Lab:
-    """`as_user`: a prefix that drops rights, for rootless labs."""
+    """`as_user`: a prefix that drops rights, for rootless labs. `build`, `env`: of the daemons, where not the usual ones."""
 
-    def __init__(self, directory, as_user=()):
-        self.dir, self.as_user = Path(directory), list(as_user)
+    def __init__(self, directory, as_user=(), build=BUILD, env=None):
+        self.dir, self.as_user, self.build = Path(directory), list(as_user), build
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("VNE_") or k.startswith("VNE_FAKE_")}
         self.env["VNE_LAB_DIR"] = str(self.dir)
         self.env["LC_ALL"] = "C.UTF-8"
+        self.env.update(env or {})
 
     def command(self, program, *words):
-        return [*self.as_user, str(BUILD / program), *map(str, words)]
+        return [*self.as_user, str(self.build / program), *map(str, words)]
 
     def run(self, program, *words, code=0, stdin="", seconds=90):
         done = Done(subprocess.run(self.command(program, *words), env=self.env, input=stdin, capture_output=True,
@@ -165,7 +166,7 @@ class Lab:
 
 
 @contextlib.contextmanager
-def running_lab(substrate, as_user=(), owner=None):
+def running_lab(substrate, as_user=(), owner=None, build=BUILD, env=None):
     """A lab that is up; afterwards it is down, and gone."""
     base = Path(tempfile.mkdtemp(prefix="vnt-", dir="/tmp"))  # short: there are sockets in it
     try:
@@ -174,7 +175,7 @@ def running_lab(substrate, as_user=(), owner=None):
         if owner is not None:
             os.chown(base, owner, owner)
             os.chown(file, owner, owner)
-        lab = Lab(base / "lab", as_user)
+        lab = Lab(base / "lab", as_user, build, env)
         try:
             lab.up(file)
             yield lab
