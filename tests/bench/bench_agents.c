@@ -57,7 +57,7 @@ struct fleet {
 	void *context;
 	int epoll;
 	struct end *agents, clients[CLIENTS];
-	size_t n_agents, at, welcome, ensures;
+	size_t n_agents, at, welcome, ensures, given_up; /* given_up: how often vned has taken an agent for lost */
 	int64_t tick_us;
 	pid_t vned;
 	/* requests */
@@ -245,7 +245,8 @@ static void agent_message(struct end *e, const struct message *m)
 		obey(e, m);
 		break;
 	case MSG_REPLY:
-		fprintf(stderr, "bench_agents: %s is told: %s\n", e->id.name, m->u.reply.text);
+		if (!e->fleet->given_up++)
+			fprintf(stderr, "bench_agents: %s is told: %s\n", e->id.name, m->u.reply.text);
 		if (m->u.reply.code == 3)
 			hello(e);
 		break;
@@ -622,9 +623,11 @@ int main(int argc, char **argv)
 {
 	struct fleet f = { .n_agents = argc > 1 ? strtoul(argv[1], NULL, 10) : 1000 };
 	double idle = argc > 2 ? atof(argv[2]) : 10, rate = argc > 3 ? atof(argv[3]) : 100, seconds = argc > 4 ? atof(argv[4]) : 30;
-	struct rlimit files = { 3 * f.n_agents + 1024, 3 * f.n_agents + 1024 };
-	if (f.n_agents < 8 || f.n_agents > 30000 || setrlimit(RLIMIT_NOFILE, &files) < 0)
-		die("expected 8 to 30000 agents, and the right to open so many connections");
+	struct rlimit files;
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	if (f.n_agents < 8 || 2 * f.n_agents + 1024 > files.rlim_max || setrlimit(RLIMIT_NOFILE, &files) < 0)
+		die("expected 8 agents, and no more than half as many as the hard limit of open files");
 	srand(1);
 	atexit(end_vned);
 	set_up(&f);
@@ -634,7 +637,7 @@ int main(int argc, char **argv)
 	printf("{\"agents\": %zu, \"connect_s\": %.2f, ", f.n_agents, (double)(clock_us() - start) / 1e6);
 	run_for(&f, 2);
 	printf("\"idle_cpu_percent\": %.1f, ", idle_percent(&f, idle));
-	printf("\"idle_rss_mib\": %lu, ", status_of(&f, "VmRSS") >> 10);
+	printf("\"idle_rss_mib\": %lu, \"given_up\": %zu, ", status_of(&f, "VmRSS") >> 10, f.given_up);
 	fflush(stdout);
 	if (rate > 0)
 		requests(&f, rate, seconds);
