@@ -84,6 +84,21 @@ static int write_all(struct state *s, const char *name, const void *data, size_t
 	return code ? err_sys(err, code, "%s/%s", s->dir, name) : 0;
 }
 
+/* What an agent that died while writing has left beside a file. */
+static void remove_unfinished(struct state *s)
+{
+	int fd = openat(s->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir)
+		return; /* whoever reads the directory next says why */
+	for (struct dirent *e; (e = readdir(dir));) {
+		size_t len = strlen(e->d_name);
+		if (len > 4 && !strcmp(e->d_name + len - 4, ".new"))
+			(void)unlinkat(s->fd, e->d_name, 0);
+	}
+	closedir(dir);
+}
+
 int state_open(const char *dir, struct state **ret, struct err *err)
 {
 	int code = make_dirs(dir, err);
@@ -99,6 +114,8 @@ int state_open(const char *dir, struct state **ret, struct err *err)
 		code = err_sys(err, -errno, "%s", dir);
 	else if (flock(s->lock, LOCK_EX | LOCK_NB) < 0)
 		code = err_set(err, -EBUSY, "%s: another agent uses this state directory", dir);
+	else
+		remove_unfinished(s);
 	uint8_t *text;
 	size_t len;
 	if (!code && !read_all(s->fd, "term", &text, &len)) {
