@@ -156,6 +156,7 @@ static inline void help_check_walks(const struct plan *p, const struct substrate
 			assert_true(p->snode[i] > p->snode[i - 1]);
 	}
 	assert_int_equal(crosses, walked);
+	plan_numbers_done(&numbers);
 	free(want);
 	free(got);
 }

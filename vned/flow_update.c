@@ -28,7 +28,7 @@ static void align(struct network *net, struct network *to)
 {
 	struct plan old = net->plan;
 	struct part *parts = net->parts;
-	uint32_t *snodes = mem_dup(old.snode, (old.n_nodes + 1) * sizeof(*snodes));
+	uint32_t *snodes = mem_dup(old.snode, old.n_nodes * sizeof(*snodes));
 	size_t n = old.n_nodes, at = 0;
 	plan_align(&net->plan, &to->plan);
 	net->parts = mem_array(net->plan.n_nodes + 1, sizeof(*net->parts));

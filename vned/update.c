@@ -34,7 +34,7 @@ static bool path_lost(const struct vned *v, uint32_t from, const struct path *p,
 
 static struct path copy_of(const struct path *p)
 {
-	return (struct path){ mem_dup(p->links, (p->n + 1) * sizeof(*p->links)), p->n, p->bw_kbps };
+	return (struct path){ mem_dup(p->links, p->n * sizeof(*p->links)), p->n, p->bw_kbps };
 }
 
 /* Of a protected link that has lost one way, the other is its only one: embed_update finds it a second. */
