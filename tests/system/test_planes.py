@@ -117,6 +117,35 @@ def test_routes_appear_change_and_vanish(row):
     eventually(lambda: "Destination Net Unreachable" in row.inside("h1", "ping -n -c 1 -W 2 10.200.0.1", code=None).out)  # it says so once a second
 
 
+@pytest.mark.parametrize("lay, clear, options, passes", [
+    ("route add 22.0.0.1 via 10.64.0.3", "route del 22.0.0.1", "", True),
+    ("route add blackhole 22.0.0.1", "route del blackhole 22.0.0.1", "", False),
+    ("route add prohibit 22.0.0.1", "route del prohibit 22.0.0.1", "", False),
+    ("route add 22.0.0.1 nexthop via 10.64.0.3 weight 3 nexthop via 10.64.0.3 dev eth1 onlink", "route del 22.0.0.1", "", True),
+    ("nexthop add id 7 via 10.64.0.3 dev eth1; ip route add 22.0.0.1 nhid 7", "nexthop del id 7", "", True),
+    ("nexthop add id 7 via 10.64.0.3 dev eth1; ip route add 22.0.0.1 nhid 7; ip nexthop replace id 7 blackhole", "nexthop del id 7", "", False),
+    ("route add 22.0.0.1 via inet6 fd00:2::2", "route del 22.0.0.1", "", True),
+    ("route add 22.0.0.1 via 10.64.0.3 mtu lock 600", "route del 22.0.0.1", "-s 900 -M do", False),
+    ("route add 22.0.0.1 via 10.64.0.3 metric 20; ip route add blackhole 22.0.0.1 metric 10",
+     "route del blackhole 22.0.0.1; ip route del 22.0.0.1", "", False),
+    ("route add blackhole 22.0.0.1; ip route add 22.0.0.1 tos 0x10 via 10.64.0.3", "route flush root 22.0.0.1", "-Q 16", True),
+    ("route add blackhole 22.0.0.1; ip route add 22.0.0.1 tos 0x10 via 10.64.0.3", "route flush root 22.0.0.1", "", False),
+    ("route add 22.0.0.1 via 10.64.0.3; ip route add blackhole 22.0.0.1 table 77; ip rule add to 22.0.0.1 lookup 77",
+     "rule del to 22.0.0.1 lookup 77; ip route flush table 77; ip route del 22.0.0.1", "", False),
+])
+def test_odd_routes(row, lay, clear, options, passes):
+    """Whatever the tenant lays down inside, the plane does what the router's kernel would do."""
+    row.inside("h2", "ip address replace 22.0.0.1/32 dev lo")
+    try:
+        row.inside("r", f"ip {lay}")
+        eventually(lambda: row.pings("22.0.0.1", f"-c 1 -W 1 {options}") == passes, 20)
+        assert row.pings("22.0.0.1", f"-c 3 -i 0.1 -W 1 {options}") == passes
+    finally:
+        row.inside("r", f"ip {clear}", code=None)
+    eventually(lambda: row.pings("10.64.0.3"))
+    eventually(lambda: not row.pings("22.0.0.1"))
+
+
 def test_a_limit_holds(row):
     target = "10.64.0.3"
     server = row.lab.start("vnctl", "exec", row.name, "h2", "--", "iperf3", "-s", "-1", stdout=subprocess.DEVNULL)
