@@ -408,7 +408,7 @@ void tc_put_unlimited(struct nl_batch *b, uint32_t ifindex, const char *label)
 }
 
 /* ---- underlay --------------------------------------------------------------------------------- */
-enum { CLASS_ALL = 0x10001, CLASS_PROMISED = 0x10010, CLASS_BEST_EFFORT = 0x10020, BEST_EFFORT_KBPS = 8 };
+enum { CLASS_ALL = 0x10001, CLASS_PROBES = 0x10008, CLASS_PROMISED = 0x10010, CLASS_BEST_EFFORT = 0x10020, BEST_EFFORT_KBPS = 8, PROBES_SHARE = 100, PROBES_KBPS = 1000 };
 
 static void put_class(struct nl_batch *b, uint32_t ifindex, uint32_t id, uint32_t parent, int64_t rate_kbps,
                       int64_t ceil_kbps, uint32_t prio, const char *label)
@@ -433,17 +433,40 @@ static void put_class(struct nl_batch *b, uint32_t ifindex, uint32_t id, uint32_
 	nl_nest_end(b);
 }
 
-/* Returns the class of best effort by the outer header's DSCP, 0 (the default class) else. */
+enum { TOS_CONTROL = 0xc0 /* CS6 */, VXLAN_UDP_PORT = 4789, INNER_TYPE = 28 /* behind the outer network header: UDP, VXLAN, two addresses */ };
+
+/* Ends with the class of probes where a tunnel's frame has one inside; else goes on behind. */
+static void put_probe_inside(struct program *p, uint32_t protocol_at, uint32_t header)
+{
+	emit(p, BPF_LD | BPF_B | BPF_ABS, 0, 0, protocol_at);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 5, IPPROTO_UDP);
+	emit(p, BPF_LD | BPF_H | BPF_ABS, 0, 0, ETH_HLEN + header + 2);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 3, VXLAN_UDP_PORT);
+	emit(p, BPF_LD | BPF_H | BPF_ABS, 0, 0, ETH_HLEN + header + INNER_TYPE);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, ETH_P_WATCH);
+	emit(p, BPF_RET | BPF_K, 0, 0, CLASS_PROBES);
+}
+
+/* Returns the class of probes for them and for control, that of best effort by the outer header's DSCP, 0 (the default class) else. A load
+ * beyond a frame's end returns 0, too. */
 static void tos_program(struct program *p)
 {
+	emit(p, BPF_LD | BPF_H | BPF_ABS, 0, 0, 12);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 7, ETH_P_IP);
+	put_probe_inside(p, 23, 20);
+	emit(p, BPF_LD | BPF_H | BPF_ABS, 0, 0, 12);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 7, ETH_P_IPV6);
+	put_probe_inside(p, 20, 40);
 	emit(p, BPF_LD | BPF_H | BPF_ABS, 0, 0, 12);
 	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 2, ETH_P_IP);
 	emit(p, BPF_LD | BPF_B | BPF_ABS, 0, 0, 15);
 	emit(p, BPF_JMP | BPF_JA, 0, 0, 3);
-	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 5, ETH_P_IPV6);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 7, ETH_P_IPV6);
 	emit(p, BPF_LD | BPF_H | BPF_ABS, 0, 0, 14);
 	emit(p, BPF_ALU | BPF_RSH | BPF_K, 0, 0, 4);
 	emit(p, BPF_ALU | BPF_AND | BPF_K, 0, 0, 0xfc);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, TOS_CONTROL);
+	emit(p, BPF_RET | BPF_K, 0, 0, CLASS_PROBES);
 	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, TOS_BEST_EFFORT);
 	emit(p, BPF_RET | BPF_K, 0, 0, CLASS_BEST_EFFORT);
 	emit(p, BPF_RET | BPF_K, 0, 0, 0);
@@ -459,7 +482,10 @@ void tc_put_underlay(struct nl_batch *b, uint32_t ifindex, int64_t bw_kbps, cons
 	nl_nest_end(b);
 	nl_tolerate(b, -EEXIST); /* from before a restart: its classes are set anew below, without a gap */
 	put_class(b, ifindex, CLASS_ALL, TC_H_MAKE(1 << 16, 0), bw_kbps, bw_kbps, 0, label);
-	put_class(b, ifindex, CLASS_PROMISED, CLASS_ALL, bw_kbps, bw_kbps, 0, label);
+	/* Probes are few, and come on top: a full link is not to look dead. */
+	int64_t probes = bw_kbps / PROBES_SHARE > PROBES_KBPS ? bw_kbps / PROBES_SHARE : PROBES_KBPS;
+	put_class(b, ifindex, CLASS_PROBES, CLASS_ALL, probes < bw_kbps ? probes : bw_kbps, bw_kbps, 0, label);
+	put_class(b, ifindex, CLASS_PROMISED, CLASS_ALL, bw_kbps, bw_kbps, 1, label);
 	/* HTB serves a class its own rate before any priority counts: so next to nothing. */
 	put_class(b, ifindex, CLASS_BEST_EFFORT, CLASS_ALL, BEST_EFFORT_KBPS < bw_kbps ? BEST_EFFORT_KBPS : bw_kbps, bw_kbps, 7,
 	          label);
