@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "vnagent/build_impl.h"
 #include "vnagent/wall.h"
@@ -223,6 +224,9 @@ void builder_sweep(struct builder *b)
 		free(keys);
 	}
 	inventory_each(b->inv, sweep_device, b);
+	struct err err = { 0 };
+	if (build_wall_update(b, &err)) /* an agent that died may have let in more than is left */
+		log_warn("nftables: %s", err.text);
 }
 
 void builder_start(struct builder *b, enum build_op op, uint32_t net, uint32_t generation,

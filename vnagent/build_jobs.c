@@ -261,7 +261,8 @@ static void job_end(struct builder *b, struct job *job, int code, const char *te
 {
 	struct build_net *net = job->net;
 	struct err err = { 0 };
-	bool tunnels = job->begun && (job->now.plan->n_segments || job->old.plan->n_segments);
+	bool tunnels = job->begun && (job->now.plan->n_segments || job->old.plan->n_segments ||
+	                              (net->has_prepared && net->prepared.n_segments));
 	if (job->begun)
 		settle(b, job, code);
 	if (code && job->op == BUILD_REPAIR)

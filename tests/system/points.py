@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The strings of daemons built with FAULTS=1 (base/fault.h), and what must hold after any crash."""
 import contextlib
+import json
 import mmap
 import re
 import sqlite3
 import struct
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 from lab import BUILD, eventually
 
@@ -97,23 +99,33 @@ def plan_files(lab, node):
     return sorted(f.name for f in (lab.dir / "nodes" / node / "state").iterdir() if f.name not in ("lock", "term") and not f.name.startswith("watch"))
 
 
+LOOK = """pgrep -f ^vne-router; echo ==; ls /sys/class/net; echo ==; tc qdisc show
+for d in $(ls /sys/class/net | grep ^v[pt]); do tc filter show dev $d ingress; done; echo ==; nft -j list ruleset"""
+
+
+def things_on(lab, node):
+    """What stands on a node, by kind: routers, devices with what hangs on them, what the second wall lets in, files of state; and the
+    numbers of the networks that it belongs to."""
+    pids, devices, rules, wall = lab.on_node(node, "sh", "-c", LOOK).out.split("==\n")
+    devices = [d for d in devices.split() if d.startswith("v")]
+    files = plan_files(lab, node)
+    sets = [s["set"] for s in json.loads(wall)["nftables"] if "set" in s]
+    count = Counter({
+        "routers": len(pids.split()), "queues": len(re.findall(r"^qdisc \S+ \S+ dev v[pt]", rules, re.M)),
+        "redirects": rules.count("Redirect to device"), "let in": sum(len(s.get("elem", [])) for s in sets),
+        **Counter(d[:2] for d in devices), **Counter(f.split(".", 1)[1] for f in files)})
+    nets = {int(m[1], 16) for d in devices if (m := re.match(r"vp([0-9a-f]{6})\.", d))} | {int(f[:6], 16) for f in files}
+    return +count, nets
+
+
 def things(lab, nodes):
-    """What stands on each node by kind: routers, ends of ports and of tunnels with what is hung on them, files of state; and every
-    network number in it."""
-    ret, nets = {}, set()
-    for node in nodes:
-        devices = lab.devices_on(node)
-        nets |= {int(m[1], 16) for d in devices if (m := re.match(r"vp([0-9a-f]{6})\.", d))}
-        nets |= {int(f[:6], 16) for f in plan_files(lab, node)}
-        rules = lab.on_node(node, "sh", "-c", "for d in $(ls /sys/class/net); do tc qdisc show dev $d; tc filter show dev $d ingress; done").out
-        sets = lab.on_node(node, "nft", "-j", "list", "ruleset").out
-        ret[node] = Counter({
-            "routers": len(lab.routers_on(node)), "queues": len(re.findall(r"^qdisc (?!noqueue)", rules, re.M)),
-            "redirects": rules.count("Redirect to device"), "walls": len(re.findall(r'"v[pt][0-9a-f]+', sets)),
-            **Counter(re.sub(r"[0-9a-f.]+$", "", d[:2]) for d in devices),
-            **Counter(f"file .{f.split('.', 1)[1]}" for f in plan_files(lab, node))})
-        ret[node] = +ret[node]
-    return ret, nets
+    with ThreadPoolExecutor(len(nodes)) as pool:
+        found = dict(zip(nodes, pool.map(lambda n: things_on(lab, n), nodes)))
+    return {n: f[0] for n, f in found.items()}, set().union(*(f[1] for f in found.values()))
+
+
+def bare(lab, nodes):
+    return not any(things(lab, nodes)[0].values())
 
 
 def settled(lab, nodes, states):

@@ -5,6 +5,7 @@ nodes is exactly the plan's; nothing went backwards.
 
 The points come in an order that a seed shuffles, until the time is over: SWEEP_SECONDS for all sweeps (`make soak` gives enough
 for every point), SWEEP_SEED."""
+import json
 import os
 import random
 import subprocess
@@ -13,7 +14,7 @@ import time
 import pytest
 
 from lab import TRIANGLE, eventually, request, running_lab
-from points import FAULTS, open_points, plan_files, reserved, running, settled, store_rows, terms, things
+from points import FAULTS, bare, open_points, reserved, running, settled, store_rows, terms, things
 
 NODES = "abc"
 SEED = int(os.environ.get("SWEEP_SEED", "1"))
@@ -56,7 +57,7 @@ class Sweep:
         """The state before the step."""
         if self.lab.state("net") not in (None, "released"):
             self.lab.vnctl("release", "net")
-        eventually(lambda: all(self.lab.bare(n) and not plan_files(self.lab, n) for n in NODES), pause=0.01)
+        eventually(lambda: bare(self.lab, NODES), pause=0.01)
         if bandwidth:
             self.lab.submit(request("net", bandwidth=bandwidth))
 
@@ -69,7 +70,7 @@ class Sweep:
         self.lab.vnctl(*step.words, stdin=step.stdin)
         settled(self.lab, NODES, ("active",))
         if step.after is None:
-            eventually(lambda: all(self.lab.bare(n) and not plan_files(self.lab, n) for n in NODES), pause=0.01)
+            eventually(lambda: bare(self.lab, NODES), pause=0.01)
         counts = {name: p.passed for name, p in self.points.items()}
         self.clean[step.name].append((self.state(), things(self.lab, NODES)[0]))
         return counts
@@ -86,7 +87,7 @@ class Sweep:
         client.stdin.write(step.stdin)
         client.stdin.close()
         client.stdin = None
-        eventually(lambda: point.at or client.poll() is not None, pause=0.002)
+        eventually(lambda: point.at or (client.poll() is not None and self.over()), pause=0.002)
         if who == "vned" or not point.at:
             client.communicate(timeout=60)
         hit = bool(point.at)
@@ -131,6 +132,11 @@ class Sweep:
         now = terms(self.lab, NODES)
         assert all(a >= b for a, b in zip(now, self.terms)), (self.terms, now)
         self.terms = now
+
+    def over(self):
+        """Whether nothing is under way. Asking vned may be what brings it to its point."""
+        done = self.lab.vnctl("-o", "json", "list", code=None)
+        return done.code or all(v["state"] in ("active", "released") for v in json.loads(done.out))
 
     def stands(self, wanted, seconds=10):
         """Exactly what is wanted stands, if not at once then soon."""
