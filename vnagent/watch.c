@@ -20,7 +20,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 
-enum { AGAIN_MS = 1000, PACKETS_MAX = 64, OUT_MAX = 1 << 16 };
+enum { AGAIN_MS = 1000, AGAIN_MAX_MS = 60000, PACKETS_MAX = 64, OUT_MAX = 1 << 16 };
 static const char socket_name[] = "watch.sock";
 
 struct packet {
@@ -40,6 +40,7 @@ struct watch {
 	int fd;
 	bool greeted; /* it has said hello, and is told what changes */
 	struct loop_source *source, *again, *child;
+	int64_t again_ms; /* grows while it cannot be started */
 	struct hash *nets;   /* number → net_guards */
 	struct watch_link *links;
 	size_t n_links;
@@ -176,6 +177,7 @@ static void greet(struct watch *w, uint32_t version)
 		return;
 	}
 	w->greeted = true;
+	w->again_ms = 0;
 	hash_each(w->nets, put_net, w);
 	put_list(w, WATCH_LINKS, 0, w->links, w->n_links, sizeof(*w->links));
 }
@@ -300,8 +302,11 @@ static void connect_to_it(struct watch *w)
 	hang_up(w);
 	if (!w->n_links && !hash_count(w->nets))
 		return; /* nobody is there, and nobody is needed */
-	log_error("links are not watched: %s", err.text);
-	loop_set_timer(w->again, AGAIN_MS, 0);
+	w->again_ms = w->again_ms ? 2 * w->again_ms : AGAIN_MS;
+	if (w->again_ms > AGAIN_MAX_MS)
+		w->again_ms = AGAIN_MAX_MS;
+	log_error("links are not watched, protected ones not switched: %s", err.text);
+	loop_set_timer(w->again, w->again_ms, 0);
 }
 
 static void again(void *arg)

@@ -158,12 +158,15 @@ static void guard_heard(struct vned *v, const struct agent *a, const struct guar
 	const struct vlink *l = &net->request.links[at >> 1];
 	if (net->embedding.host[at & 1 ? l->b : l->a] != a->snode)
 		return;
-	bool was = net->load.ports[at].guard.on_backup;
+	const struct guard_mon *m = &net->load.ports[at].guard;
+	bool was = m->on_backup, safe = m->primary == HEARD_UP && m->backup == HEARD_UP;
 	if (!net_load_guard(&net->load, at, g))
 		return;
 	if (was != g->on_backup)
 		events_publish(v->events, "network", net->full, "link %s: on its %s path at %s%s%s", l->name, g->on_backup ? "backup" : "primary",
 		               v->substrate.nodes[a->snode].name, g->why[0] ? ": " : "", g->why);
+	if (!safe && m->primary == HEARD_UP && m->backup == HEARD_UP)
+		events_publish(v->events, "network", net->full, "link %s: both of its paths carry at %s", l->name, v->substrate.nodes[a->snode].name);
 	if (network_committed(net) && !net->txn)
 		health_judge(v, net);
 }

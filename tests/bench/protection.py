@@ -51,7 +51,7 @@ class Measured:
     def __init__(self, lab, program):
         self.lab, self.program = lab, program
         lab.submit(SAFE)
-        eventually(lambda: self.link()["in_use"] == "primary" and lab.state("safe") == "active")
+        eventually(lambda: all(f"both of its paths carry at {n}" in lab.vnctl("events").out for n in "ad"))
 
     def link(self):
         return self.lab.ask("show", "safe")["links"][0]

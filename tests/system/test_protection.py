@@ -63,16 +63,22 @@ def in_use(lab):
     return shown(lab)[0]["in_use"]
 
 
-def switches(lab):
-    """Of the network that is there now, both ends'."""
+def events(lab):
+    """Of the network that is there now."""
     said = lab.vnctl("events").out
-    return len(re.findall("on its (?:backup|primary) path at", said[said.rindex("state planned"):]))
+    return said[max(said.rfind("state planned"), 0):]
+
+
+def switches(lab):
+    """Both ends'."""
+    return len(re.findall("on its (?:backup|primary) path at", events(lab)))
 
 
 def steady(lab):
-    """Both paths carry frames, and the primary is in use."""
+    """Both paths carry frames, both ends say so, and the primary is in use."""
     link, reason = shown(lab)
-    return link["in_use"] == "primary" and not reason
+    said = events(lab)
+    return link["in_use"] == "primary" and not reason and all(f"both of its paths carry at {n}" in said for n in "ad")
 
 
 def drop(lab, node, link):
@@ -240,3 +246,24 @@ def test_flapping_is_damped(lab, net):
         eventually(lambda: "is down" not in link().get("lost", ""))
     assert re.search("has gone down . times; it is not relied on", link()["lost"]), link()
     assert in_use(lab) == "primary"
+
+
+def test_a_new_backup_is_found_beside_the_one_in_use(root):
+    """With a third way the network is whole again while the primary is still cut; what carries frames meanwhile is not touched."""
+    more = SUBSTRATE.replace("links:\n", "  - {name: f, cpu: 4, memory: 1GiB}\nlinks:\n") + (
+        "  - {endpoints: [a, f], bandwidth: 100mbit, cost: 99}\n  - {endpoints: [f, d], bandwidth: 100mbit, cost: 99}\n")
+    with running_lab(more) as lab:
+        lab.submit(SAFE)
+        eventually(lambda: steady(lab))
+        first = shown(lab)[0]
+        ping = pings(lab, 1200)
+        lab.on_node("b", "ip", "link", "set", "b-c", "down")
+        eventually(lambda: lab.state("safe") == "active" and shown(lab)[0]["in_use"] == "primary" and shown(lab)[0]["paths"] != first["paths"], 30)
+        now = shown(lab)[0]
+        assert now["paths"][0]["via"] == first["backup"]["via"] and now["backup"]["via"] == ["a", "f", "d"]
+        assert lost(ping) <= 40
+        eventually(lambda: steady(lab))
+        ping = pings(lab, 400)
+        lab.on_node("e", "ip", "link", "set", "e-d", "down")
+        assert lost(ping) <= 40
+        assert in_use(lab) == "backup" and switches(lab) == 4
