@@ -22,6 +22,7 @@ enum {
 struct command { /* sent, not answered */
 	uint32_t net, generation;
 	enum command_kind kind;
+	int64_t until_ms; /* then its answer is given up, and with it the connection */
 };
 
 int agents_init(struct vned *v, struct err *err)
@@ -136,9 +137,14 @@ static bool agent_send(struct vned *v, struct agent *a, struct message *m)
 	return false;
 }
 
-static void remember(struct agent *a, const struct message *m, enum command_kind kind)
+/* np: what it is about on this node; NULL: nothing is wanted. Twice what a transaction gives it, so that that ends first; guests
+ * boot one after the other. */
+static void remember(struct vned *v, struct agent *a, const struct message *m, enum command_kind kind, const struct node_plan *np)
 {
-	struct command c = { m->net, m->generation, kind };
+	int64_t limit_us = v->config.prepare_timeout_us;
+	for (size_t i = 0; np && i < np->n_routers; i++)
+		limit_us += kind_is_guest(np->routers[i].kind) ? v->config.guest_timeout_us : 0;
+	struct command c = { m->net, m->generation, kind, clock_ms() + 2 * limit_us / 1000 };
 	free(hash_put_u64(a->commands, m->sequence, mem_dup(&c, sizeof(c))));
 }
 
@@ -150,7 +156,7 @@ static void ensure_empty(struct vned *v, struct agent *a, uint32_t net, uint32_t
 		                 .u.plan = { .net = net, .generation = generation, .owner = (char *)(uintptr_t)owner,
 		                             .name = (char *)(uintptr_t)name } };
 	if (agent_send(v, a, &m))
-		remember(a, &m, COMMAND_ENSURE);
+		remember(v, a, &m, COMMAND_ENSURE, NULL);
 }
 
 void agents_command(struct vned *v, struct network *net, size_t part, enum command_kind kind)
@@ -167,7 +173,7 @@ void agents_command(struct vned *v, struct network *net, size_t part, enum comma
 	if (kind == COMMAND_PREPARE || kind == COMMAND_ENSURE)
 		m.u.plan = of->plan.nodes[part]; /* borrowed: wire_send packs it */
 	if (agent_send(v, a, &m))
-		remember(a, &m, kind);
+		remember(v, a, &m, kind, &of->plan.nodes[part]);
 }
 
 /* ---- coming and going ---------------------------------------------------------------------- */
@@ -183,6 +189,41 @@ static void agent_lost(struct vned *v, struct agent *a, const char *why)
 	flow_agent_changed(v, a);
 }
 
+static void forgive(void *command, void *stall)
+{
+	((struct command *)command)->until_ms += *(const int64_t *)stall;
+}
+
+struct overdue {
+	int64_t now;
+	const struct command *found;
+};
+
+static void find_overdue(void *command, void *overdue)
+{
+	const struct command *c = command;
+	struct overdue *o = overdue;
+	if (o->now > c->until_ms)
+		o->found = c;
+}
+
+/* It is heard, but has not answered: it never got the command, or its answer never came. With its next hello it says what it
+ * holds, and desired state wins. False: it has answered all. */
+static bool lost_overdue(struct vned *v, struct agent *a, int64_t now)
+{
+	static const char *const names[] = { "prepare", "commit", "abort", "ensure" };
+	struct overdue o = { .now = now };
+	char why[96];
+	if (!hash_count(a->commands))
+		return false;
+	hash_each(a->commands, find_overdue, &o);
+	if (!o.found)
+		return false;
+	snprintf(why, sizeof(why), "no answer to %s network %u: to say anew what it holds", names[o.found->kind], o.found->net);
+	agent_lost(v, a, why);
+	return true;
+}
+
 /* Silence is counted only while we listen: when this process itself was held up (a busy machine, a
  * stop, a suspended host), what the agents said meanwhile is still to be read. */
 static void forgive_stall(struct vned *v, int64_t now)
@@ -191,8 +232,10 @@ static void forgive_stall(struct vned *v, int64_t now)
 	v->ticked_ms = now;
 	if (stall < TICK_MS)
 		return;
-	for (size_t i = 0; i < v->substrate.n_nodes; i++)
+	for (size_t i = 0; i < v->substrate.n_nodes; i++) {
 		v->agents[i].heard_ms += stall;
+		hash_each(v->agents[i].commands, forgive, &stall);
+	}
 }
 
 void agents_tick(struct vned *v)
@@ -205,6 +248,8 @@ void agents_tick(struct vned *v)
 			continue;
 		if (a->doomed) {
 			agent_lost(v, a, "the connection is gone");
+		} else if (lost_overdue(v, a, now)) {
+			continue;
 		} else if (now - a->heard_ms > limit) {
 			char why[64];
 			snprintf(why, sizeof(why), "silent for %.1f s", (double)(now - a->heard_ms) / 1000);
