@@ -32,6 +32,7 @@ static const struct yaml_key keys[] = {
 	DURATION(guest_timeout, guest_timeout_us),
 	DURATION(routing_timeout, routing_timeout_us),
 	DURATION(repair_after, repair_after_us),
+	DURATION(flap_hold, flap_hold_us),
 	{ 0 },
 };
 
@@ -51,6 +52,7 @@ static void check(const struct yaml_node *root, const struct vned_config *c, str
 		{ "guest_timeout", offsetof(struct vned_config, guest_timeout_us), 100000, INT64_C(3600000000), "100ms to 1h" },
 		{ "routing_timeout", offsetof(struct vned_config, routing_timeout_us), 100000, INT64_C(3600000000), "100ms to 1h" },
 		{ "repair_after", offsetof(struct vned_config, repair_after_us), 0, INT64_C(86400000000), "0s to 1d" },
+		{ "flap_hold", offsetof(struct vned_config, flap_hold_us), 0, INT64_C(300000000), "0s to 5m" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(ranges); i++) {
 		int64_t v = *(const int64_t *)((const char *)c + ranges[i].offset);
@@ -105,7 +107,7 @@ int vned_config_load(const char *path, struct yaml_errors *errors, struct vned_c
 		return r;
 	errors->file = path;
 	struct vned_config c = { .time_limit_us = 5000000, .heartbeat_us = 1000000, .timeout_us = 3000000,
-		                     .prepare_timeout_us = 30000000, .guest_timeout_us = 60000000, .routing_timeout_us = 30000000, .repair_after_us = 10000000, .workers = 1 };
+		                     .prepare_timeout_us = 30000000, .guest_timeout_us = 60000000, .routing_timeout_us = 30000000, .repair_after_us = 10000000, .flap_hold_us = 5000000, .workers = 1 };
 	parse(text, len, errors, &c);
 	free(text);
 	if (errors->n > 0) {

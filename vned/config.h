@@ -12,7 +12,7 @@ struct vned_config {
 	struct yaml_names listen;
 	char *metrics; /* NULL: no HTTP */
 	char *solver;
-	int64_t time_limit_us, heartbeat_us, timeout_us, prepare_timeout_us, guest_timeout_us, routing_timeout_us, repair_after_us;
+	int64_t time_limit_us, heartbeat_us, timeout_us, prepare_timeout_us, guest_timeout_us, routing_timeout_us, repair_after_us, flap_hold_us;
 	int64_t workers;
 };
 

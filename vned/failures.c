@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "vned/vned.h"
 
-enum { CALM_MS = 600000, HOLD_MS = 5000, HOLD_MAX_MS = 300000, FALLS_FREE = 2 };
+enum { CALM_MS = 600000, HOLD_MAX_MS = 300000, FALLS_FREE = 2 };
 
 struct slink_state {
 	bool down[2];           /* as said at its first and second node */
@@ -52,10 +52,10 @@ void failures_done(struct vned *v)
 /* ---- links -------------------------------------------------------------------------------------------- */
 
 /* After so many falls without a calm, how long it has to be up before it counts as up. */
-static int64_t hold_ms(const struct slink_state *l)
+static int64_t hold_ms(const struct vned *v, const struct slink_state *l)
 {
-	int64_t hold = HOLD_MS;
-	for (unsigned int i = FALLS_FREE; i < l->falls && hold < HOLD_MAX_MS; i++)
+	int64_t hold = v->config.flap_hold_us / 1000;
+	for (unsigned int i = FALLS_FREE; hold && i < l->falls && hold < HOLD_MAX_MS; i++)
 		hold *= 2;
 	return l->falls < FALLS_FREE ? 0 : hold < HOLD_MAX_MS ? hold : HOLD_MAX_MS;
 }
@@ -70,16 +70,16 @@ static bool is_down(const struct slink_state *l)
 	return down_at(l, 0) || down_at(l, 1);
 }
 
-static bool is_held(const struct slink_state *l)
+static bool is_held(const struct vned *v, const struct slink_state *l)
 {
-	return !is_down(l) && l->falls && clock_ms() - l->rose_ms < hold_ms(l);
+	return !is_down(l) && l->falls && clock_ms() - l->rose_ms < hold_ms(v, l);
 }
 
 bool failures_link(const struct vned *v, uint32_t slink, struct buf *why)
 {
 	const struct slink *s = &v->substrate.links[slink];
 	const struct slink_state *l = &v->failures->links[slink];
-	if (!is_down(l) && !is_held(l))
+	if (!is_down(l) && !is_held(v, l))
 		return false;
 	size_t side = !down_at(l, 0);
 	if (why && is_down(l)) {
@@ -89,7 +89,7 @@ bool failures_link(const struct vned *v, uint32_t slink, struct buf *why)
 	}
 	else if (why)
 		buf_printf(why, "link %s has gone down %u times; it is not relied on before it has been up for %lld s", s->name, l->falls,
-		           (long long)hold_ms(l) / 1000);
+		           (long long)hold_ms(v, l) / 1000);
 	return true;
 }
 

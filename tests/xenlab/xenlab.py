@@ -440,7 +440,7 @@ class Node:
 
     @staticmethod
     def add_build(tree, build):
-        for name in ("vnagent", "vnagent-xen", "tests/conformance/test_router"):
+        for name in ("vnagent", "vnagent-watch", "vnagent-xen", "tests/conformance/test_router"):
             if (build / name).exists():
                 tree.program(f"usr/bin/{Path(name).name}", build / name, stripped=True)
         if (build / "vnagent-xen").exists():

@@ -33,7 +33,7 @@ size_t guards_count(const struct watcher *w);
 
 int links_open(struct watcher *w, struct err *err) VNE_MUST;
 void links_close(struct watcher *w); /* tells the far ends that it is on purpose */
-/* Links that are down and not listed any more are listened to until they are up, or the list is empty. */
+/* Links that are down and not listed any more are listened to until they are up. */
 void links_set(struct watcher *w, const struct watch_link *v, size_t n);
 void links_tell_all(struct watcher *w);
-size_t links_count(const struct watcher *w);
+size_t links_count(const struct watcher *w); /* without those */

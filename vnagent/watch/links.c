@@ -43,7 +43,7 @@ struct link {
 	struct loop_source *source;
 	uint32_t round, device;
 	bool carrier;
-	int64_t heard_us, far_heard_us, since_us;
+	int64_t heard_us, far_heard_us;
 	bool ever, bye, stays, lingers;
 	enum watch_state state;
 	char why[WATCH_WHY];
@@ -249,7 +249,9 @@ static void tick(void *arg)
 	struct links *all = arg;
 	int64_t now = clock_us(), late = all->ticked_us ? now - all->ticked_us - ROUND_MS * 1000 : 0;
 	all->ticked_us = now;
-	if (all->stale || now - all->resolved_us >= RESOLVE_US)
+	for (size_t i = 0; i < all->v.n && now - all->resolved_us >= RESOLVE_US; i++)
+		all->stale |= !all->v.v[i]->device; /* its address may have come */
+	if (all->stale)
 		resolve(all, now);
 	for (size_t i = 0; i < all->v.n; i++) {
 		struct link *l = all->v.v[i];
@@ -282,7 +284,7 @@ static void set_one(struct links *all, const struct watch_link *is)
 	l->is = *is;
 	l->is.slink[sizeof(l->is.slink) - 1] = 0;
 	l->stays = l->carrier = true;
-	l->heard_us = l->far_heard_us = l->since_us = clock_us();
+	l->heard_us = l->far_heard_us = clock_us();
 	if (open_link(l, &err)) {
 		log_error("%s", err.text); /* asked for again with the next list */
 		close_link(l);
@@ -290,7 +292,7 @@ static void set_one(struct links *all, const struct watch_link *is)
 	}
 	*vec_add(&all->v) = l;
 	all->stale = true;
-	say(l, 0, l->since_us);
+	say(l, 0, l->heard_us);
 }
 
 void links_set(struct watcher *w, const struct watch_link *v, size_t n)
@@ -304,7 +306,7 @@ void links_set(struct watcher *w, const struct watch_link *v, size_t n)
 		struct link *l = all->v.v[i];
 		if (l->stays)
 			continue;
-		l->lingers = n > 0 && l->state == WATCH_DOWN; /* somebody wants to know when it can be used again */
+		l->lingers = l->state == WATCH_DOWN; /* somebody wants to know when it can be used again */
 		if (!l->lingers) {
 			say(l, SAYS_BYE, clock_us());
 			forget_at(all, i);
@@ -323,7 +325,10 @@ void links_tell_all(struct watcher *w)
 
 size_t links_count(const struct watcher *w)
 {
-	return w->links->v.n;
+	size_t n = 0;
+	for (size_t i = 0; i < w->links->v.n; i++)
+		n += !w->links->v.v[i]->lingers;
+	return n;
 }
 
 /* ---- life -------------------------------------------------------------------------------------------------------- */
