@@ -256,6 +256,8 @@ static void end_committed(struct vned *v, struct network *net, bool behind, cons
 	if (flow_store(v, net, WRITE_OTHER, &err) < 0)
 		flow_fatal(v, "the store cannot be written", err.text);
 	v->counters.accepted += !update;
+	if (update)
+		repair_capacity(v);
 	if (net->request.routing == ROUTING_OSPF && !behind)
 		flow_await_routing(v, net);
 	else

@@ -191,5 +191,4 @@ void flow_update_end(struct vned *v, struct network *net)
 	net->next = NULL;
 	net->switched = false;
 	network_free(other);
-	repair_capacity(v);
 }

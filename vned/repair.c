@@ -143,6 +143,7 @@ static void ask(struct vned *v, struct network *net)
 	struct repair *q = mem_alloc(sizeof(*q));
 	*q = (struct repair){ v, net->id, net->generation, v->repairs->room };
 	net->repair_ms = clock_ms() + AGAIN_MS;
+	net->repair_room = v->repairs->room;
 	offer_to(v, net, &offer);
 	struct worker_job job = { .substrate = offer.substrate, .left = offer.left, .request = net->request,
 		                      .time_limit_s = (double)v->config.time_limit_us / 1e6, .seed = 1 };
@@ -175,7 +176,7 @@ static int by_value(const void *a, const void *b)
 static bool eligible(struct vned *v, struct network *net)
 {
 	struct err ignored;
-	bool again = net->stuck ? net->repair_room != v->repairs->room : clock_ms() >= net->repair_ms;
+	bool again = net->repair_room != v->repairs->room || (!net->stuck && clock_ms() >= net->repair_ms);
 	return !net->solving && again && flow_settled(v, net, &ignored) == 0 && update_is_due(v, net, NULL);
 }
 

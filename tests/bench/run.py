@@ -13,7 +13,7 @@ import common
 
 
 def main():
-    parts = sys.argv[2:] or ["instances", "streams", "scaling", "compilers", "daemons", "ospf", "uplinks", "protection", "scale"]
+    parts = sys.argv[2:] or ["instances", "streams", "scaling", "compilers", "daemons", "ospf", "uplinks", "changes", "protection", "scale"]
     for part in parts:
         print(f"{part}:", flush=True)
         try:
