@@ -66,7 +66,7 @@ TESTS := $(patsubst tests/%.c,$B/tests/%,$(filter-out $(if $(XEN),,tests/unit/te
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all man tests deps demo check xen-demo xen-rtds bench compare fuzz install clean help
+.PHONY: all man tests deps demo check soak xen-demo xen-rtds bench compare fuzz install clean help
 
 all: $(PROGRAMS) $(PLANES) man ## build everything into build/
 tests: $(TESTS) ## build the tests without running them
@@ -150,6 +150,12 @@ check: deps ## all tests (SAN=1: under ASan and UBSan)
 	@$(MAKE) --no-print-directory -s -j2 all tests
 	@$(MAKE) --no-print-directory -s -j2 B=$B/faults FAULTS=1 all
 	@tests/run $B
+
+SOAK ?= 180s
+soak: deps ## every crash point in turn, then SOAK=180s of random requests, kills, cuts and drains (SOAK_SEED=N; as root)
+	@$(MAKE) --no-print-directory -s -j2 all
+	@$(MAKE) --no-print-directory -s -j2 B=$B/faults FAULTS=1 all
+	@SWEEP_SECONDS=1000000 SOAK_SECONDS=$(SOAK:s=) SOAK_SEED=$${SOAK_SEED:-$$(date +%s)} tests/run $B test_crash test_adversity test_soak
 
 xen-demo: deps ## routers that are guests, on real Xen in QEMU (as root; KEEP=1: and a shell there)
 	@$(MAKE) --no-print-directory -s -j2 all
