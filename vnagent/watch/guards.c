@@ -34,7 +34,7 @@
 #include "vnagent/wire_tc.h"
 
 enum {
-	TICK_MS = 5, ROUND_MS = 10, MISSED = 3, DEAD_US = 32000, ALIVE = 3 /* probes in a row */, SILENT_US = 1000000,
+	TICK_MS = 5, ROUND_MS = 10, FULL_RATE = 200 /* guards; with more of them rounds are longer */, MISSED = 3, DEAD_US = 32000, ALIVE = 3 /* probes in a row */, SILENT_US = 1000000,
 	SETTLE_US = 150000, FIRST_US = 2000000, /* after neither path was good; and where the one in use has never been */
 	HOLD_FIRST_US = 5000000, HOLD_MAX_US = 300000000, HOLD_CALM_US = 60000000,
 	BATCH = 64, RECEIVE_ROUNDS = 64, BUFFER_BYTES = 8 << 20
@@ -300,7 +300,7 @@ static void drain(void *arg, uint32_t events)
 
 struct ticking {
 	struct guards *all;
-	int64_t now;
+	int64_t now, round_us;
 };
 
 static void tick_guard(void *value, void *arg)
@@ -311,7 +311,7 @@ static void tick_guard(void *value, void *arg)
 	decide(t->all, g, t->now);
 	if (t->now < g->due_us)
 		return;
-	g->due_us = g->due_us + ROUND_MS * 1000 > t->now ? g->due_us + ROUND_MS * 1000 : t->now + ROUND_MS * 1000;
+	g->due_us = (g->due_us + t->round_us > t->now ? g->due_us : t->now) + t->round_us;
 	put_round(t->all, g);
 }
 
@@ -319,7 +319,9 @@ static void tick(void *arg)
 {
 	struct guards *all = arg;
 	drain(all, 0); /* what has come while we were late counts first */
-	struct ticking t = { all, clock_us() };
+	/* It goes before all others, so it may not take all there is. Ends need not agree: what counts is how many are missed. */
+	size_t n = hash_count(all->by_key);
+	struct ticking t = { all, clock_us(), (int64_t)ROUND_MS * 1000 * (int64_t)(n > FULL_RATE ? n : FULL_RATE) / FULL_RATE };
 	hash_each(all->by_key, tick_guard, &t);
 	flush(all);
 }
