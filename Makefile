@@ -70,6 +70,7 @@ TESTS := $(patsubst tests/%.c,$B/tests/%,$(filter-out $(if $(XEN),,tests/unit/te
 
 all: $(PROGRAMS) $(PLANES) man ## build everything into build/
 tests: $(TESTS) ## build the tests without running them
+	@$(MAKE) --no-print-directory B=$B/faults FAULTS=1 all
 
 $B/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -148,7 +149,6 @@ demo: deps ## the product at its main job, on the real Abilene (as root)
 
 check: deps ## all tests (SAN=1: under ASan and UBSan)
 	@$(MAKE) --no-print-directory -s -j2 all tests
-	@$(MAKE) --no-print-directory -s -j2 B=$B/faults FAULTS=1 all
 	@tests/run $B
 
 SOAK ?= 180s

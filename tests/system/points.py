@@ -48,6 +48,7 @@ class Points:
 
 
 def open_points(folder, names):
+    assert (FAULTS / "vned").exists(), f"no daemons with faults on demand: make B={FAULTS} FAULTS=1"
     folder.mkdir(exist_ok=True)
     return {name: Points(folder, name) for name in names}
 
