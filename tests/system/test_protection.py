@@ -105,9 +105,9 @@ def pings(lab, count, interval=0.005):
     return ping
 
 
-@pytest.mark.parametrize("where", ["a", "b", "c", "d"])
+@pytest.mark.parametrize("where", ["a", "c"])
 def test_cut(lab, net, where):
-    cut = {"a": "a-b", "b": "a-b", "c": "c-d", "d": "c-d"}[where]
+    cut = {"a": "a-b", "c": "c-d"}[where]
     eventually(lambda: steady(lab))
     ping = pings(lab, 400)
     lab.on_node(where, "ip", "link", "set", cut, "down")
@@ -126,7 +126,7 @@ def test_cut(lab, net, where):
     assert switches(lab) == 4
 
 
-@pytest.mark.parametrize("where", [("a", "a-b"), ("b", "a-b"), ("b", "b-c"), ("c", "b-c"), ("d", "c-d")], ids=lambda w: f"{w[1]}-at-{w[0]}")
+@pytest.mark.parametrize("where", [("a", "a-b"), ("b", "b-c"), ("d", "c-d")], ids=lambda w: f"{w[1]}-at-{w[0]}")
 def test_silent_in_one_direction(lab, net, where):
     node, cut = where
     eventually(lambda: steady(lab))
