@@ -5,9 +5,12 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -118,10 +121,32 @@ int program_open(const struct yaml_names *objects, const char *name, struct prog
 
 int program_probe(const struct yaml_names *objects, const char *name, struct err *err)
 {
-	struct program *p = NULL;
-	int code = program_open(objects, name, &p, err);
-	program_close(p);
-	return code;
+	struct { int code; char text[ERR_TEXT_MAX]; } told = { -EIO, "" };
+	int fds[2], status = 0;
+	if (pipe2(fds, O_CLOEXEC))
+		return err_sys(err, -errno, "program \"%s\"", name);
+	pid_t pid = fork();
+	if (pid == 0) {
+		static const int fatal[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL };
+		for (size_t i = 0; i < ARRAY_LEN(fatal); i++) /* nobody is to live on after them */
+			(void)signal(fatal[i], SIG_DFL);
+		struct program *p = NULL;
+		struct err why = { 0 };
+		told.code = program_open(objects, name, &p, &why);
+		err_copy(told.text, sizeof(told.text), why.text);
+		_exit(write(fds[1], &told, sizeof(told)) != sizeof(told));
+	}
+	int code = pid < 0 ? -errno : 0;
+	close(fds[1]);
+	ssize_t n = pid > 0 ? read(fds[0], &told, sizeof(told)) : 0;
+	close(fds[0]);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (pid < 0)
+		return err_sys(err, code, "program \"%s\"", name);
+	if (n != sizeof(told) || !WIFEXITED(status))
+		return err_set(err, -EINVAL, "program \"%s\": %s: what reads it crashes over it: the object is damaged", name, path_of(objects, name));
+	return told.code ? err_set(err, told.code, "%s", told.text) : 0;
 }
 
 bool program_adopt(uint32_t program_id, const char *name, struct program **ret)

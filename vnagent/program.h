@@ -18,7 +18,8 @@
 #include "proto/message.h"
 #include "vnagent/router.h"
 
-/* Whether an object of that name is here and this kernel takes it; names: NAME=PATH each. */
+/* Whether an object of that name is here and this kernel takes it; names: NAME=PATH each. Tried in a process of its own, as those who
+ * read objects may crash over a damaged one: to be called before there are threads. */
 int program_probe(const struct yaml_names *objects, const char *name, struct err *err) VNE_MUST;
 
 struct program; /* an instance */

@@ -217,7 +217,7 @@ static void test_what_does_not_fit_is_refused(void **state)
 }
 
 /* A file of n bytes as the operator's object; what program_open makes of it. */
-static int open_bytes(const uint8_t *bytes, size_t n, struct err *err)
+static int look_at(const uint8_t *bytes, size_t n, bool probe, struct err *err)
 {
 	char path[] = "/tmp/vne-test-program-XXXXXX", *entry;
 	int fd = mkstemp(path);
@@ -227,12 +227,48 @@ static int open_bytes(const uint8_t *bytes, size_t n, struct err *err)
 	entry = mem_printf("damaged=%s", path);
 	struct yaml_names one = { .v = &entry, .n = 1 };
 	struct program *p = NULL;
-	int code = program_open(&one, "damaged", &p, err);
-	assert_true(code < 0 || p);
+	int code = probe ? program_probe(&one, "damaged", err) : program_open(&one, "damaged", &p, err);
+	assert_true(code < 0 || p || probe);
 	program_close(p);
 	unlink(path);
 	free(entry);
 	return code;
+}
+
+static int open_bytes(const uint8_t *bytes, size_t n, struct err *err)
+{
+	return look_at(bytes, n, false, err);
+}
+
+/* Whatever the bytes, whoever probes them lives, and is told why not. */
+static void test_damaged_objects_are_probed(void **state)
+{
+	uint8_t bytes[1 << 16];
+	struct err err = { 0 };
+	uint64_t seed = 1;
+	FILE *f = fopen(strchr(objects[0], '=') + 1, "rb");
+	assert_non_null(f);
+	size_t n = fread(bytes, 1, sizeof(bytes), f), refused = 0;
+	fclose(f);
+	assert_int_equal(look_at(bytes, n, true, &err), 0);
+	for (int i = 0; i < 300; i++) {
+		uint8_t kept[16];
+		size_t at[16];
+		for (int k = 0; k < 16; k++) {
+			seed = seed * 6364136223846793005u + 1442695040888963407u;
+			at[k] = (seed >> 33) % n;
+			kept[k] = bytes[at[k]];
+			bytes[at[k]] = (uint8_t)(seed >> 25);
+		}
+		err.text[0] = 0;
+		if (look_at(bytes, n, true, &err) < 0) {
+			assert_non_null(strstr(err.text, "damaged")); /* its name */
+			refused++;
+		}
+		for (int k = 16; k-- > 0;)
+			bytes[at[k]] = kept[k];
+	}
+	assert_true(refused > 100);
 }
 
 /* A file that was copied half is refused, with its name and a reason. */
@@ -260,7 +296,7 @@ int main(int argc, char **argv)
 	objects[1] = mem_printf("firewall=%.*splanes/firewall.o", end ? (int)(end - argv[0]) : 0, argv[0]);
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_ecmp_spreads_flows), cmocka_unit_test(test_firewall_decides_by_the_first_rule),
 		                            cmocka_unit_test(test_what_does_not_fit_is_refused),
-		                            cmocka_unit_test(test_objects_copied_half) };
+		                            cmocka_unit_test(test_objects_copied_half), cmocka_unit_test(test_damaged_objects_are_probed) };
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	free(objects[0]);
 	free(objects[1]);
