@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/fault.h"
 #include "base/log.h"
@@ -124,12 +125,23 @@ static void ready(struct vned *v)
 	notify_supervisor("READY=1");
 }
 
+/* A connection each: the thousand descriptors of the usual soft limit are as many agents. */
+static void raise_limit(void)
+{
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
 static int serve(struct vned_config *config)
 {
 	struct err err = { 0 };
 	struct loop *loop = NULL;
 	struct loop_source *signals[3];
 	struct vned v = { 0 };
+	raise_limit();
 	int r = loop_new(&loop, &err);
 	if (r == 0)
 		r = loop_add_signal(loop, SIGTERM, stop, &v, &signals[0], &err);
