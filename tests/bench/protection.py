@@ -83,6 +83,10 @@ class Measured:
         return len(re.findall("on its (?:backup|primary) path at", self.lab.vnctl("events").out))
 
 
+    def falls(self):
+        return len(re.findall("  down at ", self.lab.vnctl("events").out))
+
+
 def down(side):
     return lambda lab, path, k: (lab.on_node(path["via"][k + side], "ip", "link", "set", path["links"][k], "down"),
                                  lambda: lab.on_node(path["via"][k + side], "ip", "link", "set", path["links"][k], "up"))[1]
@@ -135,7 +139,7 @@ def quantile(values, q):
 
 
 def busy(lab, measured):
-    before = measured.switches()
+    before, falls = measured.switches(), measured.falls()
     hogs = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(2 * os.cpu_count())]
     try:
         paces = measured.pace(MINUTES * 60)
@@ -144,7 +148,7 @@ def busy(lab, measured):
         for hog in hogs:
             hog.kill()
             hog.wait()
-    return measured.switches() - before, lost, received
+    return measured.switches() - before, measured.falls() - falls, lost, received
 
 
 def cpu_of(lab, nodes):
@@ -179,7 +183,7 @@ def bench():
         every = [v for values in gaps.values() for v in values]
         row("all", len(every), statistics.median(every), quantile(every, 0.95), max(every), "p95 <= 50", "")
         eventually(lambda: measured.both_good() == "primary", 400)
-        switches, lost, received = busy(lab, measured)
-        row(f"false switches, {MINUTES:g} min of all processors busy", switches, "", "", "", "0", f"{lost} of {lost + received} datagrams lost meanwhile")
+        switches, falls, lost, received = busy(lab, measured)
+        row(f"false switches, {MINUTES:g} min of all processors busy", switches, "", "", "", "0", f"{lost} of {lost + received} datagrams lost meanwhile; links taken for down: {falls}")
     with running_lab(SUBSTRATE) as lab:  # whose links have never been down
         row("probing 100 protected links, share of a core at each end", f"{cost(lab):.3f}", "", "", "", "", "every 10 ms on both paths, both directions; with what the kernels of all nodes on the way take")
