@@ -125,7 +125,7 @@ def test_an_agent_that_hangs(lab):
     lab.kill("b", "STOP")
     try:
         eventually(lambda: "b" not in lab.nodes_up(), seconds=10)
-        assert lab.state("stays") == "degraded"
+        eventually(lambda: lab.state("stays") == "degraded")  # perhaps after a look for another place
     finally:
         lab.kill("b", "CONT")
     whole(lab, ["stays"])
