@@ -103,7 +103,7 @@ def test_foreign_devices_are_left_alone(lab, net):
 def check_all_or_none(lab, name):
     """Once everybody is back: the whole network, or nothing of it; and nothing after a release."""
     eventually(lambda: lab.nodes_up() == {"a", "b", "c"})
-    state = eventually(lambda: (lab.state(name) or "none") if lab.state(name) not in ("preparing", "committing", "degraded")
+    state = eventually(lambda: (lab.state(name) or "none") if lab.state(name) not in ("preparing", "committing", "updating", "degraded")
                        else None)
     if state == "active":
         lab.ping(name, "r1", lab.loopback(name, "r3"))
@@ -148,6 +148,9 @@ def test_agent_silent_between_prepare_and_commit(lab, signal):
 
 def test_agent_killed_after_it_has_prepared_and_before_commit(lab):
     """b sleeps, so that the transaction waits; c has built its part and dies before it hears more."""
+    def told_of_links():
+        return [e for e in lab.ask("events") if e["kind"] == "link"]
+    before = len(told_of_links())
     lab.kill("b", "STOP")
     submit = subprocess.Popen(lab.command("vnctl", "--timeout", "90s", "submit", "-"), env=lab.env, text=True,
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -160,6 +163,7 @@ def test_agent_killed_after_it_has_prepared_and_before_commit(lab):
     submit.communicate(timeout=100)
     lab.restart("c")
     # It was noticed in time, or everybody had agreed already and c catches up.
+    assert len(told_of_links()) == before  # that nobody listens at c any more is no loss of a link
     check_all_or_none(lab, "torn")
 
 

@@ -25,6 +25,7 @@
 
 enum {
 	ROUND_MS = 100, DEAD_US = 500000, FIRST_US = 3000000 /* until the far end is there at all */, STALL_US = 50000,
+	REFUSED_US = 3000000, /* kernels answer so once a second at most */
 	RESOLVE_US = 1000000, PORT = 7413, DATAGRAMS_MAX = 16
 };
 enum { LINK_MAGIC = 0x564e454c, LINK_VERSION = 1, SAYS_HEARD = 1, SAYS_BYE = 2 };
@@ -44,7 +45,7 @@ struct link {
 	uint32_t round, device;
 	bool carrier;
 	int64_t heard_us, far_heard_us;
-	bool ever, bye, stays, lingers;
+	bool ever, bye, refused, stays, lingers; /* refused: the last that came says that nobody listens there */
 	enum watch_state state;
 	char why[WATCH_WHY];
 };
@@ -80,7 +81,7 @@ static void become(struct link *l, enum watch_state state, const char *why)
 static void judge(struct link *l, int64_t now)
 {
 	char far[ADDR_TEXT], near[ADDR_TEXT], why[WATCH_WHY];
-	int64_t limit = l->ever ? DEAD_US : FIRST_US;
+	int64_t limit = l->refused ? REFUSED_US : l->ever ? DEAD_US : FIRST_US;
 	addr_host_text(&l->is.remote, far);
 	addr_host_text(&l->is.local, near);
 	if (!l->carrier) {
@@ -125,12 +126,17 @@ static void ready(void *arg, uint32_t events)
 	for (int i = 0; i < DATAGRAMS_MAX; i++) {
 		struct datagram d;
 		ssize_t n = recv(l->fd, &d, sizeof(d), MSG_DONTWAIT);
-		if (n < 0 && errno == ECONNREFUSED)
+		if (n < 0 && errno == ECONNREFUSED) {
+			l->refused = true;
 			heard(l, true, false); /* it got ours, and we its answer that nobody listens */
-		else if (n < 0 && errno != EINTR)
+		} else if (n < 0 && errno != EINTR) {
 			return; /* nothing more, or what its absence will tell */
-		else if (n == sizeof(d) && d.magic == htonl(LINK_MAGIC) && d.version == LINK_VERSION)
+		} else if (n == sizeof(d) && d.magic == htonl(LINK_MAGIC) && d.version == LINK_VERSION) {
+			if (l->refused)
+				l->far_heard_us = clock_us(); /* it has just begun: from now on it has the usual time */
+			l->refused = false;
 			heard(l, d.says & SAYS_HEARD, d.says & SAYS_BYE);
+		}
 	}
 }
 
