@@ -246,7 +246,7 @@ def test_a_firewall_of_the_tenants(flows):
     node = next(r["node"] for r in flows.ask("show", "flows")["routers"] if r["name"] == "b")
     flows.kill(node)
     flows.restart(node)
-    eventually(lambda: flows.state("flows") == "active")
+    eventually(lambda: flows.state("flows") == "active" and flows.vnctl("plane", "flows", "b", "get", code=None).code == 0)
     entries = {e["key"]: e["value"] for e in flows.ask("plane", "flows", "b", "get")["entries"]}
     assert len(entries) == 2 and all(int.from_bytes(bytes.fromhex(v[10:]), "little") for v in entries.values()), entries  # and has counted
     flows.vnctl("plane", "flows", "b", "delete", everything)
