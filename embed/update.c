@@ -10,6 +10,7 @@
 
 #include "base/loop.h"
 #include "base/mem.h"
+#include "embed/problem.h"
 #include "embed/reoptimise.h"
 
 enum {
@@ -399,6 +400,18 @@ static bool climb(struct update *u, struct best *best)
 	return best->cost != INT64_MAX;
 }
 
+static double objective_of(const struct update *u, const struct embedding *e)
+{
+	struct problem p;
+	struct err why;
+	double ret = nano_to_units(embedding_cost_nano(u->s, u->r, e));
+
+	if (problem_init(&p, u->s, u->left, u->r, u->options->objective, &why) == 0)
+		ret = problem_objective(&p, e) / p.scale;
+	problem_done(&p);
+	return ret;
+}
+
 int embed_update(const struct substrate *s, const struct residual *left, const struct request *r, const struct embedding *now,
                  const struct embed_options *options, struct solution *ret, struct err *err)
 {
@@ -422,7 +435,8 @@ int embed_update(const struct substrate *s, const struct residual *left, const s
 	order_nodes(&u);
 	if (u.n_near && climb(&u, &best)) {
 		*ret = (struct solution){ .status = SOLVE_FEASIBLE, .has_embedding = true, .embedding = best.e, .work = u.work };
-		ret->cost = ret->objective = nano_to_units(best.cost);
+		ret->cost = nano_to_units(best.cost);
+		ret->objective = options->objective == OBJECTIVE_COST ? ret->cost : objective_of(&u, &best.e);
 		snprintf(ret->solver, sizeof(ret->solver), "update");
 		ret->seconds = (double)(clock_us() - begun_us) / 1e6;
 	} else {

@@ -10,7 +10,7 @@
  * its two ways has the other as its only path. `left`: what is free to it, what it has now counted as free.
  *
  * In this order: as few routers of `now` as it finds move (and none changes its kind), then as few links whose ends stay change
- * their paths, then cost. It goes from rung to rung: all of `now` kept and the rest embedded; paths freed, one, then all; routers
+ * their paths, then cost (whatever the objective). It goes from rung to rung: all of `now` kept and the rest embedded; paths freed, one, then all; routers
  * freed, one, two, those next to what is new or lost first; at last everything. The choice of what to free is tried within the
  * limits, not proven to be the least. Status FEASIBLE without a bound, except from the last rung, which is embed_solve's answer.
  * Errors and the rest as embed_solve. */
