@@ -19,6 +19,7 @@ struct slink_state {
 	bool down[2];           /* as said at its first and second node */
 	bool silent[2];         /* as heard there */
 	char *why[2];           /* the latter's reason, or NULL */
+	size_t first;           /* who said so first: the one that is named for as long as it says so */
 	unsigned int falls;     /* times it went down without a calm between */
 	int64_t fell_ms, rose_ms;
 };
@@ -81,7 +82,7 @@ bool failures_link(const struct vned *v, uint32_t slink, struct buf *why)
 	const struct slink_state *l = &v->failures->links[slink];
 	if (!is_down(l) && !is_held(v, l))
 		return false;
-	size_t side = !down_at(l, 0);
+	size_t side = down_at(l, l->first) ? l->first : !l->first;
 	if (why && is_down(l)) {
 		buf_printf(why, "link %s is down at %s", s->name, v->substrate.nodes[side ? s->b : s->a].name);
 		if (!l->down[side] && l->why[side])
@@ -107,6 +108,7 @@ static void link_says(struct vned *v, uint32_t slink, size_t side, bool *says, b
 		if (l->fell_ms && clock_ms() - l->fell_ms > CALM_MS)
 			l->falls = 0;
 		l->falls++;
+		l->first = side;
 		l->fell_ms = clock_ms();
 	}
 	if (before && !is_down(l))

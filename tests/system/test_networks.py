@@ -96,9 +96,9 @@ def test_traffic_takes_the_pinned_path_and_no_other(abilene, networks):
         before = frames(abilene)
         abilene.in_router(view["name"], link["endpoints"][0],
                           f"ping -n -q -c 100 -i 0.002 -W 2 {link['addresses'][1].split('/')[0]}")
-        sent = {end: n - before[end] for end, n in frames(abilene).items()}
+        sent = {end: n - before[end] for end, n in frames(abilene).items()}  # agents probe each link ten times a second
         assert all(n >= 100 for (_, name), n in sent.items() if name in path["links"]), (link["name"], sent)
-        assert all(n < 10 for (_, name), n in sent.items() if name not in path["links"]), (link["name"], sent)
+        assert all(n < 50 for (_, name), n in sent.items() if name not in path["links"]), (link["name"], sent)
 
 
 def test_loads_arrive(abilene, networks):

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -127,17 +128,19 @@ def test_ospf_is_full(demo):
 
 
 def test_a_limit_holds_for_a_guest(demo):
-    """A guest floods: what arrives at the other end is not more than was promised."""
-    target = loopback(demo, "r2")
+    """A guest floods its neighbour: what arrives there is not more than was promised."""
+    link = next(k for k in demo.ask("show", "demo")["links"] if k["endpoints"] == ["r1", "m"])
+    target = link["addresses"][1].split("/")[0]  # no route is needed, which a flood would let age
+
     def arrived():
-        octets = demo.in_router("demo", "r2", "cat /sys/class/net/eth0/statistics/rx_bytes").out
-        return float(demo.nodes["xen1"].run("cut -d' ' -f1 /proc/uptime").out), int(octets)  # a starved guest's own clock lags behind
+        octets = demo.in_router("demo", "m", "cat /sys/class/net/eth0/statistics/rx_bytes").out
+        return time.monotonic(), int(octets)
 
     def offered():
         return sum(map(int, demo.nodes["xen1"].run("cat /sys/class/net/vp*/statistics/rx_bytes").out.split()))
 
     start, sent = arrived(), offered()
-    pings = " ".join(f"ping -q -s 1400 -i 0.01 -c 900 -w 12 {target} >/dev/null &" for _ in range(5))
+    pings = " ".join(f"ping -q -s 1400 -i 0.01 -c 900 -W 2 {target} >/dev/null &" for _ in range(5))
     demo.in_router("demo", "r1", f"{pings} wait")
     end, sent = arrived(), offered() - sent
     seconds = end[0] - start[0]
