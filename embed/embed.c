@@ -5,9 +5,11 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/loop.h"
+#include "base/mem.h"
 #include "embed/explain.h"
 #include "embed/program.h"
 #include "embed/proof.h"
@@ -170,6 +172,7 @@ static bool untouched(const struct substrate *s, const struct residual *left)
 static enum solve_scope scope_of(const struct substrate *s, const struct request *r, const struct embed_solver *solver,
                                  const struct embed_options *options)
 {
+	struct substrate open = *s;
 	struct residual all;
 	struct solution answer = { 0 };
 	struct embed_options quiet = *options;
@@ -179,11 +182,14 @@ static enum solve_scope scope_of(const struct substrate *s, const struct request
 	quiet.progress = NULL;
 	quiet.proof = NULL;
 	quiet.objective = OBJECTIVE_COST;
-	residual_init(&all, s);
-	int ret = solve_heuristic(s, &all, r, &quiet, &answer, &ignored);
+	open.links = mem_dup(s->links, s->n_links * sizeof(*s->links));
+	for (size_t l = 0; l < s->n_links; l++)
+		open.links[l].closed = false;
+	residual_init(&all, &open);
+	int ret = solve_heuristic(&open, &all, r, &quiet, &answer, &ignored);
 	if (ret == 0 && !answer.has_embedding && answer.status != SOLVE_INFEASIBLE && solver->proves) {
 		solution_done(&answer);
-		ret = solver->solve(s, &all, r, &quiet, &answer, &ignored);
+		ret = solver->solve(&open, &all, r, &quiet, &answer, &ignored);
 	}
 	if (ret == 0 && answer.has_embedding)
 		scope = SCOPE_NOW;
@@ -191,6 +197,7 @@ static enum solve_scope scope_of(const struct substrate *s, const struct request
 		scope = SCOPE_NEVER;
 	solution_done(&answer);
 	residual_done(&all);
+	free(open.links);
 	return scope;
 }
 
@@ -215,6 +222,9 @@ static int check_left(const struct substrate *s, const struct residual *left, st
 	if (left->n_nodes != s->n_nodes || left->n_links != s->n_links)
 		return err_set(err, -EINVAL, "what is left is of another substrate: %zu nodes and %zu links, not %zu and %zu",
 		               left->n_nodes, left->n_links, s->n_nodes, s->n_links);
+	for (size_t l = 0; l < s->n_links; l++)
+		if (s->links[l].closed && left->link_kbps[l])
+			return err_set(err, -EINVAL, "link '%s' is closed, and has something left", s->links[l].name);
 	return 0;
 }
 

@@ -19,6 +19,8 @@ void graph_init(struct graph *g, const struct substrate *s)
 	for (size_t l = 0; l < s->n_links; l++) {
 		g->ends[l][0] = s->links[l].a;
 		g->ends[l][1] = s->links[l].b;
+		if (s->links[l].closed)
+			continue;
 		g->first[s->links[l].a + 2]++;
 		g->first[s->links[l].b + 2]++;
 	}
@@ -26,6 +28,8 @@ void graph_init(struct graph *g, const struct substrate *s)
 		g->first[v] += g->first[v - 1];
 	for (uint32_t l = 0; l < s->n_links; l++) {
 		uint32_t a = g->ends[l][0], b = g->ends[l][1];
+		if (s->links[l].closed)
+			continue;
 		g->arcs[g->first[a + 1]++] = (struct arc){ b, l };
 		g->arcs[g->first[b + 1]++] = (struct arc){ a, l };
 	}

@@ -129,7 +129,7 @@ static bool fits(const struct residual *left)
 	return true;
 }
 
-static int ask(struct update *u, const struct residual *left, const struct request *part, struct solution *ret)
+static int ask(struct update *u, const struct substrate *s, const struct residual *left, const struct request *part, struct solution *ret)
 {
 	struct embed_options options = *u->options;
 
@@ -141,7 +141,7 @@ static int ask(struct update *u, const struct residual *left, const struct reque
 	if (!options.effort || options.effort > request_effort(u->s, u->r))
 		options.effort = request_effort(u->s, u->r);
 	*ret = (struct solution){ 0 };
-	int rc = embed_once(u->s, left, part, &options, ret, NULL);
+	int rc = embed_once(s, left, part, &options, ret, NULL);
 
 	u->work += ret->work + 1;
 	return rc || !ret->has_embedding ? -ENOENT : 0;
@@ -161,6 +161,7 @@ static bool second_way(struct update *u, struct residual *left, size_t link, str
 {
 	const struct vlink *l = &u->r->links[link];
 	struct vlink_map *m = &e->links[link];
+	struct substrate without = *u->s;
 	struct residual apart;
 	struct vlink alone = *l;
 	struct request part = *u->r;
@@ -169,10 +170,13 @@ static bool second_way(struct update *u, struct residual *left, size_t link, str
 	struct solution got;
 
 	residual_copy(left, &apart);
+	without.links = mem_dup(u->s->links, u->s->n_links * sizeof(*without.links));
 	for (size_t i = 0; i < u->s->n_links; i++)
 		for (size_t h = 0; h < m->paths[0].n; h++)
-			if (m->paths[0].links[h] == i || share_risk(&u->s->links[i], &u->s->links[m->paths[0].links[h]]))
+			if (m->paths[0].links[h] == i || share_risk(&u->s->links[i], &u->s->links[m->paths[0].links[h]])) {
+				without.links[i].closed = true;
 				apart.link_kbps[i] = 0;
+			}
 	for (size_t k = 0; k < 2; k++) { /* two routers that take nothing */
 		nodes[k] = (struct vnode){ .name = names[k], .kind = e->kind[k ? l->b : l->a], .place.on = { &names[k], 1 } };
 		nodes[k].group = (uint32_t)k;
@@ -184,7 +188,7 @@ static bool second_way(struct update *u, struct residual *left, size_t link, str
 	part.n_nodes = 2;
 	part.links = &alone;
 	part.n_links = 1;
-	bool found = ask(u, &apart, &part, &got) == 0 && got.embedding.links[0].n_paths == 1;
+	bool found = ask(u, &without, &apart, &part, &got) == 0 && got.embedding.links[0].n_paths == 1;
 
 	if (found) {
 		m->backup = got.embedding.links[0].paths[0];
@@ -194,6 +198,7 @@ static bool second_way(struct update *u, struct residual *left, size_t link, str
 	}
 	solution_done(&got);
 	residual_done(&apart);
+	free(without.links);
 	return found;
 }
 
@@ -248,7 +253,7 @@ static int try_rung(struct update *u, bool keep_halves, struct embedding *ret)
 			take_path(&left, &e.links[k].paths[p]);
 		take_path(&left, &e.links[k].backup);
 	}
-	int rc = fits(&left) ? ask(u, &left, &part, &got) : -ENOENT;
+	int rc = fits(&left) ? ask(u, u->s, &left, &part, &got) : -ENOENT;
 
 	if (!rc) {
 		memcpy(e.host, got.embedding.host, r->n_nodes * sizeof(*e.host));

@@ -61,6 +61,9 @@ void residual_give(struct residual *left, const struct request *r, const struct 
  * ones a search of the substrate whenever the first endpoint's host is another than the one before. */
 int embedding_check(const struct substrate *s, const struct residual *left, const struct request *r,
                     const struct embedding *e, struct err *err) VNE_MUST;
+/* The same for one that was right when it was made: best effort may take more hops than the fewest that there are by now. */
+int embedding_check_standing(const struct substrate *s, const struct residual *left, const struct request *r,
+                             const struct embedding *e, struct err *err) VNE_MUST;
 
 /* Cost in nano-units: Σ milli-cores × cost_micro + Σ kbit/s carried × cost_micro (backups
  * included), formats.md. Saturates at INT64_MAX. */

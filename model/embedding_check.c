@@ -14,6 +14,7 @@ struct check {
 	const struct residual *left;
 	const struct request *r;
 	const struct embedding *e;
+	bool standing;
 	int64_t (*used)[RES_COUNT]; /* per substrate node */
 	int64_t *carried;           /* per substrate link, kbit/s */
 	uint32_t *taken;            /* per substrate node: virtual node + 1 that is on it */
@@ -122,6 +123,8 @@ static int check_path(struct check *c, const struct vlink *l, const struct path 
 		if (sl->a != at && sl->b != at)
 			return err_set(err, -EINVAL, "link '%s' does not touch '%s', which was reached before it", sl->name,
 			               c->s->nodes[at].name);
+		if (sl->closed)
+			return err_set(err, -EINVAL, "link '%s' carries nothing now", sl->name);
 		at = sl->a == at ? sl->b : sl->a;
 		if (c->node_stamp[at] == c->stamp)
 			return err_set(err, -EINVAL, "it is not simple: it comes by '%s' twice", c->s->nodes[at].name);
@@ -163,6 +166,8 @@ static void build_around(struct check *c)
 	c->first = mem_array(s->n_nodes + 1, sizeof(*c->first));
 	c->around = mem_array(2 * s->n_links, sizeof(*c->around));
 	for (size_t k = 0; k < s->n_links; k++) {
+		if (s->links[k].closed)
+			continue;
 		c->first[s->links[k].a + 1]++;
 		c->first[s->links[k].b + 1]++;
 	}
@@ -171,6 +176,8 @@ static void build_around(struct check *c)
 		fill[i] = c->first[i];
 	}
 	for (size_t k = 0; k < s->n_links; k++) {
+		if (s->links[k].closed)
+			continue;
 		c->around[fill[s->links[k].a]++] = (uint32_t)k;
 		c->around[fill[s->links[k].b]++] = (uint32_t)k;
 	}
@@ -314,7 +321,7 @@ static int check_link(struct check *c, const struct vlink *l, const struct vlink
 		if (rc < 0)
 			return err_add(err, rc, "path %zu", k + 1);
 	}
-	if (!rc)
+	if (!rc && !c->standing)
 		rc = check_best_effort(c, l, &m->paths[0], err);
 	if (!rc)
 		rc = check_backup(c, l, m, err);
@@ -335,11 +342,11 @@ static int check_all(struct check *c, struct err *err)
 	return rc;
 }
 
-int embedding_check(const struct substrate *s, const struct residual *left, const struct request *r,
-                    const struct embedding *e, struct err *err)
+static int check_embedding(const struct substrate *s, const struct residual *left, const struct request *r,
+                           const struct embedding *e, bool standing, struct err *err)
 {
 	struct check c = {
-		.s = s, .left = left, .r = r, .e = e,
+		.s = s, .left = left, .r = r, .e = e, .standing = standing,
 		.used = mem_array(s->n_nodes, sizeof(*c.used)),
 		.carried = mem_array(s->n_links, sizeof(*c.carried)),
 		.taken = mem_array(s->n_nodes, sizeof(*c.taken)),
@@ -358,4 +365,16 @@ int embedding_check(const struct substrate *s, const struct residual *left, cons
 	free(c.first);
 	free(c.around);
 	return rc;
+}
+
+int embedding_check(const struct substrate *s, const struct residual *left, const struct request *r,
+                    const struct embedding *e, struct err *err)
+{
+	return check_embedding(s, left, r, e, false, err);
+}
+
+int embedding_check_standing(const struct substrate *s, const struct residual *left, const struct request *r,
+                             const struct embedding *e, struct err *err)
+{
+	return check_embedding(s, left, r, e, true, err);
 }

@@ -66,6 +66,7 @@ struct slink {
 	int64_t cost_micro; /* per Mbit/s carried */
 	struct yaml_names risks;
 	struct addr underlay[2]; /* at a, at b; family 0: not given */
+	bool closed;             /* carries nothing now, not even best effort. In no file: who offers the substrate to a solver says so */
 };
 
 struct substrate {
@@ -79,6 +80,11 @@ struct substrate {
 
 void substrate_done(struct substrate *s); /* frees the content */
 int substrate_copy(const struct substrate *from, struct substrate *ret, struct err *err) VNE_MUST;
+/* What `from` becomes if it is to be `to`: nodes and links (by name and ends) of both, with to's properties and in from's order, those of
+ * `from` only where they are to be kept (per node and link of it), those of `to` only behind. ret_nodes, ret_links: for each of
+ * `from`'s where it is now, UINT32_MAX: gone. -EBUSY: a kept link is in the way of one of the same name, or would lose an end. */
+int substrate_merge(const struct substrate *from, const struct substrate *to, const bool *keep_nodes, const bool *keep_links,
+                    struct substrate *ret, uint32_t *ret_nodes, uint32_t *ret_links, struct err *err) VNE_MUST;
 /* Builds the indices; for a substrate that was filled by hand or unpacked from a message. Checks
  * everything that formats.md demands; -EINVAL with the first fault. */
 int substrate_check(struct substrate *s, struct err *err) VNE_MUST;

@@ -117,7 +117,8 @@ void write_problem(struct writer *w, const struct substrate *s, const struct res
 	write_end(w);
 	write_list(w, "links", NULL);
 	for (size_t l = 0; l < s->n_links; l++)
-		write_slink(w, s, &s->links[l], left->link_kbps[l]);
+		if (!s->links[l].closed)
+			write_slink(w, s, &s->links[l], left->link_kbps[l]);
 	write_end(w);
 	write_end(w);
 	write_object(w, "request", NULL);

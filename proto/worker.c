@@ -47,7 +47,7 @@ SHAPE(snode_shape, vne_worker__snode__descriptor, snode_fields, NULL);
 static const struct field slink_fields[] = {
 	TEXT(name, LABEL_BYTES), U32(a), U32(b), INTEGER(bw_kbps, 0, BW_MAX_KBPS), INTEGER(delay_us, 0, DELAY_MAX_US),
 	INTEGER(cost_micro, 0, COST_MAX_MICRO), TEXTS_(risks.v, risks.n, risks, PARTS_MAX),
-	FIXED_(FIELD_FIXED_ADDR, underlay, underlay, 2)
+	FIXED_(FIELD_FIXED_ADDR, underlay, underlay, 2), BOOLEAN(closed)
 };
 SHAPE(slink_shape, vne_worker__slink__descriptor, slink_fields, NULL);
 #undef PLAIN

@@ -41,6 +41,7 @@ struct question {
 	struct wire vlinks[VLINKS];
 	int n_nodes, n_links, n_vnodes, n_vlinks;
 	bool pack;
+	uint64_t closed; /* mask of links */
 	/* Where each is written, and the prefix of its name. */
 	int node_at[NODES + 1], link_at[LINKS + 1], vnode_at[VNODES], vlink_at[VLINKS];
 	const char *prefix;
@@ -157,6 +158,11 @@ static struct answer ask_under(const struct question *q, const char *solver, int
 		fail_msg("%s\n%s%s", buf_cstr(&errors.text), buf_cstr(&substrate), buf_cstr(&request));
 	yaml_free_docs(docs, 1);
 	residual_init(&left, &s);
+	for (int i = 0; i < q->n_links; i++)
+		if (q->closed >> q->link_at[i] & 1) {
+			s.links[i].closed = true;
+			left.link_kbps[i] = 0;
+		}
 	if (embed_solve(&s, &left, r, &options, &solution, &err) != 0)
 		fail_msg("%s", err.text);
 	struct answer answer = { solution.status, solution.has_embedding ? solution.cost : INFINITY,
@@ -315,6 +321,24 @@ static void quantities_scale(void **state)
 			no_dearer("quantities × 3", &p->other, ask(&p->other), &p->base, p->at, 3);
 		else
 			same("quantities × 3", &p->other, ask(&p->other), &p->base, p->at, 3);
+	}
+}
+
+/* A link that is closed is as one that is not there, for best effort, too. */
+static void what_is_closed_is_not_there(void **state)
+{
+	EACH_PAIR(p) {
+		struct question without;
+		for (int i = 0; i < 4; i++)
+			p->other.closed |= UINT64_C(1) << pick(&p->rng, p->other.n_links);
+		p->other.vlinks[p->index % p->other.n_vlinks].mbit = 0;
+		without = p->other;
+		without.closed = 0;
+		without.n_links = 0;
+		for (int i = 0; i < p->other.n_links; i++)
+			if (!(p->other.closed >> i & 1))
+				without.link_at[without.n_links++] = i;
+		same("closed", &p->other, ask(&p->other), &without, ask(&without), 1);
 	}
 }
 
@@ -480,7 +504,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_and_order_do_not_matter), cmocka_unit_test(ends_may_be_swapped), cmocka_unit_test(costs_scale),
-		cmocka_unit_test(quantities_scale), cmocka_unit_test(delays_scale), cmocka_unit_test(room_never_costs),
+		cmocka_unit_test(quantities_scale), cmocka_unit_test(what_is_closed_is_not_there), cmocka_unit_test(delays_scale), cmocka_unit_test(room_never_costs),
 		cmocka_unit_test(want_of_room_never_saves), cmocka_unit_test(a_new_link_never_costs), cmocka_unit_test(a_new_node_never_costs),
 		cmocka_unit_test(a_lost_link_never_saves), cmocka_unit_test(tighter_is_never_cheaper), cmocka_unit_test(laxer_is_never_dearer),
 		cmocka_unit_test(conditions_unite), cmocka_unit_test(solvers_agree), cmocka_unit_test(seeds_agree),
