@@ -102,6 +102,7 @@ struct node_view {
 	char *images;        /* names separated by a blank */
 	char *uplinks, *programs; /* that routers there may ask for; likewise */
 	bool drained;             /* its operator wants nothing on it */
+	bool leaves;              /* nor has it in the file any more */
 };
 
 struct slink_view {

@@ -400,7 +400,9 @@ void write_node_view(struct writer *w, const struct node_view *v)
 	write_string(w, "state", "state", v->state);
 	if (v->drained)
 		write_bool(w, "drained", NULL, true);
-	write_string(w, NULL, "drained", v->drained ? "yes" : NULL);
+	if (v->leaves)
+		write_bool(w, "leaves", NULL, true);
+	write_string(w, NULL, "drained", v->leaves ? "leaves" : v->drained ? "yes" : NULL);
 	write_words(w, "kinds", "kinds", v->kinds, " ");
 	write_int(w, "routers", "routers", (int64_t)v->routers);
 	write_int(w, "segments", "segments", (int64_t)v->segments);

@@ -51,6 +51,8 @@ enum message_type {
 	MSG_UPDATE, MSG_DRAIN,
 	/* agent → vned: links that it listens to */
 	MSG_WATCH,
+	/* client → vned */
+	MSG_RELOAD,
 	MSG_TYPES
 };
 const char *message_type_name(enum message_type type);

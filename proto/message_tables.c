@@ -274,7 +274,8 @@ static const struct field node_view_fields[] = {
 	INTEGER(seen_ms_ago, -1, INT64_MAX), BOOLEAN(has_location), REAL(latitude), REAL(longitude),
 	TEXT(lacks, TEXT_BYTES), BOOLEAN(hosts_guests), INTEGER(guests, 0, INT64_MAX), INTEGER(guests_max, 0, INT64_MAX),
 	INTEGER(guest_kib, 0, INT64_MAX), INTEGER(guest_reserved_kib, 0, INT64_MAX), INTEGER(realtime_milli, 0, INT64_MAX),
-	INTEGER(realtime_reserved_milli, 0, INT64_MAX), TEXT(images, TEXT_BYTES), TEXT(uplinks, TEXT_BYTES), TEXT(programs, TEXT_BYTES), BOOLEAN(drained)
+	INTEGER(realtime_reserved_milli, 0, INT64_MAX), TEXT(images, TEXT_BYTES), TEXT(uplinks, TEXT_BYTES), TEXT(programs, TEXT_BYTES), BOOLEAN(drained),
+	BOOLEAN(leaves)
 };
 SHAPE(node_view_shape, vne__node__descriptor, node_view_fields, NULL);
 #undef PLAIN
@@ -595,4 +596,5 @@ const struct message_body message_bodies[MSG_TYPES] = {
 	[MSG_UPDATE] = { "update", &submit_shape },
 	[MSG_DRAIN] = { "drain", &drain_shape },
 	[MSG_WATCH] = { "watch", &watch_shape },
+	[MSG_RELOAD] = { "reload", &empty_shape },
 };

@@ -68,16 +68,34 @@ static void offer_left(const struct vned *v, const struct residual *left, struct
 				ret->node[i][k] = 0;
 		}
 	}
-	for (size_t i = 0; i < v->substrate.n_links; i++) {
-		const struct slink *l = &v->substrate.links[i];
-		if (failures_link(v, (uint32_t)i, NULL) || agents_down(v, l->a) || agents_down(v, l->b) || failures_drained(v, l->a) || failures_drained(v, l->b))
+	for (size_t i = 0; i < v->usable.n_links; i++)
+		if (v->usable.links[i].closed)
 			ret->link_kbps[i] = 0;
-	}
 }
 
-void offer_make(const struct vned *v, const struct request *r, const char *owner, const struct residual *left, struct offer *ret)
+static bool is_closed(const struct vned *v, uint32_t slink)
+{
+	const struct slink *l = &v->usable.links[slink];
+	return failures_link(v, slink, NULL) || failures_link_leaves(v, slink) || agents_down(v, l->a) || agents_down(v, l->b) ||
+	       failures_drained(v, l->a) || failures_drained(v, l->b);
+}
+
+static void close_links(struct vned *v)
+{
+	bool same = true;
+	for (uint32_t i = 0; i < v->usable.n_links; i++) {
+		bool closed = is_closed(v, i);
+		same = same && closed == v->usable.links[i].closed;
+		v->usable.links[i].closed = closed;
+	}
+	if (!same)
+		v->usable_version++;
+}
+
+void offer_make(struct vned *v, const struct request *r, const char *owner, const struct residual *left, struct offer *ret)
 {
 	size_t n = v->usable.n_nodes;
+	close_links(v);
 	*ret = (struct offer){ .substrate = v->usable, .version = wants_uplinks(r) ? 0 : v->usable_version };
 	ret->substrate.nodes = mem_array(n ? n : 1, sizeof(*ret->substrate.nodes));
 	if (n)

@@ -25,6 +25,17 @@ struct command { /* sent, not answered */
 	int64_t until_ms; /* then its answer is given up, and with it the connection */
 };
 
+static int make_usable(struct vned *v, struct err *err)
+{
+	int r = substrate_copy(&v->substrate, &v->usable, err);
+	for (size_t i = 0; r == 0 && i < v->usable.n_nodes; i++) {
+		if (!v->usable.nodes[i].realtime_given)
+			v->usable.nodes[i].cap[RES_REALTIME_MILLI] = UNLIMITED; /* until its agent has said */
+	}
+	v->usable_version++;
+	return r;
+}
+
 int agents_init(struct vned *v, struct err *err)
 {
 	v->agents = mem_array(v->substrate.n_nodes, sizeof(*v->agents));
@@ -32,21 +43,22 @@ int agents_init(struct vned *v, struct err *err)
 		v->agents[i].snode = (uint32_t)i;
 		v->agents[i].commands = hash_new();
 	}
-	v->usable_version = 1;
-	int r = substrate_copy(&v->substrate, &v->usable, err);
-	for (size_t i = 0; r == 0 && i < v->usable.n_nodes; i++) {
-		if (!v->usable.nodes[i].realtime_given)
-			v->usable.nodes[i].cap[RES_REALTIME_MILLI] = UNLIMITED; /* until its agent has said */
+	int r = make_usable(v, err);
+	for (size_t i = 0; r == 0 && i < v->usable.n_nodes; i++)
 		networks_recount(v, (uint32_t)i);
-	}
 	return r;
+}
+
+static void agent_done(struct agent *a)
+{
+	hash_free(a->commands, free);
+	node_probe_done(&a->probe);
 }
 
 void agents_done(struct vned *v)
 {
 	for (size_t i = 0; v->agents && i < v->substrate.n_nodes; i++) {
-		hash_free(v->agents[i].commands, free);
-		node_probe_done(&v->agents[i].probe);
+		agent_done(&v->agents[i]);
 	}
 	free(v->agents);
 	v->agents = NULL;
@@ -645,5 +657,35 @@ void agents_message(struct vned *v, const struct peer *peer, struct message *m)
 		break;
 	default:
 		log_warn("agent of %s: %s is not an agent's to send", node_name(v, a), message_type_name(m->type));
+	}
+}
+
+void agents_move(struct vned *v, const struct substrate *old, const uint32_t *nodes)
+{
+	struct agent *were = v->agents;
+	struct err err = { 0 };
+	v->agents = mem_array(v->substrate.n_nodes + 1, sizeof(*v->agents));
+	for (size_t i = 0; i < old->n_nodes; i++) {
+		if (nodes[i] == UINT32_MAX) {
+			if (were[i].connected)
+				log_warn("agent of %s: the substrate has no such node any more", old->nodes[i].name);
+			agent_done(&were[i]); /* what it says from now on is nobody's */
+			continue;
+		}
+		v->agents[nodes[i]] = were[i];
+	}
+	free(were);
+	substrate_done(&v->usable);
+	if (make_usable(v, &err) < 0)
+		log_error("the substrate: %s", err.text); /* it was checked when it was read */
+	for (size_t i = 0; i < v->substrate.n_nodes; i++) {
+		struct agent *a = &v->agents[i];
+		a->snode = (uint32_t)i;
+		if (!a->commands)
+			a->commands = hash_new();
+		if (!a->seen)
+			continue;
+		reduce_kinds(v, a);
+		reduce_guests(v, a);
 	}
 }

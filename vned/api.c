@@ -213,11 +213,22 @@ static void release(struct vned *v, const struct peer *peer, const struct messag
 	flow_release(v, net, peer->identity, why);
 }
 
+static void reload(struct vned *v, const struct peer *peer, const struct message *q)
+{
+	buf_auto struct buf out = BUF_INIT;
+	if (peer->role != ROLE_ADMIN) {
+		api_reply(v, peer, q->sequence, 1, "the substrate is its operator's: role admin");
+		return;
+	}
+	int r = vned_reload(v, &out);
+	api_reply(v, peer, q->sequence, r < 0 ? 2 : 0, buf_cstr(&out));
+}
+
 /* ---- who may what ---------------------------------------------------------------------------- */
 
 static bool changes(const struct message *m)
 {
-	return m->type == MSG_SUBMIT || m->type == MSG_UPDATE || m->type == MSG_DRAIN || m->type == MSG_RELEASE || m->type == MSG_EXEC || m->type == MSG_EXEC_INPUT ||
+	return m->type == MSG_SUBMIT || m->type == MSG_UPDATE || m->type == MSG_DRAIN || m->type == MSG_RELOAD || m->type == MSG_RELEASE || m->type == MSG_EXEC || m->type == MSG_EXEC_INPUT ||
 	       (m->type == MSG_PLANE && m->u.plane.op != PLANE_GET);
 }
 
@@ -233,6 +244,9 @@ void api_message(struct vned *v, const struct peer *peer, struct message *m)
 	case MSG_PLAN:
 	case MSG_UPDATE:
 		submit_begin(v, peer, m);
+		break;
+	case MSG_RELOAD:
+		reload(v, peer, m);
 		break;
 	case MSG_DRAIN:
 		repair_drain(v, peer, m);

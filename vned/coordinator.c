@@ -120,7 +120,7 @@ static int raise_term(struct vned *v, struct err *err)
 static int open_substrate(struct vned *v, struct err *err)
 {
 	struct yaml_errors errors = { 0 };
-	int r = substrate_load(v->config.substrate, &errors, &v->substrate, err);
+	int r = substrate_load(v->config.substrate, &errors, &v->declared, err);
 	if (r < 0 && errors.n)
 		log_error("%s", buf_cstr(&errors.text));
 	yaml_errors_done(&errors);
@@ -135,18 +135,31 @@ static int open_keys(struct vned *v, struct err *err)
 	return r < 0 ? r : allow_list_load(v->config.allow, &v->allow, err);
 }
 
-void vned_reload_keys(struct vned *v)
+static int reload_keys(struct vned *v, struct buf *out)
 {
 	struct err err = { 0 };
 	struct allow_list *fresh;
 	if (allow_list_load(v->config.allow, &fresh, &err) < 0) {
-		log_error("the allow-list stays as it was: %s", err.text);
-		return;
+		buf_printf(out, "the allow-list stays as it was: %s", err.text);
+		return -EINVAL;
 	}
 	wire_set_allow(v->wire, fresh);
 	allow_list_free(v->allow);
 	v->allow = fresh;
 	log_info("the allow-list was read again");
+	return 0;
+}
+
+int vned_reload(struct vned *v, struct buf *out)
+{
+	struct err err = { 0 };
+	if (!v->wire || !v->tick)
+		return 0; /* it is still opening, and reads them anyway */
+	int keys = reload_keys(v, out);
+	if (out->len)
+		buf_str(out, "\n");
+	int r = substrate_reread(v, out, &err);
+	return keys < 0 || r < 0 ? -EINVAL : 0;
 }
 
 static int open_pool(struct vned *v, struct err *err)
@@ -168,10 +181,13 @@ int vned_open(struct vned *v, struct loop *loop, struct vned_config *config, voi
 		r = open_keys(v, err);
 	if (r < 0)
 		return r;
+	r = store_sqlite.open(loop, v->config.state, &v->store, err);
+	if (r == 0)
+		r = substrate_open(v, err);
+	if (r < 0)
+		return r;
 	networks_init(v);
 	r = agents_init(v, err);
-	if (r == 0)
-		r = store_sqlite.open(loop, v->config.state, &v->store, err);
 	if (r == 0)
 		r = loop_add_timer(loop, -1, 0, doom, v, &v->doom, err);
 	if (r == 0)
@@ -205,6 +221,7 @@ void vned_close(struct vned *v)
 	allow_list_free(v->allow);
 	explicit_bzero(&v->self, sizeof(v->self));
 	substrate_done(&v->substrate);
+	substrate_done(&v->declared);
 	vned_config_done(&v->config);
 	*v = (struct vned){ .exit_code = v->exit_code };
 }

@@ -51,6 +51,17 @@ void exec_done(struct vned *v)
 	v->execs = NULL;
 }
 
+void exec_move(struct vned *v, const uint32_t *nodes)
+{
+	for (struct exec *x = v->execs ? v->execs->first : NULL, *next; x; x = next) {
+		next = x->next;
+		if (nodes[x->snode] == UINT32_MAX)
+			end(v, x);
+		else
+			x->snode = nodes[x->snode];
+	}
+}
+
 static int to_client(struct vned *v, const struct exec *x, struct message *m)
 {
 	struct err err;

@@ -27,6 +27,7 @@ struct slink_state {
 struct failures {
 	struct slink_state *links;
 	bool *drained; /* per node */
+	bool *leaving_nodes, *leaving_links; /* the file has them no more, and networks are on them */
 };
 
 void failures_init(struct vned *v)
@@ -34,20 +35,70 @@ void failures_init(struct vned *v)
 	v->failures = mem_alloc(sizeof(*v->failures));
 	v->failures->links = mem_array(v->substrate.n_links + 1, sizeof(*v->failures->links));
 	v->failures->drained = mem_array(v->substrate.n_nodes + 1, sizeof(*v->failures->drained));
+	v->failures->leaving_nodes = mem_array(v->substrate.n_nodes + 1, sizeof(bool));
+	v->failures->leaving_links = mem_array(v->substrate.n_links + 1, sizeof(bool));
+}
+
+static void links_done(struct slink_state *links, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(links[i].why[0]);
+		free(links[i].why[1]);
+	}
+	free(links);
 }
 
 void failures_done(struct vned *v)
 {
-	if (!v->failures)
+	struct failures *f = v->failures;
+	if (!f)
 		return;
-	for (size_t i = 0; i < v->substrate.n_links; i++) {
-		free(v->failures->links[i].why[0]);
-		free(v->failures->links[i].why[1]);
-	}
-	free(v->failures->links);
-	free(v->failures->drained);
-	free(v->failures);
+	links_done(f->links, v->substrate.n_links);
+	free(f->drained);
+	free(f->leaving_nodes);
+	free(f->leaving_links);
+	free(f);
 	v->failures = NULL;
+}
+
+void failures_move(struct vned *v, const struct substrate *old, const uint32_t *nodes, const uint32_t *links)
+{
+	struct failures *were = v->failures;
+	failures_init(v);
+	for (size_t i = 0; i < old->n_links; i++) {
+		if (links[i] == UINT32_MAX)
+			continue;
+		v->failures->links[links[i]] = were->links[i];
+		were->links[i] = (struct slink_state){ 0 };
+	}
+	for (size_t i = 0; i < old->n_nodes; i++)
+		if (nodes[i] != UINT32_MAX)
+			v->failures->drained[nodes[i]] = were->drained[i];
+	links_done(were->links, old->n_links);
+	free(were->drained);
+	free(were->leaving_nodes);
+	free(were->leaving_links);
+	free(were);
+}
+
+void failures_leave_node(struct vned *v, uint32_t snode, bool leaves)
+{
+	v->failures->leaving_nodes[snode] = leaves;
+}
+
+void failures_leave_link(struct vned *v, uint32_t slink, bool leaves)
+{
+	v->failures->leaving_links[slink] = leaves;
+}
+
+bool failures_node_leaves(const struct vned *v, uint32_t snode)
+{
+	return v->failures->leaving_nodes[snode];
+}
+
+bool failures_link_leaves(const struct vned *v, uint32_t slink)
+{
+	return v->failures->leaving_links[slink];
 }
 
 /* ---- links -------------------------------------------------------------------------------------------- */
@@ -244,7 +295,7 @@ bool failures_node(const struct vned *v, uint32_t snode, struct buf *why)
 
 bool failures_drained(const struct vned *v, uint32_t snode)
 {
-	return v->failures->drained[snode];
+	return v->failures->drained[snode] || v->failures->leaving_nodes[snode];
 }
 
 void failures_drain(struct vned *v, uint32_t snode, bool drained)

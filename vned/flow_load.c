@@ -83,7 +83,7 @@ int flow_load(struct vned *v, struct err *err)
 	for (size_t i = 0; i < l.n; i++) {
 		struct network *net = l.v_net[i];
 		if (l.code == 0) {
-			l.code = embedding_check(&v->substrate, &v->left, &net->request, &net->embedding, err);
+			l.code = embedding_check_standing(&v->substrate, &v->left, &net->request, &net->embedding, err);
 			if (l.code < 0)
 				l.code = err_add(err, l.code, "network %s no longer fits the substrate file", net->full);
 		}
@@ -93,6 +93,8 @@ int flow_load(struct vned *v, struct err *err)
 			network_free(net);
 	}
 	free(l.v_net);
+	if (l.code == 0)
+		l.code = substrate_loaded(v, err);
 	if (l.code == 0)
 		history_load(v);
 	for (size_t i = 0; l.code == 0 && i < v->n_networks; i++)

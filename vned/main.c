@@ -115,8 +115,9 @@ static void stop(void *arg)
 static void reload(void *arg)
 {
 	struct vned *v = arg;
-	if (v->wire)
-		vned_reload_keys(v);
+	buf_auto struct buf out = BUF_INIT;
+	if (vned_reload(v, &out) < 0)
+		log_error("%s", buf_cstr(&out));
 }
 
 static void ready(struct vned *v)

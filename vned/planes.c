@@ -105,3 +105,14 @@ void planes_tick(struct vned *v)
 		end(v, x, 3, why);
 	}
 }
+
+void planes_move(struct vned *v, const uint32_t *nodes)
+{
+	for (struct plane_asking *x = v->plane_askings, *next; x; x = next) {
+		next = x->next;
+		if (nodes[x->snode] == UINT32_MAX)
+			end(v, x, 3, "the router's node has left the substrate");
+		else
+			x->snode = nodes[x->snode];
+	}
+}

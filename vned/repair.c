@@ -21,7 +21,7 @@ struct drain { /* somebody waits for a node to be empty */
 	struct peer peer;
 	uint64_t reply_to;
 	uint32_t snode;
-	bool undrain, stored;
+	bool undrain, stored, gone;
 	int64_t begun_ms;
 };
 
@@ -35,7 +35,7 @@ struct repairs {
 struct repair { /* a question to the solver */
 	struct vned *v;
 	uint32_t net, generation;
-	uint64_t room;
+	uint64_t room, substrate;
 };
 
 void repair_init(struct vned *v)
@@ -68,7 +68,7 @@ void repair_capacity(struct vned *v)
 
 /* ---- one network ------------------------------------------------------------------------------------- */
 
-static void offer_to(const struct vned *v, const struct network *net, struct offer *ret)
+static void offer_to(struct vned *v, const struct network *net, struct offer *ret)
 {
 	struct residual left;
 	residual_copy(&v->left, &left);
@@ -110,7 +110,7 @@ static void move(struct vned *v, struct network *net, struct solution *solution,
 	(void)update_is_due(v, net, &why);
 	free(net->stuck);
 	net->stuck = NULL;
-	mem_auto char *text = mem_printf("%s%s", why.len ? "repair: " : "a node is drained", buf_cstr(&why));
+	mem_auto char *text = mem_printf("%s%s", why.len ? "repair: " : "it is drained", buf_cstr(&why));
 	if (flow_update(v, net, to, "vned", text, &err) < 0)
 		log_warn("network %s: %s", net->full, err.text); /* tried again */
 }
@@ -128,7 +128,7 @@ static void answered(void *arg, int failed, struct solution *solution)
 		return;
 	net->solving = false;
 	struct err err;
-	if (net->generation != q.generation || flow_settled(v, net, &err) < 0 || !update_is_due(v, net, NULL))
+	if (q.substrate != v->substrate_version || net->generation != q.generation || flow_settled(v, net, &err) < 0 || !update_is_due(v, net, NULL))
 		return;
 	if (failed < 0 || !solution->has_embedding)
 		stuck(v, net, q.room, solution->reason[0] ? solution->reason : "no embedding was found in time");
@@ -141,7 +141,7 @@ static void ask(struct vned *v, struct network *net)
 	struct err err = { 0 };
 	struct offer offer;
 	struct repair *q = mem_alloc(sizeof(*q));
-	*q = (struct repair){ v, net->id, net->generation, v->repairs->room };
+	*q = (struct repair){ v, net->id, net->generation, v->repairs->room, v->substrate_version };
 	net->repair_ms = clock_ms() + AGAIN_MS;
 	net->repair_room = v->repairs->room;
 	offer_to(v, net, &offer);
@@ -216,6 +216,7 @@ void repair_tick(struct vned *v)
 	for (size_t i = 0; i < n && v->repairs->solving < AT_ONCE; i++)
 		ask(v, due[i]);
 	free(due);
+	substrate_tick(v);
 	tell_drains(v);
 }
 
@@ -231,10 +232,14 @@ static bool hopeless(const struct vned *v, const struct network *net)
 static bool tell_drain(struct vned *v, struct drain *d)
 {
 	buf_auto struct buf left = BUF_INIT;
-	const char *node = v->substrate.nodes[d->snode].name;
 	size_t n = 0;
 	if (!d->stored)
 		return false;
+	if (d->gone) {
+		api_reply(v, &d->peer, d->reply_to, 0, "");
+		return true;
+	}
+	const char *node = v->substrate.nodes[d->snode].name;
 	if (!failures_drained(v, d->snode)) {
 		api_reply(v, &d->peer, d->reply_to, 1, "undrained meanwhile");
 		return true;
@@ -285,13 +290,15 @@ static void drain_stored(void *arg, int code, const char *reason)
 	struct drain *d = arg;
 	struct vned *v = d->v;
 	if (code < 0) {
-		failures_drain(v, d->snode, d->undrain); /* as it was */
+		if (!d->gone)
+			failures_drain(v, d->snode, d->undrain); /* as it was */
 		mem_auto char *why = mem_printf("the store cannot be written: %s; nothing is changed: make room in %s, then ask again", reason, v->config.state);
 		api_reply(v, &d->peer, d->reply_to, 70, why);
 		drain_forget(v, d);
 		return;
 	}
-	events_publish(v->events, "node", v->substrate.nodes[d->snode].name, d->undrain ? "undrained" : "is being drained");
+	if (!d->gone)
+		events_publish(v->events, "node", v->substrate.nodes[d->snode].name, d->undrain ? "undrained" : "is being drained");
 	d->stored = true;
 	repair_wake(v);
 	if (!d->undrain)
@@ -314,8 +321,13 @@ void repair_drain(struct vned *v, const struct peer *peer, const struct message 
 		api_reply(v, peer, m->sequence, 1, why);
 		return;
 	}
+	if (m->u.drain.undrain && failures_node_leaves(v, (uint32_t)snode)) {
+		mem_auto char *why = mem_printf("the substrate's file has no node %s any more: put it back and reload first", m->u.drain.node);
+		api_reply(v, peer, m->sequence, 1, why);
+		return;
+	}
 	struct drain *d = mem_alloc(sizeof(*d));
-	*d = (struct drain){ v->repairs->drains, v, *peer, m->sequence, (uint32_t)snode, m->u.drain.undrain, false, clock_ms() };
+	*d = (struct drain){ v->repairs->drains, v, *peer, m->sequence, (uint32_t)snode, m->u.drain.undrain, false, false, clock_ms() };
 	v->repairs->drains = d;
 	failures_drain(v, d->snode, !d->undrain);
 	snprintf(key, sizeof(key), DRAIN_PREFIX "%s", m->u.drain.node);
@@ -337,4 +349,12 @@ static void load_one(void *arg, const char *key, const void *value, size_t len)
 void repair_load(struct vned *v)
 {
 	v->store->driver->each(v->store, DRAIN_PREFIX, load_one, v);
+}
+
+void repair_move(struct vned *v, const uint32_t *nodes)
+{
+	for (struct drain *d = v->repairs->drains; d; d = d->next) {
+		d->gone |= !d->gone && nodes[d->snode] == UINT32_MAX; /* it is empty, and no more */
+		d->snode = d->gone ? UINT32_MAX : nodes[d->snode];
+	}
 }

@@ -37,6 +37,7 @@ struct submission {
 	uint64_t reply_to;
 	bool dry, update, wait_active, waits; /* waits: for agents, after our start, or to confirm what they have */
 	int64_t patience_ms;                  /* until when for the latter; 0: not begun */
+	uint64_t substrate;                   /* its version when the solver was asked */
 	uint32_t stands, generation;          /* the network that the request at hand is to change, as it was when the solver was asked; 0: none */
 	char *network; /* of update, as the user has named it; or NULL */
 	struct request *requests;
@@ -285,11 +286,11 @@ static void answered(void *arg, int failed, struct solution *solution)
 		return;
 	}
 	struct network *stands = s->stands ? networks_find(v, s->stands) : NULL;
-	if (s->stands && (!stands || stands->generation != s->generation || stands->next)) {
+	if (s->substrate != v->substrate_version || (s->stands && (!stands || stands->generation != s->generation || stands->next))) {
 		if (++s->tries < TRIES_MAX)
 			next(s); /* it has become another meanwhile */
 		else
-			reject(s, 1, solution, "it is changed by somebody else all the while; ask again");
+			reject(s, 1, solution, "it, or the substrate, is changed by somebody else all the while; ask again");
 		return;
 	}
 	struct offer offer;
@@ -372,7 +373,7 @@ void submit_tick(struct vned *v)
 /* What a network has that stands counts as free to it. */
 static void make_offer(const struct submission *s, const struct network *stands, struct offer *ret)
 {
-	const struct vned *v = s->v;
+	struct vned *v = s->v;
 	struct residual left;
 	residual_copy(s->dry ? &s->dry_left : &v->left, &left);
 	if (stands)
@@ -403,6 +404,7 @@ static void next(struct submission *s)
 		return;
 	}
 	const struct network *stands = s->stands ? networks_find(v, s->stands) : NULL;
+	s->substrate = v->substrate_version;
 	struct offer offer;
 	make_offer(s, stands, &offer);
 	struct worker_job job = { .substrate = offer.substrate, .left = offer.left, .request = s->requests[s->at],

@@ -22,7 +22,7 @@ static bool path_lost(const struct vned *v, uint32_t from, const struct path *p,
 	mem_auto uint32_t *via = mem_array(p->n + 1, sizeof(*via));
 	struct err ignored;
 	for (size_t i = 0; i < p->n; i++)
-		if (failures_link(v, p->links[i], why))
+		if (failures_link(v, p->links[i], why) || failures_link_leaves(v, p->links[i]))
 			return true;
 	if (path_via(&v->substrate, from, p, via, &ignored) < 0)
 		return true;

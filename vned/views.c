@@ -291,7 +291,7 @@ void view_node(const struct vned *v, uint32_t snode, struct node_view *ret)
 		.realtime_reserved_milli = networks_reserved(v, snode, RES_REALTIME_MILLI),
 		.images = names_text(&v->usable.nodes[snode].images), .uplinks = names_text(&v->usable.nodes[snode].uplinks),
 		.programs = names_text(&v->usable.nodes[snode].programs),
-		.drained = failures_drained(v, snode),
+		.drained = failures_drained(v, snode), .leaves = failures_node_leaves(v, snode),
 	};
 	if (ret->has_location) {
 		ret->latitude = s->coords.a;
@@ -345,7 +345,9 @@ void view_slink(const struct vned *v, uint32_t slink, struct slink_view *ret)
 		                        .b = mem_str(v->substrate.nodes[l->b].name), .mbit = mbit(l->bw_kbps),
 		                        .reserved_mbit = mbit(l->bw_kbps - v->left.link_kbps[slink]), .delay_us = l->delay_us };
 	buf_auto struct buf lost = BUF_INIT;
-	if (failures_link(v, slink, &lost))
+	if (failures_link_leaves(v, slink))
+		ret->lost = mem_str("the substrate's file has it no more; it goes once no network is on it");
+	else if (failures_link(v, slink, &lost))
 		ret->lost = mem_str(buf_cstr(&lost));
 	link_side(v, slink, 0, ret);
 	link_side(v, slink, 1, ret);

@@ -101,7 +101,10 @@ struct agent { /* one per substrate node */
 struct vned {
 	struct loop *loop;
 	struct vned_config config;
-	struct substrate substrate; /* as declared */
+	struct substrate declared;  /* the file, as last read */
+	struct substrate substrate; /* that, and what networks are still on */
+	uint64_t substrate_version; /* grows whenever places in it change */
+	bool leaving;               /* something is on it that is not declared */
 	struct substrate usable;    /* kinds reduced to what agents can do */
 	uint64_t usable_version;    /* grows whenever that changes */
 	struct identity self;
@@ -235,7 +238,7 @@ struct offer {
 	uint64_t version; /* of the substrate, for solve_submit: 0 where it is for this request alone */
 };
 /* left: as promised to nobody. What no agent can host now is not in it. */
-void offer_make(const struct vned *v, const struct request *r, const char *owner, const struct residual *left, struct offer *ret);
+void offer_make(struct vned *v, const struct request *r, const char *owner, const struct residual *left, struct offer *ret);
 void offer_done(struct offer *o);
 /* What could be embedded, but would not work when built. -ENOTSUP. */
 int admit_features(const struct vned *v, const struct request *r, struct err *err) VNE_MUST;
@@ -244,6 +247,12 @@ void admit_explain(const struct vned *v, const struct request *r, const char *ow
 void admit_uplinks(const struct vned *v, const char *owner, uint32_t snode, struct snode *n); /* leaves n those that are open to owner */
 void admit_uplinks_explain(const struct vned *v, const struct request *r, const char *owner, struct buf *out);
 
+/* substrate.c: it changes while networks run on it. */
+int substrate_reread(struct vned *v, struct buf *out, struct err *err) VNE_MUST; /* the file; out: what has changed, or its errors. Nothing changes where it fails */
+int substrate_open(struct vned *v, struct err *err) VNE_MUST;   /* at start: what the networks in the store refer to */
+int substrate_loaded(struct vned *v, struct err *err) VNE_MUST; /* they are loaded: what differs in the file takes effect */
+void substrate_tick(struct vned *v);
+
 /* failures.c: what of the substrate is lost. Each adds the reason to `why`, where that is not NULL and it is. */
 void failures_init(struct vned *v);
 void failures_done(struct vned *v);
@@ -251,6 +260,16 @@ bool failures_link(const struct vned *v, uint32_t slink, struct buf *why);
 bool failures_node(const struct vned *v, uint32_t snode, struct buf *why);
 bool failures_drained(const struct vned *v, uint32_t snode); /* its operator wants nothing on it */
 void failures_drain(struct vned *v, uint32_t snode, bool drained);
+void failures_leave_node(struct vned *v, uint32_t snode, bool leaves); /* like drained, but not by `vnctl drain` */
+void failures_leave_link(struct vned *v, uint32_t slink, bool leaves);
+bool failures_node_leaves(const struct vned *v, uint32_t snode);
+bool failures_link_leaves(const struct vned *v, uint32_t slink);
+/* Places have changed: where each node and link is now, UINT32_MAX: gone. v->substrate is the new one. */
+void failures_move(struct vned *v, const struct substrate *old, const uint32_t *nodes, const uint32_t *links);
+void agents_move(struct vned *v, const struct substrate *old, const uint32_t *nodes);
+void exec_move(struct vned *v, const uint32_t *nodes);
+void planes_move(struct vned *v, const uint32_t *nodes);
+void repair_move(struct vned *v, const uint32_t *nodes);
 void failures_report(struct vned *v, const struct agent *a, char *const *down, size_t n); /* addresses that nothing goes out by */
 
 void failures_watch(struct vned *v, const struct agent *a, const struct message *m); /* MSG_WATCH */
@@ -263,7 +282,7 @@ void repair_tick(struct vned *v);
 void repair_wake(struct vned *v);     /* something was lost or has come back: look at once */
 void repair_capacity(struct vned *v); /* there is more room than before: what fitted nowhere is tried again */
 void repair_drain(struct vned *v, const struct peer *peer, const struct message *m);
-void repair_load(struct vned *v);     /* at start: which nodes are drained */
+void repair_load(struct vned *v);     /* from the store: which nodes are drained */
 
 /* update.c */
 bool update_is_due(const struct vned *v, const struct network *net, struct buf *why); /* it uses what is lost or drained; why (may be NULL): of what is lost */
@@ -331,4 +350,4 @@ void metrics_text(const struct vned *v, struct buf *out);
  * term is made durable before the first connection is taken; then `ready` is called. */
 int vned_open(struct vned *v, struct loop *loop, struct vned_config *config, void (*ready)(struct vned *v), struct err *err) VNE_MUST;
 void vned_close(struct vned *v); /* also after a failed vned_open; networks are not touched */
-void vned_reload_keys(struct vned *v);
+int vned_reload(struct vned *v, struct buf *out); /* the keys and the substrate's file again; out: what has changed, and what is wrong: then -EINVAL */

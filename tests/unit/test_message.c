@@ -135,7 +135,7 @@ static void sample_lists(struct message *m)
 		m->u.nodes.v = mem_alloc(sizeof(struct node_view));
 		*m->u.nodes.v = (struct node_view){ mem_str("atla"), mem_str("up"), mem_str("netns xen"), mem_str("192.0.2.1"), 1, 2,
 			                                INT64_MAX, 3, -1, -1, 4, 5, 6, 7, true, 33.5, -84.25, mem_str("netem"), true,
-			                                3, 8, 1 << 20, 1 << 19, 1000, 600, mem_str("large small"), mem_str("campus lab"), mem_str("wall"), true };
+			                                3, 8, 1 << 20, 1 << 19, 1000, 600, mem_str("large small"), mem_str("campus lab"), mem_str("wall"), true, true };
 		break;
 	case MSG_LINK_LIST:
 		m->u.links.n = 1;

@@ -248,11 +248,62 @@ static void test_distance(void **state)
 	assert_true(isinf(coords_distance(&none, &none)));
 }
 
+static const char before[] =
+	"kind: substrate\nname: s\nnodes:\n  - {name: a, cpu: 1}\n  - {name: b, cpu: 2}\n  - {name: c, cpu: 3}\n"
+	"links:\n  - {endpoints: [a, b], bandwidth: 1mbit}\n  - {endpoints: [b, c], bandwidth: 2mbit}\n  - {endpoints: [a, c], bandwidth: 3mbit}\n";
+static const char after[] =
+	"kind: substrate\nname: s\nnodes:\n  - {name: d, cpu: 9}\n  - {name: a, cpu: 8}\n  - {name: b, cpu: 2}\n"
+	"links:\n  - {endpoints: [d, a], bandwidth: 5mbit}\n  - {endpoints: [b, a], name: a-b, bandwidth: 7mbit}\n";
+
+/* Places of what stays keep their order; what goes is gone, or kept; what is new comes behind. */
+static void test_merge(void **state)
+{
+	struct substrate from = help_substrate(before), to = help_substrate(after), now;
+	bool none[3] = { false }, keep_nodes[3] = { true, true, true }, keep_links[3] = { false, true, false };
+	uint32_t nodes[3], links[3];
+	struct err err = { 0 };
+
+	assert_int_equal(substrate_merge(&from, &to, none, none, &now, nodes, links, &err), 0);
+	assert_int_equal(now.n_nodes, 3);
+	assert_int_equal(now.n_links, 2);
+	assert_true(nodes[0] == 0 && nodes[1] == 1 && nodes[2] == UINT32_MAX);
+	assert_true(links[0] == 0 && links[1] == UINT32_MAX && links[2] == UINT32_MAX);
+	assert_int_equal(now.nodes[0].cap[RES_CPU_MILLI], 8000);
+	assert_string_equal(now.nodes[2].name, "d");
+	assert_int_equal(now.links[0].bw_kbps, 7000);
+	assert_true(now.links[0].a == 0 && now.links[0].b == 1); /* as they were */
+	assert_true(now.links[1].a == 2 && now.links[1].b == 0);
+	assert_int_equal(substrate_check(&now, &err), 0);
+	substrate_done(&now);
+
+	assert_int_equal(substrate_merge(&from, &to, keep_nodes, keep_links, &now, nodes, links, &err), 0);
+	assert_int_equal(now.n_nodes, 4);
+	assert_int_equal(now.n_links, 3);
+	assert_true(nodes[2] == 2 && links[1] == 1 && links[2] == UINT32_MAX);
+	assert_true(now.links[1].a == 1 && now.links[1].b == 2 && now.links[1].bw_kbps == 2000);
+	assert_int_equal(hash_index(now.node_index, "d"), 3);
+	assert_int_equal(hash_index(now.link_index, "b-c"), 1);
+	substrate_done(&now);
+
+	/* kept, but its end is not; kept, and in the way of another of its name */
+	keep_nodes[2] = false;
+	assert_int_equal(substrate_merge(&from, &to, keep_nodes, keep_links, &now, nodes, links, &err), -EBUSY);
+	assert_non_null(strstr(err.text, "an end that goes"));
+	keep_nodes[2] = true;
+	substrate_done(&to);
+	to = help_substrate("kind: substrate\nname: s\nnodes:\n  - {name: a, cpu: 1}\n  - {name: d, cpu: 1}\n"
+	                    "links:\n  - {endpoints: [a, d], name: b-c, bandwidth: 1mbit}\n");
+	assert_int_equal(substrate_merge(&from, &to, keep_nodes, keep_links, &now, nodes, links, &err), -EBUSY);
+	assert_non_null(strstr(err.text, "another name"));
+	substrate_done(&to);
+	substrate_done(&from);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_whole), cmocka_unit_test(test_refused), cmocka_unit_test(test_long_default_name),
-		cmocka_unit_test(test_check), cmocka_unit_test(test_distance),
+		cmocka_unit_test(test_check), cmocka_unit_test(test_distance), cmocka_unit_test(test_merge),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,7 +27,7 @@ _vnctl() {
 		;;
 	*)
 		case $command in
-		'') words='submit plan update release drain undrain list show nodes links events audit backup exec console plane' ;;
+		'') words='submit plan update release drain undrain reload list show nodes links events audit backup exec console plane' ;;
 		submit | plan | update | backup) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
 		drain | undrain) words=$(vnctl --timeout 2s -o json nodes 2>/dev/null | _vne_names) ;;
 		release | show | audit) words=$(vnctl --timeout 2s -o json list 2>/dev/null | _vne_names) ;;

@@ -71,7 +71,9 @@ static void answer(struct question *q, struct message *m)
 		client_told(c);
 		if (m->u.reply.code)
 			print_reason(m->u.reply.code, m->u.reply.text);
-		client_end(c, m->u.reply.code);
+		client_end(c, (int)m->u.reply.code);
+		if (!m->u.reply.code && m->u.reply.text[0] && q->each)
+			q->each(q->arg, m); /* it says what was done */
 		return;
 	}
 	bool last = !m->more && !q->needs_reply;

@@ -59,6 +59,7 @@ int client_run(struct client *c, int64_t timeout_us);
 void client_end(struct client *c, int code);
 
 /* commands.c, audit.c, backup.c, exec.c, keys.c, plane.c: each takes its own words; returns the exit code. */
+int command_reload(const struct settings *s, int argc, char **argv);
 int command_drain(const struct settings *s, int argc, char **argv);
 int command_undrain(const struct settings *s, int argc, char **argv);
 int command_update(const struct settings *s, int argc, char **argv);

@@ -205,6 +205,20 @@ int command_undrain(const struct settings *s, int argc, char **argv)
 	return drain_or_undrain(s, argc, argv, true);
 }
 
+int command_reload(const struct settings *s, int argc, char **argv)
+{
+	struct kept answer = { 0 };
+	struct message m = { .type = MSG_RELOAD };
+	(void)argv;
+	if (argc != 1)
+		return usage("reload");
+	int code = ask_once(s, &m, &answer);
+	if (!code && answer.m.type == MSG_REPLY)
+		printf("%s\n", answer.m.u.reply.text);
+	message_done(&answer.m);
+	return code;
+}
+
 int command_list(const struct settings *s, int argc, char **argv)
 {
 	struct kept answer = { 0 };

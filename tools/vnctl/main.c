@@ -35,6 +35,7 @@ static const struct command {
 	{ "links", "", "the substrate's links and what they carry", command_links, 0, false },
 	{ "drain", "NODE [--timeout 30s]", "move everything off a node; nothing new is placed there", command_drain, 0, false },
 	{ "undrain", "NODE", "let a node take routers again", command_undrain, 0, false },
+	{ "reload", "", "have vned read its substrate file and its keys again", command_reload, 0, false },
 	{ "events", "[--follow]", "what happened", command_events, TAKES_FOLLOW, false },
 	{ "audit", "[NAME] [--probe]", "what was promised beside what is delivered", command_audit, TAKES_PROBE, false },
 	{ "exec", "NAME ROUTER -- COMMAND ...", "run a command inside a router; its exit code", command_exec, 0, false },
