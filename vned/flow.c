@@ -205,6 +205,7 @@ static void written_well(struct vned *v, struct network *net, enum write_kind ki
 {
 	struct txn_event stored = { .type = TXN_EV_STORED };
 	if (kind == WRITE_ACCEPTED && !net->over) {
+		net->acknowledged = net->accepted != NULL;
 		waiters_tell(&net->accepted, net, 0, "");
 		flow_start(v, net);
 	} else if (kind == WRITE_DECIDED || kind == WRITE_AGAIN) {
@@ -278,6 +279,32 @@ static void end_unchanged(struct vned *v, struct network *net, int code, const c
 	waiters_tell(&net->active, net, code, buf_cstr(&why));
 }
 
+/* It did not come to be at the first try, but was acknowledged: it is what its nodes are to have all the same, and told to each
+ * until it has; what is lost is repaired as ever. Where the decision could not be stored, the try begins anew. */
+static void end_acknowledged(struct vned *v, struct network *net, bool unstored, const char *reason)
+{
+	struct err err = { 0 };
+	txn_drop(net);
+	net->plan.generation = net->generation = flow_next_generation(net);
+	for (size_t i = 0; i < net->plan.n_nodes; i++) {
+		net->plan.nodes[i].generation = net->generation;
+		net->parts[i].synced = net->parts[i].ensuring = false;
+		net->parts[i].retry_ms = 0;
+	}
+	if (unstored) {
+		flow_set_state(v, net, NET_PLANNED, reason);
+		net->resume_ms = clock_ms() + RETRY_MS;
+		net->give_up_ms = net->resume_ms + v->config.prepare_timeout_us / 1000;
+		return;
+	}
+	flow_set_state(v, net, NET_ACTIVE, reason);
+	if (flow_store(v, net, WRITE_OTHER, &err) < 0)
+		flow_fatal(v, "the store cannot be written", err.text);
+	v->counters.accepted++;
+	health_judge(v, net);
+	waiters_tell(&net->active, net, 3, reason);
+}
+
 static void end(struct vned *v, struct network *net)
 {
 	struct txn *t = net->txn;
@@ -285,6 +312,8 @@ static void end(struct vned *v, struct network *net)
 	int code = t->code == -ECANCELED ? 1 : t->code == -ETIMEDOUT ? 3 : 70;
 	if (t->phase == TXN_ABORTED && t->kind == TXN_UPDATE) {
 		end_unchanged(v, net, code, reason);
+	} else if (t->phase == TXN_ABORTED && net->acknowledged && !net->gone && t->code != -ECANCELED) {
+		end_acknowledged(v, net, t->unstored, reason);
 	} else if (t->phase == TXN_ABORTED) {
 		v->counters.failed++;
 		flow_set_state(v, net, NET_FAILED, reason);
@@ -418,7 +447,7 @@ static void resume(struct vned *v, struct network *net)
 	bool all = true;
 	for (size_t i = 0; i < net->plan.n_nodes; i++)
 		all = all && agents_reachable(v, net->plan.snode[i]);
-	if (!all && clock_ms() < net->give_up_ms)
+	if (clock_ms() < (all ? net->resume_ms : net->give_up_ms))
 		return;
 	net->give_up_ms = 0;
 	flow_start(v, net);

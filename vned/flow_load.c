@@ -50,6 +50,7 @@ static void load_resume(struct vned *v, struct network *net)
 		net->plan.generation = ++net->generation;
 		for (size_t i = 0; i < net->plan.n_nodes; i++)
 			net->plan.nodes[i].generation = net->generation;
+		net->acknowledged = true; /* for all that is known */
 		net->give_up_ms = clock_ms() + v->config.prepare_timeout_us / 1000;
 		break;
 	case NET_RELEASING:

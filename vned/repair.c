@@ -13,6 +13,7 @@
 #include "vned/vned.h"
 
 enum { AT_ONCE = 4, AGAIN_MS = 5000, LEFT_SHOWN = 8 };
+#define HASTE_S 0.5
 #define DRAIN_PREFIX "drain/"
 
 struct drain { /* somebody waits for a node to be empty */
@@ -34,6 +35,7 @@ struct repairs {
 
 struct repair { /* a question to the solver */
 	struct vned *v;
+	bool hasty;
 	uint32_t net, generation;
 	uint64_t room, substrate;
 };
@@ -115,6 +117,8 @@ static void move(struct vned *v, struct network *net, struct solution *solution,
 		log_warn("network %s: %s", net->full, err.text); /* tried again */
 }
 
+static void ask(struct vned *v, struct network *net, bool hasty);
+
 static void answered(void *arg, int failed, struct solution *solution)
 {
 	struct repair q = *(struct repair *)arg;
@@ -130,23 +134,28 @@ static void answered(void *arg, int failed, struct solution *solution)
 	struct err err;
 	if (q.substrate != v->substrate_version || net->generation != q.generation || flow_settled(v, net, &err) < 0 || !update_is_due(v, net, NULL))
 		return;
-	if (failed < 0 || !solution->has_embedding)
+	if (q.hasty && failed == 0 && !solution->has_embedding && solution->status == SOLVE_UNKNOWN)
+		ask(v, net, false);
+	else if (failed < 0 || !solution->has_embedding)
 		stuck(v, net, q.room, solution->reason[0] ? solution->reason : "no embedding was found in time");
 	else
 		move(v, net, solution, q.room);
 }
 
-static void ask(struct vned *v, struct network *net)
+/* hasty: what is found soon is better than what is best, since its users wait; only where nothing is, it is looked for as long as ever. */
+static void ask(struct vned *v, struct network *net, bool hasty)
 {
 	struct err err = { 0 };
 	struct offer offer;
 	struct repair *q = mem_alloc(sizeof(*q));
-	*q = (struct repair){ v, net->id, net->generation, v->repairs->room, v->substrate_version };
+	*q = (struct repair){ v, hasty, net->id, net->generation, v->repairs->room, v->substrate_version };
 	net->repair_ms = clock_ms() + AGAIN_MS;
 	net->repair_room = v->repairs->room;
 	offer_to(v, net, &offer);
 	struct worker_job job = { .substrate = offer.substrate, .left = offer.left, .request = net->request,
 		                      .time_limit_s = (double)v->config.time_limit_us / 1e6, .seed = 1 };
+	if (hasty && job.time_limit_s > HASTE_S)
+		job.time_limit_s = HASTE_S;
 	snprintf(job.solver, sizeof(job.solver), "%s", v->config.solver);
 	update_now(v, net, &net->request, &job.now);
 	int r = solve_submit(v->pool, &job, offer.version, false, answered, q, &err);
@@ -214,7 +223,7 @@ void repair_tick(struct vned *v)
 	if (n)
 		qsort(due, n, sizeof(struct network *), by_value);
 	for (size_t i = 0; i < n && v->repairs->solving < AT_ONCE; i++)
-		ask(v, due[i]);
+		ask(v, due[i], true);
 	free(due);
 	substrate_tick(v);
 	tell_drains(v);

@@ -266,6 +266,7 @@ static void deciding(struct txn *t, const struct txn_event *e, int64_t now_ms, s
 		commit_begin(t, now_ms, out);
 		break;
 	case TXN_EV_UNSTORED:
+		t->unstored = true;
 		say(t, -EIO, "the decision could not be stored%s%s", e->reason && e->reason[0] ? ": " : "", e->reason ? e->reason : "");
 		abort_begin(t, now_ms, out);
 		break;

@@ -81,6 +81,7 @@ struct txn {
 	struct txn_agent *agents;
 	size_t n_agents;
 	char reason[512];
+	bool unstored;       /* aborted because the decision could not be made durable */
 	int code;            /* of the reason: -ETIMEDOUT: silence or loss; -ECANCELED; else what the agent said */
 	bool behind;         /* COMMITTED, but some agent has not confirmed */
 };

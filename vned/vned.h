@@ -76,6 +76,8 @@ struct network {
 	uint32_t told;   /* how many routers are ready, as who waits was told last; UINT32_MAX: not */
 	int64_t told_ms;
 	int64_t give_up_ms; /* PLANNED after a restart: until when its agents are awaited; 0: not waiting */
+	int64_t resume_ms;  /* ... and when at the earliest it goes on */
+	bool acknowledged;  /* somebody was told that it will be: it stays, whatever becomes of its nodes meanwhile */
 	struct waiter *accepted, *active, *gone;
 	char *asked_by, *asked_why; /* who wants it gone, or NULL */
 	int64_t release_retry_ms;   /* the store could not take it: at its lifetime's end not tried before */

@@ -603,6 +603,38 @@ static void test_accepted(void **state)
 	assert_int_equal(w->fakes[0].n_nets, 0);
 }
 
+static bool pair_is_active(struct world *w) { return shown_state(w, "pair") == NET_ACTIVE; }
+static bool pair_is_degraded(struct world *w) { return shown_state(w, "pair") == NET_DEGRADED; }
+
+/* What was acknowledged stays: one node refuses it, the other's agent is lost; it comes to be once they can. */
+static void test_acknowledged(void **state)
+{
+	struct world *w = *state;
+	w->fakes[1].mode = FAKE_REFUSES_PREPARE;
+	struct message m = submission(world_pair, MSG_SUBMIT);
+	m.u.submit.wait_active = false;
+	assert_int_equal(ask(w, &m), 0);
+	assert_true(world_run(w, pair_is_degraded, 5000));
+	w->fakes[1].mode = FAKE_OBEYS;
+	assert_true(world_run(w, pair_is_active, 10000));
+	assert_int_equal(release(w, "pair"), 0);
+
+	w->fakes[1].mode = FAKE_SILENT;
+	m = submission(world_pair, MSG_SUBMIT);
+	m.u.submit.wait_active = false;
+	assert_int_equal(ask(w, &m), 0);
+	fake_stop(&w->fakes[1]);
+	assert_true(world_run(w, pair_is_degraded, 5000));
+	world_close_vned(w); /* and vned is lost, too */
+	world_open_vned(w);
+	assert_true(world_run(w, is_client_up, 10000));
+	assert_int_equal(w->v.n_networks, 1);
+	w->fakes[1].mode = FAKE_OBEYS;
+	fake_start(w, 1);
+	assert_true(world_run(w, pair_is_active, 20000));
+	assert_int_equal(release(w, "pair"), 0);
+}
+
 static void test_higher_term(void **state)
 {
 	struct world *w = *state;
@@ -908,7 +940,7 @@ int main(void)
 		TEST(test_prepare_refused), TEST(test_prepare_silent), TEST(test_progress), TEST(test_prepare_hangs), TEST(test_agent_restarts), TEST(test_vned_stalls),
 		TEST(test_release_without_agent), TEST(test_vned_restarts), TEST(test_submit_right_after_start), TEST(test_vned_stopped_while_preparing),
 		TEST(test_vned_stopped_while_committing), TEST(test_vned_stopped_while_releasing), TEST(test_aborted_stays_aborted),
-		TEST(test_commit_held_back), TEST(test_accepted), TEST(test_tenants), TEST(test_exec),
+		TEST(test_commit_held_back), TEST(test_accepted), TEST(test_acknowledged), TEST(test_tenants), TEST(test_exec),
 		TEST(test_higher_term), TEST(test_lifetime), TEST(test_rights), TEST(test_events_and_metrics), TEST(test_load),
 		TEST(test_limits), TEST(test_term_from_nowhere), TEST(test_follower_goes),
 	};
