@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A ring of ten routers on the Abilene lab while it changes (as root): packets that an update of one link costs the other nine, how long a
-virtual link carries nothing when what it goes over is cut, and what draining a node takes. Pings are 10 ms apart. By the
-environment: CHANGES (5) of each."""
+virtual link carries nothing when what it goes over is cut, and what draining a node takes. Pings are 10 ms apart. Then 200 networks, a ping
+in each, while vned is killed and comes back. By the environment: CHANGES (5) of each."""
 import json
 import os
 import re
@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 
-from common import BUILD, ROOT, table
+from common import BUILD, OUT, ROOT, run, table
 from daemons import Lab
 
 ROUNDS = int(os.environ.get("CHANGES", 5))
@@ -101,6 +101,61 @@ def drains(lab):
     row("drain of a node with one router of ten, ms", ROUNDS, f"{1e3 * statistics.median(took):.0f}", f"{1e3 * max(took):.0f}", "", "")
 
 
+# ---- vned is killed under 200 networks ------------------------------------------------------------------------
+
+NETWORKS, PINGS = 200, 200
+MESH = "kind: substrate\nname: mesh\nnodes:\n" + "".join(f"  - {{name: n{i}, cpu: 64}}\n" for i in range(4)) + "links:\n" + "".join(
+    f"  - {{endpoints: [n{a}, n{b}], bandwidth: 10gbit}}\n" for a in range(4) for b in range(a))
+
+
+def pair(i):
+    ends = f"  - {{name: a{i}, place: {{on: [n{i % 4}]}}}}\n  - {{name: b{i}, place: {{on: [n{(i + 1) % 4}]}}}}\n"
+    return (f"kind: network\nname: p{i}\ndefaults: {{node: {{cpu: 0.1, memory: 4MiB}}}}\nnodes:\n{ends}"
+            f"links:\n  - {{endpoints: [a{i}, b{i}], bandwidth: 1mbit}}\n")
+
+
+def start_pings(lab):
+    """In every network, not through any daemon: on each node one shell that runs a ping in each router whose name begins with a."""
+    peer = {f"a{i}": json.loads(lab.ctl("-o", "json", "show", f"p{i}"))["links"][0]["addresses"][1] for i in range(NETWORKS)}
+    shells = []
+    for node in range(4):
+        script = "".join(f"peer_{a}={address.split('/')[0]}\n" for a, address in peer.items()) + (
+            "for pid in $(pgrep -f ^vne-router); do name=$(nsenter -t $pid -u hostname); case $name in a*) eval to=\\$peer_$name;"
+            f" nsenter -t $pid -n ping -q -n -i 0.1 -c {PINGS} -W 2 $to & esac; done; echo begun; wait")
+        shells.append(subprocess.Popen([BUILD / "vnlab", "exec", f"n{node}", "--", "sh", "-c", script], env={**os.environ, **lab.env},
+                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+    return shells
+
+
+def whole(lab):
+    up = [n["state"] for n in json.loads(lab.ctl("-o", "json", "nodes"))]
+    return up == ["up"] * 4 and [v["state"] for v in json.loads(lab.ctl("-o", "json", "list"))] == ["active"] * NETWORKS
+
+
+def restarts():
+    with Lab(write_mesh()) as lab:
+        lab.ctl("submit", lab.file("---\n".join(map(pair, range(NETWORKS)))))
+        shells = start_pings(lab)
+        time.sleep(3)  # all of them ping by now
+        run(BUILD / "vnlab", "kill", "-KILL", "vned", env=lab.env)
+        begun = time.monotonic()
+        run(BUILD / "vnlab", "start", "vned", env=lab.env)
+        while not whole(lab):
+            time.sleep(0.01)
+        took = time.monotonic() - begun
+        found = [(int(sent), int(got)) for s in shells for sent, got in re.findall(r"(\d+) packets transmitted, (\d+) received", s.communicate()[0])]
+        row("vned killed, back, 200 networks active again, ms", 1, f"{1e3 * took:.0f}", f"{1e3 * took:.0f}", 2000, "start of the process included")
+        row("packets lost by 200 networks meanwhile", len(found), sum(a - b for a, b in found), max(a - b for a, b in found), 0,
+            f"{sum(a for a, _ in found)} sent")
+
+
+def write_mesh():
+    path = OUT / "mesh.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(MESH)
+    return path
+
+
 def bench():
     print("a ring of ten routers on Abilene, while it changes")
     with Lab(ROOT / "topologies/abilene.yaml") as lab:
@@ -108,3 +163,4 @@ def bench():
         updates(lab)
         drains(lab)
         cuts(lab)
+    restarts()
