@@ -141,18 +141,28 @@ static int check_networks(const struct vned *v, const struct substrate *now, con
 
 /* ---- taking effect -------------------------------------------------------------------------------------- */
 
+static void stored(void *arg, int code, const char *reason)
+{
+	struct vned *v = arg;
+	if (code == 0)
+		return;
+	log_warn("the substrate cannot be stored: %s; tried again", reason);
+	v->substrate_retry_ms = clock_ms() + RETRY_MS;
+}
+
 static void store(struct vned *v)
 {
 	buf_auto struct buf text = BUF_INIT;
 	struct err err = { 0 };
 	size_t len;
+	v->substrate_retry_ms = 0;
 	substrate_write(&v->substrate, &text);
 	const char *before = v->store->driver->get(v->store, SUBSTRATE_KEY, &len);
 	if (before && len == text.len && !memcmp(before, buf_cstr(&text), len))
 		return;
 	struct store_op op = { SUBSTRATE_KEY, buf_cstr(&text), text.len };
-	/* not waited for: whoever refers to it is written after it */
-	if (v->store->driver->batch(v->store, v->store->driver->revision(v->store), &op, 1, NULL, NULL, &err) < 0)
+	/* not waited for: what of it is new, the file has too */
+	if (v->store->driver->batch(v->store, v->store->driver->revision(v->store), &op, 1, stored, v, &err) < 0)
 		flow_fatal(v, "the store cannot be written", err.text);
 }
 
@@ -240,6 +250,8 @@ static int become(struct vned *v, const struct substrate *to, struct err *err)
 void substrate_tick(struct vned *v)
 {
 	struct err err = { 0 };
+	if (v->substrate_retry_ms && clock_ms() >= v->substrate_retry_ms)
+		store(v);
 	if (!v->leaving)
 		return;
 	mem_auto bool *nodes = mem_array(v->substrate.n_nodes + 1, sizeof(*nodes)), *links = mem_array(v->substrate.n_links + 1, sizeof(*links));
@@ -332,20 +344,37 @@ int substrate_reread(struct vned *v, struct buf *out, struct err *err)
 	return 0;
 }
 
+/* What the store has, and what only the file has: of that, too, networks may be, if the store was full when it came. */
+static int both(struct vned *v, struct substrate *from_store, struct err *err)
+{
+	size_t n_nodes = v->declared.n_nodes, n_links = v->declared.n_links;
+	mem_auto bool *keep_nodes = mem_array(n_nodes + 1, sizeof(*keep_nodes)), *keep_links = mem_array(n_links + 1, sizeof(*keep_links));
+	mem_auto uint32_t *nodes = mem_array(n_nodes + 1, sizeof(*nodes)), *links = mem_array(n_links + 1, sizeof(*links));
+	memset(keep_nodes, true, n_nodes);
+	memset(keep_links, true, n_links);
+	int r = substrate_merge(&v->declared, from_store, keep_nodes, keep_links, &v->substrate, nodes, links, err);
+	if (r == -EBUSY) { /* the file has another link of the same name */
+		v->substrate = *from_store;
+		return 0;
+	}
+	substrate_done(from_store);
+	return r;
+}
+
 int substrate_open(struct vned *v, struct err *err)
 {
-	size_t len;
+	size_t len, n;
 	const char *text = v->store->driver->get(v->store, SUBSTRATE_KEY, &len);
 	if (!text)
 		return substrate_copy(&v->declared, &v->substrate, err);
 	struct yaml_errors errors = { .file = "store" };
 	struct yaml_doc **docs;
-	size_t n;
+	struct substrate from_store;
 	yaml_parse(text, len, &errors, &docs, &n);
-	int r = n == 1 && !errors.n ? substrate_read(docs[0], &errors, &v->substrate) : -EBADMSG;
+	int r = n == 1 && !errors.n ? substrate_read(docs[0], &errors, &from_store) : -EBADMSG;
 	yaml_free_docs(docs, n);
 	yaml_errors_done(&errors);
-	return r < 0 ? err_set(err, -EBADMSG, "the store: " SUBSTRATE_KEY ": not understood") : 0;
+	return r < 0 ? err_set(err, -EBADMSG, "the store: " SUBSTRATE_KEY ": not understood") : both(v, &from_store, err);
 }
 
 int substrate_loaded(struct vned *v, struct err *err)

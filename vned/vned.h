@@ -107,6 +107,7 @@ struct vned {
 	struct substrate substrate; /* that, and what networks are still on */
 	uint64_t substrate_version; /* grows whenever places in it change */
 	bool leaving;               /* something is on it that is not declared */
+	int64_t substrate_retry_ms; /* the store could not take it: not tried before; 0: it has it */
 	struct substrate usable;    /* kinds reduced to what agents can do */
 	uint64_t usable_version;    /* grows whenever that changes */
 	struct identity self;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Random submits, updates, releases, kills, cuts, hangs and drains over a lab, with what must hold checked on the way: capacity adds up
+"""Random submits, updates, releases, kills, cuts, hangs, drains and reloads over a lab, with what must hold checked on the way: capacity adds up
 and is never exceeded, terms and generations only grow, what is acknowledged is there, a network that nothing touches loses no
 packet. Every few steps the world is made well, and then each node holds exactly what its networks need. At the end the daemons have
 not grown. SOAK_SECONDS: how long; SOAK_SEED: the dice, printed where something is wrong."""
@@ -31,7 +31,9 @@ class Soak:
         self.may = {}        # name → the requests that may stand, None among them: none; one: it was acknowledged
         self.generations = {}
         self.terms = [0] * len(NODES)
-        self.cut, self.drained, self.stopped = set(), set(), set()
+        self.cut, self.drained, self.stopped, self.gone = set(), set(), set(), set()
+        self.file = lab.dir / "substrate.yaml"
+        self.whole = self.file.read_text().splitlines()
         self.done = Counter()
         self.steps = []      # for the message of a failure
 
@@ -79,6 +81,8 @@ class Soak:
 
     def drain(self):
         node = self.dice.choice("cdef")
+        if node in self.gone:
+            return node, "is not there"
         if node in self.drained:
             self.drained.discard(node)
             return node, self.lab.vnctl("undrain", node).code
@@ -95,8 +99,22 @@ class Soak:
             self.lab.kill(node, "STOP")
         return node, "hangs" if node in self.stopped else "goes on"
 
+    def reload(self):
+        """A cable, or a node, leaves the substrate's file, or is in it again."""
+        what = self.dice.choice([c for c in CABLES if c != "a-b"] + ["e", "f"])
+        self.gone ^= {what}
+        self.write_file()
+        return what, "is gone" if what in self.gone else "is there"
+
+    def write_file(self):
+        def about(line):
+            ends = re.search(r"endpoints: \[(\w), (\w)\]", line)
+            return {f"{ends[1]}-{ends[2]}", ends[1], ends[2]} if ends else {m[1] for m in [re.search(r"name: (\w)\b", line)] if m}
+        self.file.write_text("".join(line + "\n" for line in self.whole if not self.gone & about(line)))
+        self.lab.vnctl("reload")
+
     def step(self, kills):
-        ways = [self.submit_or_update] * 6 + [self.release] * 3 + ([self.kill] * 2 + [self.cable] * 2 + [self.drain, self.hang] if kills else [])
+        ways = [self.submit_or_update] * 6 + [self.release] * 3 + ([self.kill] * 2 + [self.cable] * 2 + [self.drain, self.hang, self.reload] if kills else [])
         way = self.dice.choice(ways)
         self.steps.append((way.__name__, way()))
         self.done[way.__name__] += 1
@@ -119,7 +137,8 @@ class Soak:
             self.lab.kill(node, "CONT")
         for cable in self.cut:
             self.lab.on_node(cable[0], "ip", "link", "set", cable, "up")
-        self.stopped, self.cut = set(), set()
+        self.stopped, self.cut, self.gone = set(), set(), set()
+        self.write_file()
         for node in self.drained:
             self.lab.vnctl("undrain", node)
         self.drained = set()
