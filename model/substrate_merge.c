@@ -40,23 +40,25 @@ static void take_nodes(const struct substrate *old, const struct substrate *to, 
 			ret->nodes[ret->n_nodes++] = to->nodes[i];
 }
 
-static uint32_t node_named(const struct substrate *s, const char *name)
+/* Where the nodes of `of` are in `in`; UINT32_MAX: nowhere. */
+static uint32_t *places(const struct substrate *of, const struct substrate *in)
 {
-	for (uint32_t i = 0; i < s->n_nodes; i++)
-		if (!strcmp(s->nodes[i].name, name))
-			return i;
-	return UINT32_MAX;
+	uint32_t *ret = mem_array(of->n_nodes + 1, sizeof(*ret));
+	struct hash *index = hash_new();
+
+	for (size_t i = 0; i < in->n_nodes; i++)
+		hash_index_put(index, in->nodes[i].name, i);
+	for (size_t i = 0; i < of->n_nodes; i++)
+		ret[i] = (uint32_t)hash_index(index, of->nodes[i].name); /* SIZE_MAX becomes UINT32_MAX */
+	hash_free(index, NULL);
+	return ret;
 }
 
 static int take_links(const struct substrate *old, const struct substrate *to, const bool *keep, struct substrate *ret, uint32_t *moved, struct err *err)
 {
 	mem_auto bool *taken = mem_array(to->n_links + 1, sizeof(*taken));
-	mem_auto uint32_t *ends = mem_array(to->n_nodes + 1, sizeof(*ends)), *old_ends = mem_array(old->n_nodes + 1, sizeof(*old_ends));
+	mem_auto uint32_t *ends = places(to, ret), *old_ends = places(old, ret);
 
-	for (size_t i = 0; i < to->n_nodes; i++)
-		ends[i] = node_named(ret, to->nodes[i].name);
-	for (size_t i = 0; i < old->n_nodes; i++)
-		old_ends[i] = node_named(ret, old->nodes[i].name);
 	for (size_t i = 0; i < old->n_links; i++) {
 		size_t at = hash_index(to->link_index, old->links[i].name);
 		const char *a = old->nodes[old->links[i].a].name, *b = old->nodes[old->links[i].b].name;

@@ -41,7 +41,7 @@ struct fake { /* an agent that does what it is told, in memory */
 	bool up, welcome, mute; /* mute: no heartbeats either */
 	uint64_t term;
 	struct fake_net nets[HELD_MAX];
-	size_t n_nets, ensures, commits, aborts;
+	size_t n_nets, ensures, commits, aborts, hellos, refusals; /* refusals: replies that say that it is not taken */
 	uint64_t exec_id;
 	uint32_t exec_router;
 	bool exec_console;
@@ -157,6 +157,7 @@ static inline void fake_hello(struct fake *f)
 		                 .n_kinds = f->guests ? 2 : 1, .images = (char **)(uintptr_t)&f->image, 
 		                 .n_images = f->image != NULL, .uplinks = (struct probe_uplink *)(uintptr_t)f->uplink, .n_uplinks = f->uplink != NULL,
 		                 .programs = (char **)(uintptr_t)&f->program, .n_programs = f->program != NULL, .features = &feature, .n_features = f->feature != NULL }, .term = f->term, .held = held, .n_held = f->n_nets } };
+	f->hellos++;
 	fake_send(f, &m);
 }
 
@@ -239,6 +240,7 @@ static inline void fake_message(void *arg, struct message *m)
 		f->exec_heard = m->type;
 		break;
 	case MSG_REPLY:
+		f->refusals += m->u.reply.code == 1;
 		if (m->u.reply.code == 3)
 			fake_hello(f);
 		break;

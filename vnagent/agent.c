@@ -29,6 +29,7 @@ struct agent {
 	uint64_t connection; /* counts connections: an answer goes only where the question came from */
 	struct node_usage usage; /* of the last report */
 	bool report_failed;
+	char *refused;            /* what vned has said last of why it does not take this agent; NULL: it does */
 	struct node_probe known;  /* the underlay's addresses, as the hello had them */
 	char **down;              /* of them, as last reported */
 	size_t n_down;
@@ -260,6 +261,8 @@ static void welcomed(struct agent *a, const struct message *m)
 		         PERIOD_MIN_MS, PERIOD_MAX_MS);
 		return;
 	}
+	free(a->refused);
+	a->refused = NULL;
 	log_info("vned takes this agent for node %s", m->u.welcome.node ? m->u.welcome.node : "?");
 	if (a->welcome)
 		a->welcome(a->welcome_arg, heartbeat, report);
@@ -270,9 +273,13 @@ static void welcomed(struct agent *a, const struct message *m)
 
 static void replied(struct agent *a, const struct message *m)
 {
+	const char *text = m->u.reply.text ? m->u.reply.text : "refused";
 	if (m->u.reply.code == 0)
 		return;
-	log_warn("vned: %s", m->u.reply.text ? m->u.reply.text : "refused");
+	if (!a->refused || strcmp(a->refused, text) != 0) /* once, not with every heartbeat */
+		log_warn("vned: %s", text);
+	free(a->refused);
+	a->refused = mem_str(text);
 	if (m->u.reply.code == 3) /* it has given this connection up */
 		say_hello(a);
 }
@@ -467,5 +474,6 @@ void agent_free(struct agent *a)
 	wire_close(a->wire);
 	free(a->known.mtus);
 	free_texts(a->down, a->n_down);
+	free(a->refused);
 	free(a);
 }

@@ -436,18 +436,24 @@ static bool term_credible(const struct vned *v, uint64_t seen)
 	return seen <= v->term || (seen < TERM_MAX && seen - v->term <= TERM_LEAD_MAX);
 }
 
-static void hello(struct vned *v, const struct peer *peer, struct message *m)
+/* True: it has been told so. It may beat on: that it is taken it will hear when the substrate has its node again. */
+static bool turned_away(struct vned *v, const struct peer *peer, const struct message *m)
 {
 	size_t i = hash_index(v->substrate.node_index, peer->node);
-	if (i == SIZE_MAX || !v->substrate.nodes[i].agent) {
-		char text[160];
-		snprintf(text, sizeof(text), i == SIZE_MAX ? "the substrate has no node %s" : "node %s is declared to have no agent",
-		         peer->node);
+	char text[160];
+	if (i != SIZE_MAX && v->substrate.nodes[i].agent)
+		return false;
+	snprintf(text, sizeof(text), i == SIZE_MAX ? "the substrate has no node %s" : "node %s is declared to have no agent", peer->node);
+	if (m->type == MSG_HELLO)
 		log_warn("agent %s from %s: %s", peer->identity, peer->address, text);
+	if (m->type == MSG_HELLO || m->type == MSG_HEARTBEAT)
 		api_reply(v, peer, m->sequence, 1, text);
-		return;
-	}
-	struct agent *a = &v->agents[i];
+	return true;
+}
+
+static void hello(struct vned *v, const struct peer *peer, struct message *m)
+{
+	struct agent *a = &v->agents[hash_index(v->substrate.node_index, peer->node)];
 	if (!term_credible(v, m->u.hello.term)) {
 		char text[160];
 		snprintf(text, sizeof(text), "term %llu is too far beyond ours, %llu, to be believed: is the state of this agent whole?",
@@ -614,6 +620,8 @@ static void heartbeat(struct vned *v, struct agent *a)
 
 void agents_message(struct vned *v, const struct peer *peer, struct message *m)
 {
+	if (turned_away(v, peer, m))
+		return;
 	if (m->type == MSG_HELLO) {
 		hello(v, peer, m);
 		return;
@@ -673,6 +681,8 @@ void agents_move(struct vned *v, const struct substrate *old, const uint32_t *no
 			continue;
 		}
 		v->agents[nodes[i]] = were[i];
+		if (!v->substrate.nodes[nodes[i]].agent)
+			v->agents[nodes[i]].connected = false; /* it is to have none any more, and nothing is on it */
 	}
 	free(were);
 	substrate_done(&v->usable);

@@ -51,17 +51,6 @@ void exec_done(struct vned *v)
 	v->execs = NULL;
 }
 
-void exec_move(struct vned *v, const uint32_t *nodes)
-{
-	for (struct exec *x = v->execs ? v->execs->first : NULL, *next; x; x = next) {
-		next = x->next;
-		if (nodes[x->snode] == UINT32_MAX)
-			end(v, x);
-		else
-			x->snode = nodes[x->snode];
-	}
-}
-
 static int to_client(struct vned *v, const struct exec *x, struct message *m)
 {
 	struct err err;
@@ -81,6 +70,19 @@ static void fail(struct vned *v, const struct peer *peer, uint64_t id, uint64_t 
 	struct message m = { .type = MSG_EXEC_EXIT, .reply_to = reply_to,
 		                 .u.exec_exit = { .id = id, .code = code, .reason = mem_str(why) } };
 	api_send(v, peer, &m);
+}
+
+void exec_move(struct vned *v, const uint32_t *nodes)
+{
+	for (struct exec *x = v->execs ? v->execs->first : NULL, *next; x; x = next) {
+		next = x->next;
+		if (nodes[x->snode] != UINT32_MAX) {
+			x->snode = nodes[x->snode];
+			continue;
+		}
+		fail(v, &x->client, x->id, 0, 3, "the router's node has left the substrate");
+		end(v, x);
+	}
 }
 
 /* The agent is to end the command: nobody listens any more. */

@@ -218,6 +218,22 @@ static void get_plan(struct reader *r, const struct substrate *s, struct network
 	}
 }
 
+/* By their places in this substrate, which may be others than they were: plan_align goes by them. */
+static void sort_plan(struct plan *plan)
+{
+	for (size_t i = 1; i < plan->n_nodes; i++) {
+		uint32_t snode = plan->snode[i];
+		struct node_plan np = plan->nodes[i];
+		size_t at = i;
+		for (; at && plan->snode[at - 1] > snode; at--) {
+			plan->snode[at] = plan->snode[at - 1];
+			plan->nodes[at] = plan->nodes[at - 1];
+		}
+		plan->snode[at] = snode;
+		plan->nodes[at] = np;
+	}
+}
+
 static int compare_u32(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -304,6 +320,7 @@ int network_unpack(const void *data, size_t len, const struct substrate *s, stru
 		network_free(net);
 		return err_set(err, r.code, "a network in the store: %s", reason.text);
 	}
+	sort_plan(&net->plan);
 	collect_vnis(&net->plan);
 	network_make_parts(net);
 	*ret = net;

@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "vned/vned.h"
 
-enum { AT_ONCE = 4, AGAIN_MS = 5000, LEFT_SHOWN = 8 };
+enum { AT_ONCE = 4, AGAIN_MS = 5000, PATIENCE_MS = 60000, UNCONFIRMED_MS = 10000, LEFT_SHOWN = 8 };
 #define HASTE_S 0.5
 #define DRAIN_PREFIX "drain/"
 
@@ -29,6 +29,7 @@ struct drain { /* somebody waits for a node to be empty */
 struct repairs {
 	size_t solving;
 	uint64_t room; /* grows whenever there is more */
+	uint64_t lost; /* which nodes are, as last looked at */
 	bool wake;
 	struct drain *drains;
 };
@@ -83,6 +84,7 @@ static void stuck(struct vned *v, struct network *net, uint64_t room, const char
 {
 	bool same = net->stuck && !strcmp(net->stuck, why);
 	net->repair_room = room;
+	net->repair_ms = clock_ms() + PATIENCE_MS; /* a busy machine may be why nothing was found in time */
 	if (same)
 		return;
 	free(net->stuck);
@@ -134,7 +136,7 @@ static void answered(void *arg, int failed, struct solution *solution)
 	struct err err;
 	if (q.substrate != v->substrate_version || net->generation != q.generation || flow_settled(v, net, &err) < 0 || !update_is_due(v, net, NULL))
 		return;
-	if (q.hasty && failed == 0 && !solution->has_embedding && solution->status == SOLVE_UNKNOWN)
+	if (q.hasty && !solution->has_embedding && (failed < 0 || solution->status == SOLVE_UNKNOWN))
 		ask(v, net, false);
 	else if (failed < 0 || !solution->has_embedding)
 		stuck(v, net, q.room, solution->reason[0] ? solution->reason : "no embedding was found in time");
@@ -182,11 +184,20 @@ static int by_value(const void *a, const void *b)
 	return value(x) != value(y) ? (value(x) > value(y) ? -1 : 1) : x->id < y->id ? -1 : x->id > y->id;
 }
 
+/* The agent of one of its nodes may only have been restarted: it would have to move off that node, too. */
+static bool agent_awaited(const struct vned *v, const struct network *net)
+{
+	for (size_t i = 0; i < net->plan.n_nodes; i++)
+		if (agents_down(v, net->plan.snode[i]) && !failures_node(v, net->plan.snode[i], NULL))
+			return true;
+	return false;
+}
+
 static bool eligible(struct vned *v, struct network *net)
 {
 	struct err ignored;
-	bool again = net->repair_room != v->repairs->room || (!net->stuck && clock_ms() >= net->repair_ms);
-	return !net->solving && again && flow_settled(v, net, &ignored) == 0 && update_is_due(v, net, NULL);
+	bool again = net->repair_room != v->repairs->room || clock_ms() >= net->repair_ms;
+	return !net->solving && again && flow_settled(v, net, &ignored) == 0 && update_is_due(v, net, NULL) && !agent_awaited(v, net);
 }
 
 static void recovered(struct vned *v, struct network *net)
@@ -208,9 +219,22 @@ static void judge_all(struct vned *v)
 
 static void tell_drains(struct vned *v);
 
+/* A node is lost by the clock alone, when its agent has been silent for long enough. */
+static void look_at_nodes(struct vned *v)
+{
+	uint64_t lost = 0;
+	for (uint32_t i = 0; i < v->substrate.n_nodes; i++)
+		if (failures_node(v, i, NULL))
+			lost = (lost ^ (i + 1)) * UINT64_C(0x100000001b3);
+	if (lost != v->repairs->lost)
+		repair_wake(v);
+	v->repairs->lost = lost;
+}
+
 void repair_tick(struct vned *v)
 {
 	size_t n = 0;
+	look_at_nodes(v);
 	if (v->repairs->wake)
 		judge_all(v); /* who is concerned is told before anything is done about it */
 	v->repairs->wake = false;
@@ -231,10 +255,16 @@ void repair_tick(struct vned *v)
 
 /* ---- drain -------------------------------------------------------------------------------------------- */
 
-/* Whether nothing is under way that may yet empty a node. */
-static bool hopeless(const struct vned *v, const struct network *net)
+/* Why it stays on a node that is to be empty; NULL: something is under way that may yet move it. */
+static const char *why_left(const struct vned *v, const struct drain *d, const struct network *net, struct err *err)
 {
-	return net->stuck && !net->solving && !net->txn && net->repair_room == v->repairs->room;
+	if (net->solving || net->txn || net->over)
+		return NULL;
+	if (net->stuck && net->repair_room == v->repairs->room)
+		return net->stuck;
+	if (clock_ms() - d->begun_ms > UNCONFIRMED_MS && flow_settled(v, net, err) == -ESTALE)
+		return err->text;
+	return NULL;
 }
 
 /* True: answered. */
@@ -257,10 +287,12 @@ static bool tell_drain(struct vned *v, struct drain *d)
 		const struct network *net = v->networks[i];
 		if (network_part(net, d->snode) == SIZE_MAX)
 			continue;
-		if (!hopeless(v, net))
+		struct err err = { 0 };
+		const char *reason = why_left(v, d, net, &err);
+		if (!reason)
 			return false;
 		if (n++ < LEFT_SHOWN)
-			buf_printf(&left, "\n  %s: %s", net->full, net->stuck);
+			buf_printf(&left, "\n  %s: %s", net->full, reason);
 	}
 	if (n == 0) {
 		events_publish(v->events, "node", node, "drained");

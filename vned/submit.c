@@ -44,7 +44,8 @@ struct submission {
 	struct outcome *outcomes;
 	size_t n, at, known;
 	unsigned int tries;
-	struct residual dry_left; /* what `plan` has left */
+	struct residual dry_left; /* what `plan` has left, of the substrate of this version */
+	uint64_t dry_substrate;
 	struct buf text;
 };
 
@@ -276,6 +277,14 @@ static void answered(void *arg, int failed, struct solution *solution)
 		reject(s, 70, solution, solution->reason);
 		return;
 	}
+	struct network *stands = s->stands ? networks_find(v, s->stands) : NULL;
+	if (s->substrate != v->substrate_version || (s->stands && (!stands || stands->generation != s->generation || stands->next))) {
+		if (++s->tries < TRIES_MAX)
+			next(s); /* it has become another meanwhile */
+		else
+			reject(s, 1, solution, "it, or the substrate, is changed by somebody else all the while; ask again");
+		return;
+	}
 	if (!solution->has_embedding) {
 		buf_auto struct buf why = BUF_INIT;
 		buf_str(&why, solution->reason[0] ? solution->reason : "no embedding was found");
@@ -283,14 +292,6 @@ static void answered(void *arg, int failed, struct solution *solution)
 			buf_printf(&why, "; it would fit with %s", solution->relax);
 		admit_explain(v, &s->requests[s->at], s->peer.identity, &why);
 		reject(s, solution->status == SOLVE_UNKNOWN ? 4 : 1, solution, buf_cstr(&why));
-		return;
-	}
-	struct network *stands = s->stands ? networks_find(v, s->stands) : NULL;
-	if (s->substrate != v->substrate_version || (s->stands && (!stands || stands->generation != s->generation || stands->next))) {
-		if (++s->tries < TRIES_MAX)
-			next(s); /* it has become another meanwhile */
-		else
-			reject(s, 1, solution, "it, or the substrate, is changed by somebody else all the while; ask again");
 		return;
 	}
 	struct offer offer;
@@ -391,11 +392,27 @@ static double time_limit_s(const struct vned *v)
 	return limit / (1 + waiting) > least ? limit / (1 + waiting) : least;
 }
 
+/* What was planned so far was on a substrate that is no more: all of it anew. */
+static void plan_anew(struct submission *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		network_view_done(&s->outcomes[i].view);
+		s->outcomes[i] = (struct outcome){ .of = s };
+	}
+	s->at = s->known = 0;
+	buf_done(&s->text);
+	residual_done(&s->dry_left);
+	residual_copy(&s->v->left, &s->dry_left);
+	s->dry_substrate = s->v->substrate_version;
+}
+
 /* Hands the request at hand to the solver. */
 static void next(struct submission *s)
 {
 	struct vned *v = s->v;
 	struct err err = { 0 };
+	if (s->dry && s->dry_substrate != v->substrate_version)
+		plan_anew(s);
 	s->waits = agents_on_their_way(v) || unconfirmed(s);
 	if (s->waits)
 		return;
@@ -475,6 +492,7 @@ void submit_begin(struct vned *v, const struct peer *peer, struct message *m)
 		s->outcomes[i].of = s;
 	if (dry)
 		residual_copy(&v->left, &s->dry_left);
+	s->dry_substrate = v->substrate_version;
 	v->submissions = s;
 	next(s);
 }

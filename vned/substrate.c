@@ -252,7 +252,7 @@ void substrate_tick(struct vned *v)
 	struct err err = { 0 };
 	if (v->substrate_retry_ms && clock_ms() >= v->substrate_retry_ms)
 		store(v);
-	if (!v->leaving)
+	if (!v->leaving || clock_ms() < v->leaving_retry_ms)
 		return;
 	mem_auto bool *nodes = mem_array(v->substrate.n_nodes + 1, sizeof(*nodes)), *links = mem_array(v->substrate.n_links + 1, sizeof(*links));
 	bool empty = false;
@@ -261,8 +261,10 @@ void substrate_tick(struct vned *v)
 		empty |= !nodes[i] && hash_index(v->declared.node_index, v->substrate.nodes[i].name) == SIZE_MAX;
 	for (size_t i = 0; i < v->substrate.n_links; i++)
 		empty |= !links[i] && hash_index(v->declared.link_index, v->substrate.links[i].name) == SIZE_MAX;
-	if (empty && become(v, &v->declared, &err) < 0)
+	if (empty && become(v, &v->declared, &err) < 0) {
 		log_warn("the substrate: %s", err.text);
+		v->leaving_retry_ms = clock_ms() + RETRY_MS;
+	}
 }
 
 /* ---- the file ------------------------------------------------------------------------------------------ */
@@ -305,6 +307,14 @@ static void count_changes(const struct substrate *from, const struct substrate *
 	           less_nodes, less_links, other > nodes + links ? other - nodes - links : 0);
 }
 
+static bool same_text(const struct substrate *a, const struct substrate *b)
+{
+	buf_auto struct buf x = BUF_INIT, y = BUF_INIT;
+	substrate_write(a, &x);
+	substrate_write(b, &y);
+	return !strcmp(buf_cstr(&x), buf_cstr(&y));
+}
+
 static void name_leaving(const struct vned *v, struct buf *out)
 {
 	for (uint32_t i = 0; i < v->substrate.n_nodes; i++)
@@ -329,7 +339,8 @@ int substrate_reread(struct vned *v, struct buf *out, struct err *err)
 		return r;
 	buf_auto struct buf what = BUF_INIT;
 	count_changes(&v->declared, &file, &what);
-	r = become(v, &file, err);
+	if (!same_text(&v->declared, &file)) /* else nothing is asked or measured anew, as where only keys have changed */
+		r = become(v, &file, err);
 	if (r < 0) {
 		substrate_done(&file);
 		buf_str(out, err->text);

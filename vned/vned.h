@@ -68,7 +68,7 @@ struct network {
 	bool switched;        /* the latter */
 	bool solving;         /* it is being embedded anew, as something that it uses is lost */
 	char *stuck;          /* ... which did not succeed: why; NULL */
-	int64_t repair_ms;    /* not tried again before */
+	int64_t repair_ms;    /* not tried again before, while that is all the room there is */
 	uint64_t repair_room; /* of repairs: the room there was when it was tried */
 	uint32_t tried;       /* the highest generation of which agents may have heard */
 	bool degraded;
@@ -107,6 +107,7 @@ struct vned {
 	struct substrate substrate; /* that, and what networks are still on */
 	uint64_t substrate_version; /* grows whenever places in it change */
 	bool leaving;               /* something is on it that is not declared */
+	int64_t leaving_retry_ms;   /* ... and could not be forgotten: not tried before */
 	int64_t substrate_retry_ms; /* the store could not take it: not tried before; 0: it has it */
 	struct substrate usable;    /* kinds reduced to what agents can do */
 	uint64_t usable_version;    /* grows whenever that changes */
