@@ -217,9 +217,57 @@ static void test_bandwidth(void **state)
 	substrate_done(&s);
 }
 
+/* Best effort that stands on more hops than there need be, or on a link that is closed, takes the fewest there are; nothing else moves for
+ * that, be it dearer than need be. */
+static void test_best_effort(void **state)
+{
+	struct substrate s = help_substrate("kind: substrate\nname: s\nnodes: [{name: a, cpu: 4}, {name: b, cpu: 4}, {name: c, cpu: 4}]\n"
+	                                    "links: [{endpoints: [a, b], bandwidth: 10mbit}, {endpoints: [a, c], bandwidth: 10mbit}, {endpoints: [c, b], bandwidth: 10mbit}]\n");
+	struct request r = help_request("kind: network\nname: r\ndefaults: {node: {cpu: 1}}\nnodes: [{name: x, place: {on: [a]}}, {name: y, place: {on: [b]}}]\n"
+	                                "links: [{endpoints: [x, y], bandwidth: 1mbit, name: k1}, {endpoints: [x, y], name: k2, bandwidth: 0mbit}, {endpoints: [x, y], name: k3, bandwidth: 0mbit}]\n");
+	struct embed_options options = { .effort = 1000, .seed = 1 };
+
+	for (size_t turn = 0; turn < 2; turn++) {
+		struct residual left;
+		struct solution before, after = { 0 };
+		struct err err = { 0 };
+
+		/* first it stands around a-b, which was closed; then on a-b, which is */
+		s.links[0].closed = turn == 0;
+		residual_init(&left, &s);
+		left.link_kbps[0] = turn == 0 ? 0 : left.link_kbps[0];
+		assert_true(embed(&s, &left, &r, &before));
+		for (size_t k = 0; k < 3; k++)
+			assert_int_equal(before.embedding.links[k].paths[0].n, turn == 0 ? 2 : 1);
+		if (turn == 1) { /* what has bandwidth takes the other way */
+			solution_done(&before);
+			s.links[0].closed = true;
+			left.link_kbps[0] = 0;
+			assert_true(embed(&s, &left, &r, &before));
+			for (size_t k = 1; k < 3; k++) {
+				before.embedding.links[k].paths[0].n = 1;
+				before.embedding.links[k].paths[0].links[0] = 0;
+			}
+		}
+		s.links[0].closed = turn == 1;
+		left.link_kbps[0] = turn == 1 ? 0 : 10000;
+		assert_int_equal(embed_update(&s, &left, &r, &before.embedding, &options, &after, &err), 0);
+		assert_true(after.has_embedding && !strcmp(after.solver, "update"));
+		assert_true(same_path(&after.embedding.links[0].paths[0], &before.embedding.links[0].paths[0]));
+		assert_int_equal(after.embedding.links[0].paths[0].n, 2);
+		for (size_t k = 1; k < 3; k++)
+			assert_int_equal(after.embedding.links[k].paths[0].n, turn == 0 ? 1 : 2);
+		solution_done(&before);
+		solution_done(&after);
+		residual_done(&left);
+	}
+	request_done(&r);
+	substrate_done(&s);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_losses), cmocka_unit_test(test_bandwidth) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_losses), cmocka_unit_test(test_bandwidth), cmocka_unit_test(test_best_effort) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
