@@ -674,15 +674,13 @@ void agents_move(struct vned *v, const struct substrate *old, const uint32_t *no
 	struct err err = { 0 };
 	v->agents = mem_array(v->substrate.n_nodes + 1, sizeof(*v->agents));
 	for (size_t i = 0; i < old->n_nodes; i++) {
-		if (nodes[i] == UINT32_MAX) {
+		if (nodes[i] == UINT32_MAX || !v->substrate.nodes[nodes[i]].agent) {
 			if (were[i].connected)
-				log_warn("agent of %s: the substrate has no such node any more", old->nodes[i].name);
+				log_warn("agent of %s: the substrate has no such node any more, or it is to have none", old->nodes[i].name);
 			agent_done(&were[i]); /* what it says from now on is nobody's */
 			continue;
 		}
 		v->agents[nodes[i]] = were[i];
-		if (!v->substrate.nodes[nodes[i]].agent)
-			v->agents[nodes[i]].connected = false; /* it is to have none any more, and nothing is on it */
 	}
 	free(were);
 	substrate_done(&v->usable);

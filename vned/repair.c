@@ -27,6 +27,7 @@ struct drain { /* somebody waits for a node to be empty */
 };
 
 struct repairs {
+	struct repair *first; /* questions that are not answered */
 	size_t solving;
 	uint64_t room; /* grows whenever there is more */
 	uint64_t lost; /* which nodes are, as last looked at */
@@ -35,6 +36,7 @@ struct repairs {
 };
 
 struct repair { /* a question to the solver */
+	struct repair *next;
 	struct vned *v;
 	bool hasty;
 	uint32_t net, generation;
@@ -52,6 +54,11 @@ void repair_done(struct vned *v)
 		struct drain *next = v->repairs->drains->next;
 		free(v->repairs->drains);
 		v->repairs->drains = next;
+	}
+	while (v->repairs && v->repairs->first) {
+		struct repair *next = v->repairs->first->next;
+		free(v->repairs->first);
+		v->repairs->first = next;
 	}
 	free(v->repairs);
 	v->repairs = NULL;
@@ -125,6 +132,10 @@ static void answered(void *arg, int failed, struct solution *solution)
 {
 	struct repair q = *(struct repair *)arg;
 	struct vned *v = q.v;
+	struct repair **link = &v->repairs->first;
+	while (*link != arg)
+		link = &(*link)->next;
+	*link = q.next;
 	free(arg);
 	v->repairs->solving--;
 	struct network *net = networks_find(v, q.net);
@@ -150,7 +161,7 @@ static void ask(struct vned *v, struct network *net, bool hasty)
 	struct err err = { 0 };
 	struct offer offer;
 	struct repair *q = mem_alloc(sizeof(*q));
-	*q = (struct repair){ v, hasty, net->id, net->generation, v->repairs->room, v->substrate_version };
+	*q = (struct repair){ v->repairs->first, v, hasty, net->id, net->generation, v->repairs->room, v->substrate_version };
 	net->repair_ms = clock_ms() + AGAIN_MS;
 	net->repair_room = v->repairs->room;
 	offer_to(v, net, &offer);
@@ -167,6 +178,7 @@ static void ask(struct vned *v, struct network *net, bool hasty)
 		free(q);
 		return;
 	}
+	v->repairs->first = q;
 	net->solving = true;
 	v->repairs->solving++;
 }
@@ -184,20 +196,11 @@ static int by_value(const void *a, const void *b)
 	return value(x) != value(y) ? (value(x) > value(y) ? -1 : 1) : x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* The agent of one of its nodes may only have been restarted: it would have to move off that node, too. */
-static bool agent_awaited(const struct vned *v, const struct network *net)
-{
-	for (size_t i = 0; i < net->plan.n_nodes; i++)
-		if (agents_down(v, net->plan.snode[i]) && !failures_node(v, net->plan.snode[i], NULL))
-			return true;
-	return false;
-}
-
 static bool eligible(struct vned *v, struct network *net)
 {
 	struct err ignored;
 	bool again = net->repair_room != v->repairs->room || clock_ms() >= net->repair_ms;
-	return !net->solving && again && flow_settled(v, net, &ignored) == 0 && update_is_due(v, net, NULL) && !agent_awaited(v, net);
+	return !net->solving && again && flow_settled(v, net, &ignored) == 0 && update_is_due(v, net, NULL) && !update_awaits_agent(v, net);
 }
 
 static void recovered(struct vned *v, struct network *net)

@@ -349,13 +349,13 @@ static bool agents_on_their_way(const struct vned *v)
 	return false;
 }
 
-/* Of a network that is to be changed, some node is about to say what it has: it is waited for, though not for ever. */
+/* Of a network that is to be changed, some node is about to say what it has, or its agent to come back: it is waited for, though not for ever. */
 static bool unconfirmed(struct submission *s)
 {
 	struct network *stands = NULL;
 	struct err ignored;
 	if (!s->update || networks_resolve(s->v, &s->peer, s->network ? s->network : s->requests[s->at].name, &stands, &ignored) < 0 ||
-	    flow_settled(s->v, stands, &ignored) == 0)
+	    (flow_settled(s->v, stands, &ignored) == 0 && !update_awaits_agent(s->v, stands)))
 		return false;
 	if (!s->patience_ms)
 		s->patience_ms = clock_ms() + s->v->config.prepare_timeout_us / 1000;

@@ -98,6 +98,14 @@ bool update_is_due(const struct vned *v, const struct network *net, struct buf *
 	return false;
 }
 
+bool update_awaits_agent(const struct vned *v, const struct network *net)
+{
+	for (size_t i = 0; i < net->plan.n_nodes; i++)
+		if (agents_down(v, net->plan.snode[i]) && !failures_node(v, net->plan.snode[i], NULL))
+			return true;
+	return false;
+}
+
 /* ---- what it becomes ---------------------------------------------------------------------------------- */
 
 static void change(struct network_view *view, bool of_link, const char *name, bool interrupted, char *what)

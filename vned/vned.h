@@ -290,6 +290,7 @@ void repair_load(struct vned *v);     /* from the store: which nodes are drained
 
 /* update.c */
 bool update_is_due(const struct vned *v, const struct network *net, struct buf *why); /* it uses what is lost or drained; why (may be NULL): of what is lost */
+bool update_awaits_agent(const struct vned *v, const struct network *net); /* one of its nodes' may only be restarting: what is on that node would have to move, too */
 /* What of net's embedding can stay if it is to fulfil r: as embed_update takes it. embedding_done frees. */
 void update_now(const struct vned *v, const struct network *net, const struct request *r, struct embedding *ret);
 /* A network, not in the table, that a solution makes of r (whose embedding is taken), with its plan; beside `before`, which stands

@@ -244,6 +244,7 @@ static void test_room_after_an_update(void **state)
 }
 
 static bool n1_awaited(struct world *w) { return !agent(w, "n1")->connected; }
+static bool n2_awaited(struct world *w) { return !agent(w, "n2")->connected; }
 static bool pair_is_stuck(struct world *w) { return w->v.networks[0]->stuck != NULL; }
 
 /* An agent that may only have been restarted does not make a repair move what is on its node, too. */
@@ -265,13 +266,78 @@ static void test_awaited_agent(void **state)
 	assert_string_not_equal(w->v.substrate.nodes[w->v.networks[0]->embedding.host[0]].name, from);
 }
 
+#define ELSEWHERE \
+	"kind: network\nname: pair\nnodes:\n  - {name: r1, cpu: 1, place: {on: [n0]}}\n  - {name: r2, cpu: %d, place: {on: [n1, n2]}}\n" \
+	"links:\n  - {endpoints: [r1, r2], bandwidth: 10mbit}\n"
+
+/* Nor does an update. */
+static void test_update_awaits_agent(void **state)
+{
+	struct world *w = *state;
+	mem_auto char *before = mem_printf(ELSEWHERE, 1), *after = mem_printf(ELSEWHERE, 2);
+	assert_int_equal(submit(w, before), 0);
+	uint32_t host = w->v.networks[0]->embedding.host[1];
+	fake_stop(&w->fakes[host]);
+	struct message m = submission(after, MSG_UPDATE);
+	assert_true(world_run(w, host == 1 ? n1_awaited : n2_awaited, 5000));
+	ask_no_wait(w, &m);
+	assert_false(world_run(w, is_replied, 1000));
+	fake_start(w, host);
+	assert_true(world_run(w, is_replied, 5000));
+	if (w->code != 0)
+		fail_msg("%s", w->text);
+	assert_int_equal(w->v.networks[0]->embedding.host[1], host);
+	assert_int_equal(w->v.left.node[host][RES_CPU_MILLI], 2000);
+}
+
+/* It ends while a repair is asked for: nothing of that is left, and it is asked for anew. */
+static void test_ends_while_repairing(void **state)
+{
+	struct world *w = *state;
+	mem_auto char *text = mem_printf(ELSEWHERE, 1);
+	assert_int_equal(submit(w, text), 0);
+	uint32_t host = w->v.networks[0]->embedding.host[1];
+	struct message drain = { .type = MSG_DRAIN, .u.drain = { (char *)(host == 1 ? "n1" : "n2"), false } };
+	failures_drain(&w->v, host, true);
+	repair_tick(&w->v);
+	assert_true(w->v.networks[0]->solving);
+	world_close_vned(w);
+	world_open_vned(w);
+	assert_true(world_run(w, is_client_up, 10000));
+	assert_int_equal(ask(w, &drain), 0);
+	assert_int_not_equal(w->v.networks[0]->embedding.host[1], host);
+}
+
+static bool n1_unconfirmed(struct world *w)
+{
+	size_t part = network_part(w->v.networks[0], 1);
+	return w->v.agents[1].connected && !w->v.networks[0]->parts[part].synced;
+}
+
+/* What cannot be moved as its agent does not say what it has: whoever waits for the node to be empty is told so. */
+static void test_drain_of_the_silent(void **state)
+{
+	struct world *w = *state;
+	assert_int_equal(submit(w, world_pair), 0);
+	fake_stop(&w->fakes[1]);
+	assert_true(world_run(w, n1_awaited, 5000));
+	w->fakes[1].mode = FAKE_SILENT;
+	w->fakes[1].n_nets = 0;
+	fake_start(w, 1);
+	assert_true(world_run(w, n1_unconfirmed, 5000));
+	struct message drain = { .type = MSG_DRAIN, .u.drain = { (char *)"n1", false } };
+	assert_int_equal(ask(w, &drain), 1);
+	assert_non_null(strstr(w->text, "alice/pair: node n1 has not confirmed what it has of it"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_plan_under_way), TEST(test_every_state), TEST(test_other_order), TEST(test_agent_without_node), TEST(test_same_again),
-		TEST(test_room_after_an_update), TEST(test_awaited_agent),
+		TEST(test_room_after_an_update), TEST(test_awaited_agent), TEST(test_update_awaits_agent), TEST(test_ends_while_repairing),
+		TEST(test_drain_of_the_silent),
 	};
 	return cmocka_run_group_tests_name("vned_reload", tests, NULL, NULL);
 }
