@@ -374,6 +374,7 @@ int solve_submit(struct solve_pool *pool, struct worker_job *job, uint64_t versi
 	j->on = version ? standing_of(pool, &job->substrate, version) : NULL;
 	job->apart = version != 0;
 	worker_job_pack(job, &j->frame, &j->len);
+	job->apart = false; /* its content is the caller's as before */
 	j->limit_ms = (int64_t)(job->time_limit_s * 1000) + pool->grace_ms;
 	j->answer = fn;
 	j->arg = arg;
