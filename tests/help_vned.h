@@ -24,7 +24,7 @@
 
 enum { FAKES = 3, HELD_MAX = 8 };
 
-enum fake_mode { FAKE_OBEYS, FAKE_REFUSES_PREPARE, FAKE_SILENT, FAKE_HOLDS_PREPARE, FAKE_HOLDS_COMMIT };
+enum fake_mode { FAKE_OBEYS, FAKE_REFUSES_PREPARE, FAKE_REFUSES, FAKE_SILENT, FAKE_HOLDS_PREPARE, FAKE_HOLDS_COMMIT };
 
 struct fake_net {
 	uint32_t net, generation, prepared;
@@ -165,7 +165,7 @@ static inline void fake_prepare(struct fake *f, const struct message *m)
 {
 	if (f->mode == FAKE_SILENT)
 		return;
-	if (f->mode == FAKE_REFUSES_PREPARE) {
+	if (f->mode == FAKE_REFUSES_PREPARE || f->mode == FAKE_REFUSES) {
 		fake_done(f, m, -ENOSPC, "no room here");
 		return;
 	}
@@ -223,6 +223,9 @@ static inline void fake_message(void *arg, struct message *m)
 			break;
 		if (node_plan_empty(&m->u.plan)) {
 			fake_drop(f, m->net);
+		} else if (f->mode == FAKE_REFUSES) {
+			fake_done(f, m, -ENOSPC, "no room here");
+			break;
 		} else {
 			struct fake_net *n = fake_get(f, m->net);
 			*n = (struct fake_net){ .net = m->net, .generation = m->generation, .committed = true,

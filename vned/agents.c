@@ -403,8 +403,12 @@ static void welcome(struct vned *v, struct agent *a, const struct message *hello
 		                                .report_ms = REPORT_MS } };
 	for (size_t i = 0; i < v->n_networks; i++) {
 		size_t part = network_part(v->networks[i], a->snode);
-		if (part != SIZE_MAX)
-			v->networks[i]->parts[part].synced = false;
+		if (part == SIZE_MAX)
+			continue;
+		struct part *p = &v->networks[i]->parts[part];
+		p->synced = false;
+		free(p->why); /* it says anew what it has */
+		p->why = NULL;
 	}
 	if (!agent_send(v, a, &m))
 		return;
@@ -518,10 +522,11 @@ static void done(struct vned *v, struct agent *a, const struct message *m)
 	}
 	struct command command = *c;
 	free(c);
-	if (m->u.reply.code != 0)
-		log_warn("node %s: network %u: %s", node_name(v, a), command.net, m->u.reply.text);
 	struct network *net = networks_find(v, command.net);
 	size_t part = net ? network_part(net, a->snode) : SIZE_MAX;
+	bool again = part != SIZE_MAX && net->parts[part].why && !strcmp(net->parts[part].why, m->u.reply.text); /* it is asked every few seconds */
+	if (m->u.reply.code != 0 && !again)
+		log_warn("node %s: network %u: %s", node_name(v, a), command.net, m->u.reply.text);
 	bool next = net && net->next && !net->switched && command.generation == net->next->generation;
 	if (part == SIZE_MAX || (command.generation != net->generation && !next))
 		return; /* of a network that is no more, or was before */

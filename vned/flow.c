@@ -273,9 +273,9 @@ static void end_unchanged(struct vned *v, struct network *net, int code, const c
 	txn_drop(net);
 	flow_update_end(v, net);
 	flow_strip(net);
-	repair_capacity(v); /* what it would have taken beside what it has */
 	flow_set_state(v, net, NET_ACTIVE, buf_cstr(&why));
 	history_store(v, net);
+	repair_unmoved(v, net, reason);
 	waiters_tell(&net->accepted, net, code, buf_cstr(&why));
 	waiters_tell(&net->active, net, code, buf_cstr(&why));
 }

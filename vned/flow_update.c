@@ -124,9 +124,10 @@ int flow_settled(const struct vned *v, const struct network *net, struct err *er
 	if (net->over || net->txn || net->gone || (net->state != NET_ACTIVE && net->state != NET_COMMITTING))
 		return err_set(err, -EBUSY, "%s is %s; ask again once it is active", net->full, net_state_names[network_shown_state(net)]);
 	for (size_t i = 0; i < net->plan.n_nodes; i++)
-		if (agents_reachable(v, net->plan.snode[i]) && !net->parts[i].synced)
-			return err_set(err, -ESTALE, "%s: node %s has not confirmed what it has of it%s%s; ask again once it has", net->full,
-			               v->substrate.nodes[net->plan.snode[i]].name, net->parts[i].why ? ": " : "", net->parts[i].why ? net->parts[i].why : "");
+		/* one that refuses what it is to have has said so: it may be left, or refuse the other, too */
+		if (agents_reachable(v, net->plan.snode[i]) && !net->parts[i].synced && !net->parts[i].why)
+			return err_set(err, -ESTALE, "%s: node %s has not confirmed what it has of it; ask again once it has", net->full,
+			               v->substrate.nodes[net->plan.snode[i]].name);
 	return 0;
 }
 

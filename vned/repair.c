@@ -101,6 +101,14 @@ static void stuck(struct vned *v, struct network *net, uint64_t room, const char
 	health_judge(v, net);
 }
 
+void repair_unmoved(struct vned *v, struct network *net, const char *why)
+{
+	repair_capacity(v); /* what it would have taken beside what it has */
+	net->repair_rest_ms = clock_ms() + AGAIN_MS;
+	if (!strcmp(net->asked_by, "vned") && update_is_due(v, net, NULL))
+		stuck(v, net, v->repairs->room, why);
+}
+
 static void move(struct vned *v, struct network *net, struct solution *solution, uint64_t room)
 {
 	struct err err = { 0 };
@@ -199,7 +207,7 @@ static int by_value(const void *a, const void *b)
 static bool eligible(struct vned *v, struct network *net)
 {
 	struct err ignored;
-	bool again = net->repair_room != v->repairs->room || clock_ms() >= net->repair_ms;
+	bool again = clock_ms() >= net->repair_rest_ms && (net->repair_room != v->repairs->room || clock_ms() >= net->repair_ms);
 	return !net->solving && again && flow_settled(v, net, &ignored) == 0 && update_is_due(v, net, NULL) && !update_awaits_agent(v, net);
 }
 

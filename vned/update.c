@@ -8,6 +8,8 @@
 #include "base/mem.h"
 #include "vned/vned.h"
 
+enum { AWAITED_MS = 30000 }; /* a restart takes no longer, however long it takes until a node counts as lost */
+
 /* ---- what can stay --------------------------------------------------------------------------------- */
 
 /* Nothing is to be on it. */
@@ -100,9 +102,12 @@ bool update_is_due(const struct vned *v, const struct network *net, struct buf *
 
 bool update_awaits_agent(const struct vned *v, const struct network *net)
 {
-	for (size_t i = 0; i < net->plan.n_nodes; i++)
-		if (agents_down(v, net->plan.snode[i]) && !failures_node(v, net->plan.snode[i], NULL))
+	for (size_t i = 0; i < net->plan.n_nodes; i++) {
+		const struct agent *a = &v->agents[net->plan.snode[i]];
+		int64_t since = a->heard_ms > v->started_ms ? a->heard_ms : v->started_ms;
+		if (agents_down(v, a->snode) && !failures_node(v, a->snode, NULL) && clock_ms() - since < AWAITED_MS)
 			return true;
+	}
 	return false;
 }
 

@@ -69,6 +69,7 @@ struct network {
 	bool solving;         /* it is being embedded anew, as something that it uses is lost */
 	char *stuck;          /* ... which did not succeed: why; NULL */
 	int64_t repair_ms;    /* not tried again before, while that is all the room there is */
+	int64_t repair_rest_ms; /* what was found could not be built: not tried again before, whatever room there is */
 	uint64_t repair_room; /* of repairs: the room there was when it was tried */
 	uint32_t tried;       /* the highest generation of which agents may have heard */
 	bool degraded;
@@ -284,6 +285,7 @@ void repair_init(struct vned *v);
 void repair_done(struct vned *v);
 void repair_tick(struct vned *v);
 void repair_wake(struct vned *v);     /* something was lost or has come back: look at once */
+void repair_unmoved(struct vned *v, struct network *net, const char *why); /* an update of it came to nothing */
 void repair_capacity(struct vned *v); /* there is more room than before: what fitted nowhere is tried again */
 void repair_drain(struct vned *v, const struct peer *peer, const struct message *m);
 void repair_load(struct vned *v);     /* from the store: which nodes are drained */

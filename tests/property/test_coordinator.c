@@ -139,7 +139,7 @@ static void happen(struct world *w)
 		agent_comes_or_goes(w, pick(FAKES));
 		return;
 	} else {
-		w->fakes[pick(FAKES)].mode = pick(4) ? FAKE_OBEYS : FAKE_REFUSES_PREPARE;
+		w->fakes[pick(FAKES)].mode = pick(4) ? FAKE_OBEYS : pick(2) ? FAKE_REFUSES : FAKE_REFUSES_PREPARE;
 		return;
 	}
 	ask_no_wait(w, &m);

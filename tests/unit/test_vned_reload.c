@@ -330,6 +330,77 @@ static void test_drain_of_the_silent(void **state)
 	assert_non_null(strstr(w->text, "alice/pair: node n1 has not confirmed what it has of it"));
 }
 
+static struct network *only(struct world *w) { return w->v.networks[0]; }
+static bool is_refused(struct world *w)
+{
+	return only(w)->degraded && strstr(only(w)->reason, "no room here");
+}
+static bool is_fine(struct world *w) { return only(w)->state == NET_ACTIVE && !only(w)->txn && !only(w)->degraded; }
+static bool is_moved(struct world *w) { return is_fine(w) && only(w)->embedding.host[1] != place(w, "n1"); }
+
+static void submit_no_wait(struct world *w, const char *text)
+{
+	struct message m = submission(text, MSG_SUBMIT);
+	m.u.submit.wait_active = false;
+	assert_int_equal(ask(w, &m), 0);
+	assert_true(world_run(w, is_refused, 5000));
+}
+
+/* What was acknowledged, and a node refuses, may leave it; what the node said is forgotten when it comes back with what it is to have. */
+static void test_node_that_refuses(void **state)
+{
+	struct world *w = *state;
+	mem_auto char *text = mem_printf(ELSEWHERE, 1);
+	struct message drain = { .type = MSG_DRAIN, .u.drain = { (char *)"n2", false } };
+	assert_int_equal(ask(w, &drain), 0);
+	w->fakes[1].mode = FAKE_REFUSES;
+	submit_no_wait(w, text);
+	drain.u.drain.undrain = true;
+	assert_int_equal(ask(w, &drain), 0);
+	drain.u.drain.node = (char *)"n1";
+	drain.u.drain.undrain = false;
+	assert_int_equal(ask(w, &drain), 0);
+	assert_true(is_moved(w));
+	assert_int_equal(release(w, "pair"), 0);
+	drain.u.drain.undrain = true;
+	assert_int_equal(ask(w, &drain), 0);
+	assert_nothing_taken(w);
+
+	submit_no_wait(w, world_pair);
+	fake_stop(&w->fakes[1]);
+	assert_true(world_run(w, n1_awaited, 5000));
+	const struct network *net = only(w);
+	*fake_get(&w->fakes[1], net->id) = (struct fake_net){ .net = net->id, .generation = net->generation, .committed = true,
+		                                                  .digest = net->parts[network_part(net, 1)].digest };
+	w->fakes[1].mode = FAKE_OBEYS;
+	fake_start(w, 1);
+	assert_true(world_run(w, is_fine, 5000));
+}
+
+static uint32_t destination;
+static bool is_there(struct world *w) { return is_fine(w) && only(w)->embedding.host[1] == destination; }
+
+/* A node that refuses what a repair would bring there: said once, tried again at rest. */
+static void test_repair_refused(void **state)
+{
+	struct world *w = *state;
+	mem_auto char *text = mem_printf(ELSEWHERE, 1);
+	assert_int_equal(submit(w, text), 0);
+	size_t other = only(w)->embedding.host[1] == 1 ? 2 : 1;
+	destination = (uint32_t)other;
+	w->fakes[other].mode = FAKE_REFUSES;
+	struct message drain = { .type = MSG_DRAIN, .u.drain = { (char *)(other == 1 ? "n2" : "n1"), false } };
+	assert_int_equal(ask(w, &drain), 1);
+	assert_non_null(strstr(w->text, "no room here"));
+	size_t steps = only(w)->n_history;
+	assert_false(world_run(w, is_there, 2000));
+	assert_true(only(w)->n_history <= steps + 1);
+	w->fakes[other].mode = FAKE_OBEYS;
+	fake_stop(&w->fakes[other]);
+	fake_start(w, other);
+	assert_true(world_run(w, is_there, 12000));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
@@ -337,7 +408,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_plan_under_way), TEST(test_every_state), TEST(test_other_order), TEST(test_agent_without_node), TEST(test_same_again),
 		TEST(test_room_after_an_update), TEST(test_awaited_agent), TEST(test_update_awaits_agent), TEST(test_ends_while_repairing),
-		TEST(test_drain_of_the_silent),
+		TEST(test_drain_of_the_silent), TEST(test_node_that_refuses), TEST(test_repair_refused),
 	};
 	return cmocka_run_group_tests_name("vned_reload", tests, NULL, NULL);
 }
