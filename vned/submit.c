@@ -16,7 +16,8 @@
 enum {
 	TRIES_MAX = 3, REQUESTS_MAX = 1000,
 	CONNECTION_MAX = 64, IDENTITY_MAX = 256, /* submissions under way */
-	SUBMIT_BYTES_MAX = 8 << 20               /* reading one holds the loop */
+	SUBMIT_BYTES_MAX = 8 << 20,              /* reading one holds the loop */
+	KNOCK_MS = 1000
 };
 
 static const double LIMIT_LEAST_S = 0.02;
@@ -37,6 +38,7 @@ struct submission {
 	uint64_t reply_to;
 	bool dry, update, wait_active, waits; /* waits: for agents, after our start, or to confirm what they have */
 	int64_t patience_ms;                  /* until when for the latter; 0: not begun */
+	int64_t knock_ms;
 	uint64_t substrate;                   /* its version when the solver was asked */
 	uint32_t stands, generation;          /* the network that the request at hand is to change, as it was when the solver was asked; 0: none */
 	char *network; /* of update, as the user has named it; or NULL */
@@ -85,6 +87,15 @@ static int worse(int a, int b)
 	return 70;
 }
 
+static void submission_drop(struct submission *s)
+{
+	struct submission **link = &s->v->submissions;
+	while (*link != s)
+		link = &(*link)->next;
+	*link = s->next;
+	submission_free(s);
+}
+
 static void finish(struct submission *s)
 {
 	struct vned *v = s->v;
@@ -99,11 +110,7 @@ static void finish(struct submission *s)
 	}
 	api_send(v, &s->peer, &m);
 	api_reply(v, &s->peer, s->reply_to, code, buf_cstr(&s->text));
-	struct submission **link = &v->submissions;
-	while (*link != s)
-		link = &(*link)->next;
-	*link = s->next;
-	submission_free(s);
+	submission_drop(s);
 }
 
 /* One request's outcome; the submission may be gone afterwards. */
@@ -362,11 +369,29 @@ static bool unconfirmed(struct submission *s)
 	return clock_ms() < s->patience_ms;
 }
 
+/* Who asked for a change that has to wait, and has gone meanwhile, may have asked for another since. */
+static bool given_up(struct submission *s)
+{
+	struct message m = { .type = MSG_HEARTBEAT, .reply_to = s->reply_to, .more = true, .term = s->v->term };
+	struct err err;
+	if (!s->update || clock_ms() < s->knock_ms)
+		return false;
+	s->knock_ms = clock_ms() + KNOCK_MS;
+	return wire_send(s->v->wire, &s->peer, &m, &err) == -EHOSTUNREACH;
+}
+
 void submit_tick(struct vned *v)
 {
 	for (struct submission *s = v->submissions, *after; s; s = after) {
 		after = s->next;
-		if (s->waits && !agents_on_their_way(v) && !unconfirmed(s))
+		if (!s->waits)
+			continue;
+		bool goes_on = !agents_on_their_way(v) && !unconfirmed(s);
+		if (goes_on)
+			s->knock_ms = 0;
+		if (given_up(s))
+			submission_drop(s);
+		else if (goes_on)
 			next(s);
 	}
 }
@@ -484,7 +509,7 @@ void submit_begin(struct vned *v, const struct peer *peer, struct message *m)
 	}
 	yaml_errors_done(&errors);
 	struct submission *s = mem_alloc(sizeof(*s));
-	*s = (struct submission){ .next = v->submissions, .v = v, .peer = *peer, .reply_to = m->sequence, .dry = dry, .update = update,
+	*s = (struct submission){ .v = v, .peer = *peer, .reply_to = m->sequence, .dry = dry, .update = update,
 		                      .network = update && m->u.submit.network && m->u.submit.network[0] ? mem_str(m->u.submit.network) : NULL,
 		                      .wait_active = m->u.submit.wait_active, .requests = requests, .n = n };
 	s->outcomes = mem_array(n, sizeof(*s->outcomes));
@@ -493,6 +518,9 @@ void submit_begin(struct vned *v, const struct peer *peer, struct message *m)
 	if (dry)
 		residual_copy(&v->left, &s->dry_left);
 	s->dry_substrate = v->substrate_version;
-	v->submissions = s;
+	struct submission **last = &v->submissions; /* those that wait go on in the order in which they came */
+	while (*last)
+		last = &(*last)->next;
+	*last = s;
 	next(s);
 }

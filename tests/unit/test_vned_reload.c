@@ -290,6 +290,48 @@ static void test_update_awaits_agent(void **state)
 	assert_int_equal(w->v.left.node[host][RES_CPU_MILLI], 2000);
 }
 
+/* Two that wait go on in their order: the last one's is what is in the end. */
+static void test_updates_in_order(void **state)
+{
+	struct world *w = *state;
+	mem_auto char *one = mem_printf(ELSEWHERE, 1), *two = mem_printf(ELSEWHERE, 2), *three = mem_printf(ELSEWHERE, 3);
+	assert_int_equal(submit(w, one), 0);
+	uint32_t host = w->v.networks[0]->embedding.host[1];
+	fake_stop(&w->fakes[host]);
+	assert_true(world_run(w, host == 1 ? n1_awaited : n2_awaited, 5000));
+	struct message first = submission(three, MSG_UPDATE), second = submission(two, MSG_UPDATE);
+	expected_replies = w->replies + 2;
+	ask_no_wait(w, &first);
+	ask_no_wait(w, &second);
+	assert_false(world_run(w, is_replied, 300));
+	fake_start(w, host);
+	assert_true(world_run(w, all_replied, 20000));
+	assert_true(world_run(w, pair_settled, 5000));
+	assert_int_equal(w->v.networks[0]->request.nodes[1].demand[RES_CPU_MILLI], 2000);
+}
+
+static bool nothing_asked(struct world *w) { return !w->v.submissions; }
+
+/* Who has gone meanwhile does not want it any more. */
+static void test_update_given_up(void **state)
+{
+	struct world *w = *state;
+	mem_auto char *before = mem_printf(ELSEWHERE, 1), *after = mem_printf(ELSEWHERE, 2);
+	assert_int_equal(submit(w, before), 0);
+	uint32_t host = w->v.networks[0]->embedding.host[1];
+	fake_stop(&w->fakes[host]);
+	assert_true(world_run(w, host == 1 ? n1_awaited : n2_awaited, 5000));
+	struct message m = submission(after, MSG_UPDATE);
+	ask_no_wait(w, &m);
+	assert_false(world_run(w, is_replied, 300));
+	assert_non_null(w->v.submissions);
+	client_start(w, &w->admin); /* a new connection */
+	assert_true(world_run(w, nothing_asked, 5000));
+	fake_start(w, host);
+	assert_true(world_run(w, pair_settled, 5000));
+	assert_int_equal(w->v.left.node[host][RES_CPU_MILLI], 3000);
+}
+
 /* It ends while a repair is asked for: nothing of that is left, and it is asked for anew. */
 static void test_ends_while_repairing(void **state)
 {
@@ -407,7 +449,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_plan_under_way), TEST(test_every_state), TEST(test_other_order), TEST(test_agent_without_node), TEST(test_same_again),
-		TEST(test_room_after_an_update), TEST(test_awaited_agent), TEST(test_update_awaits_agent), TEST(test_ends_while_repairing),
+		TEST(test_room_after_an_update), TEST(test_awaited_agent), TEST(test_update_awaits_agent), TEST(test_updates_in_order), TEST(test_update_given_up), TEST(test_ends_while_repairing),
 		TEST(test_drain_of_the_silent), TEST(test_node_that_refuses), TEST(test_repair_refused),
 	};
 	return cmocka_run_group_tests_name("vned_reload", tests, NULL, NULL);
