@@ -71,6 +71,15 @@ void failures_move(struct vned *v, const struct substrate *old, const uint32_t *
 		v->failures->links[links[i]] = were->links[i];
 		were->links[i] = (struct slink_state){ 0 };
 	}
+	for (size_t i = 0; i < v->substrate.n_links; i++)
+		for (size_t side = 0; side < 2; side++) {
+			struct slink_state *l = &v->failures->links[i];
+			if (v->substrate.nodes[side ? v->substrate.links[i].b : v->substrate.links[i].a].agent)
+				continue;
+			l->down[side] = l->silent[side] = false; /* nobody is there any more to take it back */
+			free(l->why[side]);
+			l->why[side] = NULL;
+		}
 	for (size_t i = 0; i < old->n_nodes; i++)
 		if (nodes[i] != UINT32_MAX)
 			v->failures->drained[nodes[i]] = were->drained[i];

@@ -337,13 +337,21 @@ static void drain_forget(struct vned *v, struct drain *d)
 	free(d);
 }
 
+static bool is_stored(const struct vned *v, uint32_t snode)
+{
+	char key[STORE_KEY_MAX + 1];
+	size_t len;
+	snprintf(key, sizeof(key), DRAIN_PREFIX "%s", v->substrate.nodes[snode].name);
+	return v->store->driver->get(v->store, key, &len) != NULL;
+}
+
 static void drain_stored(void *arg, int code, const char *reason)
 {
 	struct drain *d = arg;
 	struct vned *v = d->v;
 	if (code < 0) {
 		if (!d->gone)
-			failures_drain(v, d->snode, d->undrain); /* as it was */
+			failures_drain(v, d->snode, is_stored(v, d->snode)); /* as it was */
 		mem_auto char *why = mem_printf("the store cannot be written: %s; nothing is changed: make room in %s, then ask again", reason, v->config.state);
 		api_reply(v, &d->peer, d->reply_to, 70, why);
 		drain_forget(v, d);

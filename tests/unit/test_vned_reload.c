@@ -179,13 +179,24 @@ static void test_other_order(void **state)
 static size_t refusals;
 static bool n2_refused(struct world *w) { return w->fakes[2].refusals >= refusals; }
 
+static bool n1_n2_down(struct world *w)
+{
+	size_t at = hash_index(w->v.substrate.link_index, "n1-n2");
+	return at != SIZE_MAX && failures_link(&w->v, (uint32_t)at, NULL);
+}
+
 /* Its agent stays connected: it is told, does not storm us, and is taken once its node is back. */
 static void test_agent_without_node(void **state)
 {
 	struct world *w = *state;
 	const char *const files[] = { without_n2, agentless_n2 };
 	for (size_t i = 0; i < 2; i++) {
+		struct link_heard link = { (char *)"n1-n2", HEARD_DOWN, (char *)"nothing comes" };
+		struct message m = { .type = MSG_WATCH, .u.watch = { .links = &link, .n_links = 1 } };
+		fake_send(&w->fakes[2], &m);
+		assert_true(world_run(w, n1_n2_down, 5000));
 		reloads(w, files[i]);
+		assert_false(n1_n2_down(w)); /* nobody would take it back */
 		refusals = w->fakes[2].refusals + 5;
 		size_t hellos = w->fakes[2].hellos;
 		assert_true(world_run(w, n2_refused, 10000));

@@ -101,6 +101,56 @@ static void test_end_on_full_disk(void **state)
 	assert_int_equal(submit(w, world_pair), 0);
 }
 
+static bool n1_drained(struct world *w) { return failures_drained(&w->v, 1); }
+
+/* A drain that cannot be stored leaves the node as it was, be it drained already. */
+static void test_drain_on_full_disk(void **state)
+{
+	struct world *w = *state;
+	struct message m = { .type = MSG_DRAIN, .u.drain = { (char *)"n1", false } };
+	disk_full(true);
+	assert_int_equal(ask(w, &m), 70);
+	assert_false(n1_drained(w));
+	disk_full(false);
+	assert_int_equal(ask(w, &m), 0);
+	disk_full(true);
+	m.u.drain.undrain = true;
+	assert_int_equal(ask(w, &m), 70);
+	assert_true(n1_drained(w));
+	m.u.drain.undrain = false;
+	(void)ask(w, &m); /* nothing is to be written, or that cannot be */
+	assert_true(n1_drained(w));
+	disk_full(false);
+	restart(w);
+	assert_true(n1_drained(w));
+}
+
+static bool is_prepared(struct world *w) { return w->fakes[1].held.net != 0; }
+static bool is_planned_again(struct world *w) { return !w->v.networks[0]->txn && w->v.networks[0]->state == NET_PLANNED; }
+static bool is_active(struct world *w) { return !w->v.networks[0]->txn && w->v.networks[0]->state == NET_ACTIVE; }
+
+/* What was acknowledged, and the decision about it could not be stored, begins anew once it can. */
+static void test_decision_on_full_disk(void **state)
+{
+	struct world *w = *state;
+	struct message m = submission(world_pair, MSG_SUBMIT);
+	m.u.submit.wait_active = false;
+	w->fakes[1].mode = FAKE_HOLDS_PREPARE;
+	assert_int_equal(ask(w, &m), 0);
+	assert_true(world_run(w, is_prepared, 5000));
+	disk_full(true);
+	w->fakes[1].mode = FAKE_OBEYS;
+	fake_done(&w->fakes[1], &w->fakes[1].held, 0, "");
+	assert_true(world_run(w, is_planned_again, 5000));
+	assert_true(nothing_held(w));
+	disk_full(false);
+	assert_true(world_run(w, is_active, 10000));
+	assert_int_equal(w->fakes[0].n_nets + w->fakes[1].n_nets, 2);
+	restart(w);
+	assert_int_equal(shown_state(w, "pair"), NET_ACTIVE);
+	assert_int_equal(release(w, "pair"), 0);
+}
+
 static bool all_hold_six(struct world *w)
 {
 	return w->fakes[0].nets[0].generation == 6 && w->fakes[1].nets[0].generation == 6 &&
@@ -235,6 +285,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_submit_on_full_disk), TEST(test_release_on_full_disk), TEST(test_end_on_full_disk),
+		TEST(test_drain_on_full_disk), TEST(test_decision_on_full_disk),
 		TEST(test_generation_goes_beyond), TEST(test_history_is_ones_own), TEST(test_history_is_bounded), TEST(test_backup_in_pieces),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
