@@ -65,8 +65,9 @@ def test_a_lan_of_two_switches(triangle):
         assert triangle.in_router(name, "s1", "ip -o address show dev br0").out == ""
         triangle.kill("a")
         assert reaches(triangle, name, "r2", "r3")
+        eventually(lambda: "a" not in triangle.nodes_up())  # else what is up may be the one that was
         triangle.restart("a")
-        eventually(lambda: triangle.state(name) == "active")
+        eventually(lambda: "a" in triangle.nodes_up() and triangle.state(name) == "active")
         assert reaches(triangle, name, "r1", "r3")
     eventually(lambda: all(triangle.bare(node) for node in "abc"))
 
@@ -105,8 +106,9 @@ def test_a_switch_that_is_killed_comes_back(triangle):
         pid = triangle.in_router(name, "s1", "cat /run/openvswitch/ovs-vswitchd.pid").out
         triangle.kill("a")  # the agent
         assert reaches(triangle, name, "r2", "r3")
+        eventually(lambda: "a" not in triangle.nodes_up())  # else what is up may be the one that was
         triangle.restart("a")
-        eventually(lambda: triangle.state(name) == "active")
+        eventually(lambda: "a" in triangle.nodes_up() and triangle.state(name) == "active")
         assert triangle.in_router(name, "s1", "cat /run/openvswitch/ovs-vswitchd.pid").out == pid
         assert reaches(triangle, name, "r1", "r3")
 
