@@ -457,7 +457,10 @@ int agent_connect(struct agent *a, struct err *err)
 
 bool agent_leave(struct agent *a)
 {
-	return builder_leave(a->builder);
+	bool left = builder_leave(a->builder);
+	if (left && a->watch)
+		watch_leave(a->watch);
+	return left;
 }
 
 void agent_free(struct agent *a)

@@ -335,6 +335,16 @@ struct watch *watch_new(const struct watch_options *options)
 	return w;
 }
 
+void watch_leave(struct watch *w)
+{
+	struct watch_message quit = { .type = WATCH_QUIT };
+	connect_to_it(w);
+	if (w->fd < 0)
+		return;
+	put(w, &quit, NULL, 0);
+	flush(w);
+}
+
 void watch_free(struct watch *w)
 {
 	if (!w)

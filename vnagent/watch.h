@@ -17,6 +17,7 @@ struct watch_options {
 
 struct watch;
 struct watch *watch_new(const struct watch_options *options);
+void watch_leave(struct watch *w); /* the process ends: nothing is left that it could watch */
 void watch_free(struct watch *w); /* the process goes on. NULL accepted */
 
 /* From now on a network's guards, or all links, are these (copied). */

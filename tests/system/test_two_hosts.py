@@ -120,3 +120,4 @@ def test_the_readme_joins_two_hosts(hosts):
         assert agent.wait(20) == 0
         assert "htb" not in host.run("tc", "qdisc", "show", "dev", "eth0").stdout
         assert "vne" not in host.run("nft", "list", "tables").stdout
+        eventually(lambda: not host.run("pgrep", "-x", "--ns", host.holder.pid, "--nslist", "net", "vnagent-watch", check=False).stdout)
