@@ -47,6 +47,13 @@ void flow_await_routing(struct vned *v, struct network *net)
 	net->told = UINT32_MAX;
 }
 
+static void end_patience(struct network *net, int64_t now)
+{
+	for (size_t i = 0; i < net->load.n_routers; i++)
+		if (net->load.routers[i].routing != ROUTER_ROUTING_CONVERGED)
+			net->load.routers[i].unrouted_us = now - PATIENCE_US;
+}
+
 static bool routes(const struct network *net, size_t router)
 {
 	return !kind_is_switch(net->embedding.kind[router]);
@@ -85,7 +92,7 @@ void flow_judge_routing(struct vned *v, struct network *net, struct buf *why)
 			converged++;
 			continue;
 		}
-		bool patience = !net->settle_ms && (!m->known || now - m->unrouted_us < PATIENCE_US);
+		bool patience = !net->settle_ms && (!m->unrouted_us || now - m->unrouted_us < PATIENCE_US);
 		if (!first.len && !patience)
 			buf_printf(&first, "routing: %s: %s", net->request.nodes[i].name,
 			           m->known && m->routing_reason[0] ? m->routing_reason : "no word of it yet");
@@ -99,6 +106,7 @@ void flow_judge_routing(struct vned *v, struct network *net, struct buf *why)
 		settled(v, net, 0, "");
 	} else if (clock_ms() >= net->settle_ms) {
 		buf_str(why, buf_cstr(&first));
+		end_patience(net, now);
 		settled(v, net, 4, buf_cstr(&first)); /* it stays, and is told as degraded until it has converged */
 	}
 }

@@ -24,7 +24,7 @@ struct router_mon {
 	char reason[ROUTER_REASON_MAX];
 	enum router_routing routing;
 	char routing_reason[128];
-	int64_t unrouted_us; /* since when it has not been converged; 0: it is */
+	int64_t unrouted_us; /* since when it has not been converged; 0: it is, or nobody knows */
 	struct rate cpu; /* µs */
 };
 enum { GUARD_WHY = 160 };

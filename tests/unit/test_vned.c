@@ -84,6 +84,7 @@ static void test_features(void **state)
 	assert_int_equal(submit(w, ospf), 4); /* it stands, but its router has not said that it has converged */
 	assert_non_null(strstr(w->text, "routing: r1: no word of it yet"));
 	assert_int_equal(network_shown_state(w->v.networks[0]), NET_DEGRADED);
+	assert_false(world_run(w, first_active, 500)); /* it stays so until it has */
 	struct router_load router = { .net = w->v.networks[0]->id, .state = ROUTER_RUNNING, .routing = ROUTER_ROUTING_CONVERGED };
 	struct message report = { .type = MSG_REPORT, .u.report = { .routers = &router, .n_routers = 1 } };
 	fake_send(&w->fakes[w->v.networks[0]->embedding.host[0]], &report);
