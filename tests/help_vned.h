@@ -69,6 +69,7 @@ struct world {
 	int code;
 	char *text;
 	size_t replies, unavailable; /* all so far, and those with code 3 */
+	uint64_t aside; /* the reply to this one is counted, no more; 0: none */
 	struct message answer; /* the last that is no reply */
 	struct buf events;     /* what happened, a line each */
 	bool (*until)(struct world *w);
@@ -295,6 +296,8 @@ static inline void client_message(void *arg, struct message *m)
 	if (m->type == MSG_REPLY) {
 		w->replied = true;
 		w->replies++;
+		if (w->aside && m->reply_to == w->aside)
+			return;
 		w->unavailable += m->u.reply.code == 3;
 		w->code = m->u.reply.code;
 		free(w->text);
