@@ -128,3 +128,13 @@ void routes_view_done(struct routes_view *v)
 	free(v->why);
 	*v = (struct routes_view){ 0 };
 }
+
+void series_view_done(struct series_view *v)
+{
+	for (size_t i = 0; i < v->n_columns; i++)
+		free(v->columns[i]);
+	free(v->columns);
+	free(v->points);
+	free(v->of);
+	*v = (struct series_view){ 0 };
+}

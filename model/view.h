@@ -151,6 +151,21 @@ struct routes_view {
 	uint64_t left_out; /* routes beyond ROUTES_SHOWN_MAX */
 };
 
+/* What was measured of one thing over a while. */
+enum { SERIES_COLUMNS = 4 };
+struct series_point {
+	uint64_t at_ms; /* wall clock: the start of step_ms */
+	double mean[SERIES_COLUMNS], max[SERIES_COLUMNS]; /* < 0: not known */
+};
+struct series_view {
+	char *of; /* "node:NAME", "link:NAME", "network:OWNER/NAME", "router:OWNER/NAME/ROUTER", "vlink:OWNER/NAME/LINK" */
+	uint32_t step_ms;
+	char **columns; /* names, e.g. "cpu", "mbit_ab" */
+	size_t n_columns;
+	struct series_point *points; /* oldest first */
+	size_t n_points;
+};
+
 /* An entry of the map that a router's forwarding program leaves to the router's tenant; bytes as the program knows them. */
 struct plane_entry {
 	uint8_t *key, *value;
@@ -163,3 +178,4 @@ void slink_view_done(struct slink_view *v);
 void event_view_done(struct event_view *v);
 void history_view_done(struct history_view *v);
 void routes_view_done(struct routes_view *v);
+void series_view_done(struct series_view *v);

@@ -535,6 +535,31 @@ void write_history_views(struct writer *w, const char *key, const char *title, c
 	write_end(w);
 }
 
+void write_series_view(struct writer *w, const struct series_view *v)
+{
+	char text[TEXT];
+	write_object(w, NULL, "");
+	write_string(w, "of", "of", v->of);
+	write_int(w, "step_ms", NULL, v->step_ms);
+	write_list(w, "points", "");
+	for (size_t i = 0; i < v->n_points; i++) {
+		time_text(v->points[i].at_ms, text);
+		write_object(w, NULL, "");
+		write_string(w, NULL, "from", text);
+		write_int(w, "at_ms", NULL, (int64_t)v->points[i].at_ms);
+		for (size_t c = 0; c < v->n_columns && c < SERIES_COLUMNS; c++) {
+			mem_auto char *max = mem_printf("%s_max", v->columns[c]);
+			if (v->points[i].mean[c] < 0)
+				continue;
+			write_number(w, v->columns[c], v->columns[c], v->points[i].mean[c], 3);
+			write_number(w, max, max, v->points[i].max[c], 3);
+		}
+		write_end(w);
+	}
+	write_end(w);
+	write_end(w);
+}
+
 void write_routes_views(struct writer *w, const char *key, const char *title, const struct routes_view *v, size_t n)
 {
 	write_list(w, key, title);

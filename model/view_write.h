@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Views as text or JSON, the same for vnctl and for every other way out. docs/schema describes the
- * JSON: network.json, node.json, slink.json, event.json, history.json, routes.json. Figures that are not known are left out. */
+ * JSON: network.json, node.json, slink.json, event.json, history.json, routes.json, series.json. Figures that are not known are left out. */
 #pragma once
 
 #include <stddef.h>
@@ -15,6 +15,7 @@ void write_network_view(struct writer *w, const struct network_view *v);
 void write_node_view(struct writer *w, const struct node_view *v);
 void write_slink_view(struct writer *w, const struct slink_view *v);
 void write_event_view(struct writer *w, const struct event_view *v);
+void write_series_view(struct writer *w, const struct series_view *v);
 
 /* A list of them, text: a table. key, title as in writer.h; NULL, "" at the root. */
 void write_network_views(struct writer *w, const char *key, const char *title, const struct network_view *v, size_t n);

@@ -53,6 +53,8 @@ enum message_type {
 	MSG_WATCH,
 	/* client → vned */
 	MSG_RELOAD,
+	/* history of what was measured: client → vned, and back */
+	MSG_SERIES = 285, MSG_SERIES_DATA,
 	MSG_TYPES
 };
 const char *message_type_name(enum message_type type);
@@ -96,6 +98,8 @@ struct message {
 		struct { struct routes_view *v; size_t n; } routes;
 		struct { char *network, *router; uint32_t router_id; enum plane_op op; uint8_t *key, *value; size_t key_len, value_len; } plane;
 		struct { int code; char *why, *program; uint32_t key_len, value_len; struct plane_entry *v; size_t n; uint64_t left_out; } plane_data;
+		struct { char *of; int64_t span_us; } series;    /* SERIES: see struct series_view */
+		struct series_view series_data;
 		struct { uint64_t offset; } backup;
 		struct { uint64_t size, offset; uint8_t *data; size_t len; } backup_data;
 		/* EXEC: the id is chosen by whoever starts it, unique on the connection. From a client

@@ -348,6 +348,13 @@ SHAPE(plane_entry_shape, vne__plane_entry__descriptor, plane_entry_fields, NULL)
 #undef PLAIN
 #undef GENERATED
 
+#define PLAIN struct series_point
+#define GENERATED Vne__SeriesPoint
+static const struct field series_point_fields[] = { U64(at_ms), FIXED_REAL(mean, SERIES_COLUMNS), FIXED_REAL(max, SERIES_COLUMNS) };
+SHAPE(series_point_shape, vne__series_point__descriptor, series_point_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
 /* ---- bodies: all of struct message, with the body's part of the union ----------------------- */
 
 #define PLAIN struct message
@@ -554,6 +561,21 @@ static const struct field backup_data_fields[] = {
 SHAPE(backup_data_shape, vne__backup_data__descriptor, backup_data_fields, NULL);
 #undef GENERATED
 
+#define GENERATED Vne__Series
+static const struct field series_fields[] = { SIMPLE_(FIELD_TEXT, u.series.of, of, 4 * LABEL_BYTES),
+	                                          INTEGER_(u.series.span_us, span_us, 0, INT64_MAX) };
+SHAPE(series_shape, vne__series__descriptor, series_fields, NULL);
+#undef GENERATED
+
+#define GENERATED Vne__SeriesData
+static const struct field series_data_fields[] = {
+	SIMPLE_(FIELD_TEXT, u.series_data.of, of, 4 * LABEL_BYTES), INTEGER_(u.series_data.step_ms, step_ms, 0, UINT32_MAX),
+	TEXTS_(u.series_data.columns, u.series_data.n_columns, columns, SERIES_COLUMNS),
+	LIST_(u.series_data.points, u.series_data.n_points, points, 4096, series_point_shape)
+};
+SHAPE(series_data_shape, vne__series_data__descriptor, series_data_fields, NULL);
+#undef GENERATED
+
 static const struct shape empty_shape = { .descriptor = &vne__empty__descriptor, .size = sizeof(struct message) };
 
 const struct message_body message_bodies[MSG_TYPES] = {
@@ -597,4 +619,6 @@ const struct message_body message_bodies[MSG_TYPES] = {
 	[MSG_DRAIN] = { "drain", &drain_shape },
 	[MSG_WATCH] = { "watch", &watch_shape },
 	[MSG_RELOAD] = { "reload", &empty_shape },
+	[MSG_SERIES] = { "series", &series_shape },
+	[MSG_SERIES_DATA] = { "series_data", &series_data_shape },
 };

@@ -96,6 +96,18 @@ static void links(struct vned *v, const struct peer *peer, const struct message 
 	api_reply(v, peer, q->sequence, 0, "");
 }
 
+static void series(struct vned *v, const struct peer *peer, const struct message *q)
+{
+	struct err err = { 0 };
+	struct message m = { .type = MSG_SERIES_DATA, .reply_to = q->sequence, .more = true };
+	if (samples_find(v, peer, q->u.series.of, q->u.series.span_us, &m.u.series_data, &err) < 0) {
+		api_reply(v, peer, q->sequence, 1, err.text);
+		return;
+	}
+	api_send(v, peer, &m);
+	api_reply(v, peer, q->sequence, 0, "");
+}
+
 /* ---- events ------------------------------------------------------------------------------- */
 
 /* A tenant is told of its own networks and of nothing else. */
@@ -262,6 +274,9 @@ void api_message(struct vned *v, const struct peer *peer, struct message *m)
 		break;
 	case MSG_HISTORY:
 		history(v, peer, m);
+		break;
+	case MSG_SERIES:
+		series(v, peer, m);
 		break;
 	case MSG_ROUTES:
 		routes_client_message(v, peer, m);

@@ -46,6 +46,7 @@ static void tick(void *arg)
 	routes_tick(v);
 	planes_tick(v);
 	api_tick(v);
+	samples_tick(v);
 	backup_tick(v);
 }
 
@@ -176,6 +177,7 @@ int vned_open(struct vned *v, struct loop *loop, struct vned_config *config, voi
 	*config = (struct vned_config){ 0 };
 	v->events = events_new(EVENTS_KEPT, api_event, v);
 	v->monitor = monitor_new();
+	v->samples = samples_new();
 	int r = open_substrate(v, err);
 	if (r == 0)
 		r = open_keys(v, err);
@@ -217,6 +219,7 @@ void vned_close(struct vned *v)
 		networks_done(v);
 	agents_done(v);
 	monitor_free(v->monitor);
+	samples_free(v->samples);
 	events_free(v->events);
 	allow_list_free(v->allow);
 	explicit_bzero(&v->self, sizeof(v->self));

@@ -128,6 +128,7 @@ struct vned {
 	struct solve_pool *pool;
 	struct events *events;
 	struct monitor *monitor;
+	struct samples *samples;
 	struct metrics *metrics;
 	struct follower *followers;
 	struct execs *execs;
@@ -173,6 +174,14 @@ uint32_t network_port_number(const struct network *net, uint32_t at); /* the oth
 bool network_committed(const struct network *net); /* its plan is what should be */
 void networks_hold(struct vned *v, const struct network *a, const struct network *b, int sign); /* what the larger of both takes, of each node and link: -1 takes, 1 gives back */
 void network_renumber(struct network *net); /* numbers, places and digests anew; parts stay */
+
+/* samples.c: history of what was measured, from memory. -EINVAL: no such kind of thing; -ENOENT: there is none; -EACCES. */
+struct samples *samples_new(void);
+void samples_free(struct samples *s);
+void samples_tick(struct vned *v);
+int samples_find(const struct vned *v, const struct peer *peer, const char *of, int64_t span_us, struct series_view *ret, struct err *err) VNE_MUST;
+/* What all tunnels over each substrate link send now, from either end, bytes/s; < 0: not known. ret: one per link. One walk over all plans. */
+void slinks_carried(const struct vned *v, double (*ret)[2]);
 
 /* record.c: a network as bytes for the store. */
 void network_pack(const struct network *net, const struct substrate *s, struct buf *out);

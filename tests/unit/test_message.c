@@ -152,6 +152,17 @@ static void sample_lists(struct message *m)
 		m->u.history.v = mem_alloc(sizeof(struct history_view));
 		*m->u.history.v = (struct history_view){ 9, mem_str("a/b"), 7, 2, NET_RELEASED, mem_str("a"), mem_str("asked for") };
 		break;
+	case MSG_SERIES:
+		m->u.series.of = mem_str("vlink:alice/demo/r1-r2");
+		m->u.series.span_us = 3600000000;
+		break;
+	case MSG_SERIES_DATA:
+		m->u.series_data = (struct series_view){ mem_str("node:a"), 10000, mem_array(2, sizeof(char *)), 2,
+			                                     mem_alloc(sizeof(struct series_point)), 1 };
+		m->u.series_data.columns[0] = mem_str("cpu_ratio");
+		m->u.series_data.columns[1] = mem_str("memory_mib");
+		*m->u.series_data.points = (struct series_point){ 1700000000000, { 0.5, 12, -1, -1 }, { 0.75, 13, -1, -1 } };
+		break;
 	case MSG_PLANE:
 		m->u.plane.network = mem_str("demo");
 		m->u.plane.router = mem_str("r1");
