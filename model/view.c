@@ -138,3 +138,12 @@ void series_view_done(struct series_view *v)
 	free(v->of);
 	*v = (struct series_view){ 0 };
 }
+
+void key_view_done(struct key_view *v)
+{
+	free(v->name);
+	free(v->role);
+	free(v->node);
+	free(v->fingerprint);
+	*v = (struct key_view){ 0 };
+}

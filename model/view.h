@@ -172,6 +172,14 @@ struct plane_entry {
 	size_t key_len, value_len;
 };
 
+/* A key that may connect. */
+struct key_view {
+	char *name, *role, *node; /* node "" unless an agent, or a token */
+	char *fingerprint;
+	uint64_t expires_ms; /* wall clock; 0: never */
+};
+
+void key_view_done(struct key_view *v);
 void network_view_done(struct network_view *v);
 void node_view_done(struct node_view *v);
 void slink_view_done(struct slink_view *v);

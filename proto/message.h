@@ -53,12 +53,15 @@ enum message_type {
 	MSG_WATCH,
 	/* client → vned */
 	MSG_RELOAD,
+	/* who may connect: client → vned, and back; a new node → vned */
+	MSG_KEYS = 185, MSG_KEY_LIST, MSG_JOIN,
 	/* history of what was measured: client → vned, and back */
 	MSG_SERIES = 285, MSG_SERIES_DATA,
 	MSG_TYPES
 };
 const char *message_type_name(enum message_type type);
 
+enum keys_op { KEYS_LIST, KEYS_ALLOW, KEYS_REVOKE, KEYS_INVITE };
 enum plane_op { PLANE_GET, PLANE_SET, PLANE_DELETE };
 enum { PLANE_BYTES_MAX = 512, PLANE_ENTRIES_MAX = 4096 }; /* of a key or value; shown at once */
 
@@ -98,6 +101,10 @@ struct message {
 		struct { struct routes_view *v; size_t n; } routes;
 		struct { char *network, *router; uint32_t router_id; enum plane_op op; uint8_t *key, *value; size_t key_len, value_len; } plane;
 		struct { int code; char *why, *program; uint32_t key_len, value_len; struct plane_entry *v; size_t n; uint64_t left_out; } plane_data;
+		/* KEYS: text is a .pub file, name its name (ALLOW); or name is a key's (REVOKE), or a node's (INVITE: the REPLY's text is the token) */
+		struct { enum keys_op op; char *name, *text; int64_t expires_us; } keys;
+		struct { struct key_view *v; size_t n; } keys_list;
+		struct { uint8_t key[32]; } join;                /* the REPLY's text is the node that it speaks for from now on */
 		struct { char *of; int64_t span_us; } series;    /* SERIES: see struct series_view */
 		struct series_view series_data;
 		struct { uint64_t offset; } backup;

@@ -348,6 +348,15 @@ SHAPE(plane_entry_shape, vne__plane_entry__descriptor, plane_entry_fields, NULL)
 #undef PLAIN
 #undef GENERATED
 
+#define PLAIN struct key_view
+#define GENERATED Vne__Key
+static const struct field key_view_fields[] = {
+	TEXT(name, NAME_BYTES), TEXT(role, NAME_BYTES), TEXT(node, NAME_BYTES), TEXT(fingerprint, LABEL_BYTES), U64(expires_ms)
+};
+SHAPE(key_view_shape, vne__key__descriptor, key_view_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
 #define PLAIN struct series_point
 #define GENERATED Vne__SeriesPoint
 static const struct field series_point_fields[] = { U64(at_ms), FIXED_REAL(mean, SERIES_COLUMNS), FIXED_REAL(max, SERIES_COLUMNS) };
@@ -561,6 +570,24 @@ static const struct field backup_data_fields[] = {
 SHAPE(backup_data_shape, vne__backup_data__descriptor, backup_data_fields, NULL);
 #undef GENERATED
 
+#define GENERATED Vne__Keys
+static const struct field keys_fields[] = {
+	INTEGER_(u.keys.op, op, KEYS_LIST, KEYS_INVITE), SIMPLE_(FIELD_TEXT, u.keys.name, name, LABEL_BYTES),
+	SIMPLE_(FIELD_TEXT, u.keys.text, text, REASON_BYTES), INTEGER_(u.keys.expires_us, expires_us, 0, INT64_MAX)
+};
+SHAPE(keys_shape, vne__keys__descriptor, keys_fields, NULL);
+#undef GENERATED
+
+#define GENERATED Vne__KeyList
+static const struct field key_list_fields[] = { LIST_(u.keys_list.v, u.keys_list.n, v, PARTS_MAX, key_view_shape) };
+SHAPE(key_list_shape, vne__key_list__descriptor, key_list_fields, NULL);
+#undef GENERATED
+
+#define GENERATED Vne__Join
+static const struct field join_fields[] = { SIMPLE_(FIELD_RAW, u.join.key, key, 32) };
+SHAPE(join_shape, vne__join__descriptor, join_fields, NULL);
+#undef GENERATED
+
 #define GENERATED Vne__Series
 static const struct field series_fields[] = { SIMPLE_(FIELD_TEXT, u.series.of, of, 4 * LABEL_BYTES),
 	                                          INTEGER_(u.series.span_us, span_us, 0, INT64_MAX) };
@@ -619,6 +646,9 @@ const struct message_body message_bodies[MSG_TYPES] = {
 	[MSG_DRAIN] = { "drain", &drain_shape },
 	[MSG_WATCH] = { "watch", &watch_shape },
 	[MSG_RELOAD] = { "reload", &empty_shape },
+	[MSG_KEYS] = { "keys", &keys_shape },
+	[MSG_KEY_LIST] = { "key_list", &key_list_shape },
+	[MSG_JOIN] = { "join", &join_shape },
 	[MSG_SERIES] = { "series", &series_shape },
 	[MSG_SERIES_DATA] = { "series_data", &series_data_shape },
 };

@@ -175,7 +175,8 @@ static int send_failed(struct err *err)
 /* data: the socket's from now on. */
 static int send_data(struct wire *wire, const struct peer *to, uint8_t *data, size_t len, struct err *err)
 {
-	if (to && zmq_send(wire->main.zmq, to->id, to->id_len, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0) {
+	void *zmq = to && to->local ? wire->local.zmq : wire->main.zmq;
+	if (to && zmq_send(zmq, to->id, to->id_len, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0) {
 		free(data);
 		return send_failed(err);
 	}
@@ -184,7 +185,7 @@ static int send_data(struct wire *wire, const struct peer *to, uint8_t *data, si
 		free(data);
 		return wire_zmq_error(err, "cannot send");
 	}
-	if (zmq_msg_send(&msg, wire->main.zmq, ZMQ_DONTWAIT) < 0) {
+	if (zmq_msg_send(&msg, zmq, ZMQ_DONTWAIT) < 0) {
 		int r = send_failed(err);
 		zmq_msg_close(&msg);
 		return r;
@@ -225,6 +226,8 @@ int wire_send(struct wire *wire, const struct peer *to, struct message *m, struc
 {
 	if (!to && (wire->state != WIRE_UP || !wire->main.zmq))
 		return err_set(err, -EHOSTUNREACH, "not connected to %s", wire->address ? wire->address : "anybody");
+	if (to && !wire_peer_allowed(wire, to))
+		return err_set(err, -EHOSTUNREACH, "the key of %s is not allowed any more", to->identity);
 	m->sequence = ++wire->sequence;
 	uint8_t *data;
 	size_t len;
@@ -237,5 +240,5 @@ int wire_send(struct wire *wire, const struct peer *to, struct message *m, struc
 
 bool peer_same(const struct peer *a, const struct peer *b)
 {
-	return a->id_len == b->id_len && memcmp(a->id, b->id, a->id_len) == 0;
+	return a->local == b->local && a->id_len == b->id_len && memcmp(a->id, b->id, a->id_len) == 0;
 }

@@ -4,6 +4,7 @@
  * key itself, which libzmq then attaches to every message of the connection. */
 #include <string.h>
 
+#include "base/mem.h"
 #include "proto/wire_impl.h"
 
 void wire_hex(const uint8_t *data, size_t len, char *text)
@@ -89,10 +90,10 @@ void wire_auth_answer(struct wire *wire)
 	zap_send(wire->auth.zmq, key, id ? 64 : 0, true);
 	zap_send(wire->auth.zmq, "", 0, false);
 	if (!id && wire->server.refused) {
-		char why[160];
-		strcpy(why, "the key ");
-		strcat(why, good ? key : "(none)");
-		strcat(why, " is not in the allow-list");
+		char print[FINGERPRINT_TEXT];
+		mem_auto char *why = good ? mem_printf("its key, fingerprint %s, is not in the allow-list: a token or key that was never allowed, is used up, or "
+		                                       "was revoked", key_fingerprint(frames[FRAME_KEY].data, print)) :
+		                            mem_str("it has no key");
 		wire->server.refused(wire->server.arg, (char *)frames[FRAME_ADDRESS].data, why);
 	}
 }

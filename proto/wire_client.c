@@ -61,6 +61,11 @@ static void fail_with(struct wire *wire, enum wire_state state, const char *what
 	free(why);
 }
 
+static bool is_local(const struct wire *wire)
+{
+	return strncmp(wire->address, "ipc://", 6) == 0;
+}
+
 static int client_options(struct wire *wire, struct err *err)
 {
 	void *zmq = wire->main.zmq;
@@ -69,6 +74,8 @@ static int client_options(struct wire *wire, struct err *err)
 		r = wire_set_family(zmq, wire->address, err);
 	if (r == 0)
 		r = wire_set_int(zmq, ZMQ_RECONNECT_IVL, -1, "reconnecting", err);
+	if (is_local(wire))
+		return r;
 	if (r == 0)
 		r = wire_set_bytes(zmq, ZMQ_CURVE_SERVERKEY, wire->server_public, 32, "server key", err);
 	if (r == 0)
@@ -102,7 +109,7 @@ static int attempt(struct wire *wire, struct err *err)
 	if (r == 0)
 		r = open_monitor(wire, err);
 	if (r == 0 && zmq_connect(wire->main.zmq, wire->address) < 0)
-		r = wire_zmq_error(err, "expected tcp://HOST:PORT");
+		r = wire_zmq_error(err, "expected tcp://HOST:PORT, or ipc://PATH");
 	if (r == 0)
 		r = wire_socket_join(wire, &wire->main, err);
 	if (r < 0)
@@ -130,6 +137,17 @@ static void due(void *arg)
 
 /* ---- the monitor -------------------------------------------------------------------------- */
 
+static void tell_refused(struct wire *wire)
+{
+	char print[FINGERPRINT_TEXT];
+	const struct identity *self = &wire->self;
+	mem_auto char *advice = self->role == ROLE_JOIN ?
+		mem_printf("the token is used up, has expired, or is of another vned: have a new one made there with `vnctl join NODE`") :
+		mem_printf("the key of %s, fingerprint %s, was never allowed there, or was revoked: whoever runs the coordinator allows it with "
+		           "`vnctl keys allow %s.pub`", self->name, key_fingerprint(self->public, print), self->name);
+	fail_with(wire, WIRE_REFUSED, "it refuses this key: ", advice);
+}
+
 static void watch_event(struct wire *wire, uint16_t event)
 {
 	switch (event) {
@@ -139,8 +157,7 @@ static void watch_event(struct wire *wire, uint16_t event)
 		set_state(wire, WIRE_UP, "");
 		break;
 	case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
-		fail_with(wire, WIRE_REFUSED, "it refuses this key: ",
-		          "put the .pub file of this identity into the allow-list of the coordinator");
+		tell_refused(wire);
 		break;
 	case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
 		fail_with(wire, WIRE_REFUSED, "the handshake failed: ", "is that a vned, and server_key its key?");
@@ -224,7 +241,7 @@ static void client_part(struct wire *wire)
 int wire_connect(struct loop *loop, const struct wire_client_options *options, struct wire **ret, struct err *err)
 {
 	struct wire *wire;
-	if (!options->self->has_secret)
+	if (!options->self->has_secret && strncmp(options->server, "ipc://", 6) != 0)
 		return err_set(err, -EINVAL, "the key of %s has no secret part", options->self->name);
 	int r = wire_new(loop, &wire, err);
 	if (r < 0)

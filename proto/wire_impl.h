@@ -37,6 +37,8 @@ struct wire {
 
 	struct wire_server_options server;
 	struct wire_socket auth; /* the ZAP handler */
+	struct wire_socket local; /* ROUTER behind the socket file */
+	char *local_path;
 	char *endpoint;
 
 	struct wire_client_options client;

@@ -14,6 +14,7 @@
 #include "base/notify.h"
 #include "vnagent/agent.h"
 #include "vnagent/cgroup.h"
+#include "vnagent/join.h"
 #include "vnagent/probe.h"
 #include "vnagent/program.h"
 #include "vnagent/router_xen.h"
@@ -65,7 +66,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 static void parse_arguments(int argc, char **argv, struct arguments *a)
 {
-	static const struct argp argp = { options, parse_option, NULL,
+	static const struct argp argp = { options, parse_option, "\njoin tcp://HOST:PORT TOKEN [--dir DIR]",
 		                          "The agent of a substrate node: builds routers, tunnels and limits of virtual networks.", NULL,
 		                          NULL, NULL };
 	const char *output = getenv("VNE_OUTPUT"), *config = getenv("VNE_CONFIG"), *check = getenv("VNE_CHECK"),
@@ -231,6 +232,8 @@ int main(int argc, char **argv)
 	struct node_probe probe = { 0 };
 	struct spawner *spawner = NULL;
 	struct err err = { 0 };
+	if (argc > 1 && !strcmp(argv[1], "join"))
+		return join_main(argc - 1, argv + 1);
 	ensure_title_room(argv);
 	parse_arguments(argc, argv, &a);
 	log_open("vnagent", a.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);

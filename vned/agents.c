@@ -201,6 +201,17 @@ static void agent_lost(struct vned *v, struct agent *a, const char *why)
 	flow_agent_changed(v, a);
 }
 
+void agents_recheck(struct vned *v)
+{
+	for (size_t i = 0; i < v->substrate.n_nodes; i++) {
+		struct agent *a = &v->agents[i];
+		if (!a->connected || wire_peer_allowed(v->wire, &a->peer))
+			continue;
+		wire_cut(v->wire, &a->peer);
+		agent_lost(v, a, "its key is not allowed any more");
+	}
+}
+
 static void forgive(void *command, void *stall)
 {
 	((struct command *)command)->until_ms += *(const int64_t *)stall;

@@ -185,6 +185,20 @@ void api_tick(struct vned *v)
 	}
 }
 
+void api_recheck(struct vned *v)
+{
+	for (struct follower **link = &v->followers; *link;) {
+		struct follower *f = *link;
+		if (wire_peer_allowed(v->wire, &f->peer)) {
+			link = &f->next;
+			continue;
+		}
+		wire_cut(v->wire, &f->peer);
+		*link = f->next;
+		free(f);
+	}
+}
+
 void api_done(struct vned *v)
 {
 	while (v->followers) {
@@ -236,6 +250,14 @@ static void reload(struct vned *v, const struct peer *peer, const struct message
 	api_reply(v, peer, q->sequence, r < 0 ? 2 : 0, buf_cstr(&out));
 }
 
+static void keys(struct vned *v, const struct peer *peer, const struct message *q)
+{
+	if (peer->role == ROLE_ADMIN)
+		keys_message(v, peer, q);
+	else
+		api_reply(v, peer, q->sequence, 1, "who may connect is the operator's to say: role admin");
+}
+
 /* ---- who may what ---------------------------------------------------------------------------- */
 
 static bool changes(const struct message *m)
@@ -274,6 +296,9 @@ void api_message(struct vned *v, const struct peer *peer, struct message *m)
 		break;
 	case MSG_HISTORY:
 		history(v, peer, m);
+		break;
+	case MSG_KEYS:
+		keys(v, peer, m);
 		break;
 	case MSG_SERIES:
 		series(v, peer, m);

@@ -49,7 +49,7 @@ static size_t check_allow(const char *path, struct buf *faults)
 {
 	struct err err = { 0 };
 	struct allow_list *allow = NULL;
-	int r = allow_list_load(path, &allow, &err);
+	int r = allow_list_load(path, NULL, &allow, &err);
 	if (r < 0)
 		buf_printf(faults, "allow: %s\n", err.text);
 	allow_list_free(allow);

@@ -10,6 +10,7 @@
 struct vned_config {
 	char *substrate, *key, *allow, *state; /* paths; relative ones made relative to the file */
 	struct yaml_names listen;
+	char *local;   /* the socket file for this machine; NULL: none */
 	char *metrics; /* NULL: no HTTP */
 	char *solver;
 	int64_t time_limit_us, heartbeat_us, timeout_us, prepare_timeout_us, guest_timeout_us, routing_timeout_us, repair_after_us, flap_hold_us;

@@ -20,6 +20,8 @@ static void message(void *arg, const struct peer *peer, struct message *m)
 	v->counters.messages++;
 	if (peer->role == ROLE_AGENT)
 		agents_message(v, peer, m);
+	else if (peer->role == ROLE_JOIN)
+		keys_join(v, peer, m);
 	else
 		api_message(v, peer, m);
 }
@@ -62,7 +64,7 @@ static int open_wire(struct vned *v, struct err *err)
 	const char **listen = mem_array(v->config.listen.n + 1, sizeof(*listen));
 	for (size_t i = 0; i < v->config.listen.n; i++)
 		listen[i] = v->config.listen.v[i];
-	struct wire_server_options options = { .listen = listen, .self = &v->self, .allow = v->allow, .message = message,
+	struct wire_server_options options = { .listen = listen, .self = &v->self, .allow = v->allow, .local = v->config.local, .message = message,
 		                                   .refused = refused, .arg = v };
 	int r = wire_listen(v->loop, &options, &v->wire, err);
 	free(listen);
@@ -79,6 +81,8 @@ static void term_durable(void *arg, int code, const char *reason)
 		return;
 	}
 	int r = open_wire(v, &err);
+	if (r == 0)
+		r = keys_watch(v, &err);
 	if (r == 0)
 		r = flow_load(v, &err);
 	if (r == 0 && v->config.metrics)
@@ -133,22 +137,7 @@ static int open_keys(struct vned *v, struct err *err)
 	int r = identity_load(v->config.key, &v->self, err);
 	if (r == 0 && (!v->self.has_secret || v->self.role != ROLE_COORDINATOR))
 		r = err_set(err, -EINVAL, "%s: expected a key with its secret part and role coordinator", v->config.key);
-	return r < 0 ? r : allow_list_load(v->config.allow, &v->allow, err);
-}
-
-static int reload_keys(struct vned *v, struct buf *out)
-{
-	struct err err = { 0 };
-	struct allow_list *fresh;
-	if (allow_list_load(v->config.allow, &fresh, &err) < 0) {
-		buf_printf(out, "the allow-list stays as it was: %s", err.text);
-		return -EINVAL;
-	}
-	wire_set_allow(v->wire, fresh);
-	allow_list_free(v->allow);
-	v->allow = fresh;
-	log_info("the allow-list was read again");
-	return 0;
+	return r < 0 ? r : allow_list_load(v->config.allow, NULL, &v->allow, err);
 }
 
 int vned_reload(struct vned *v, struct buf *out)
@@ -156,9 +145,11 @@ int vned_reload(struct vned *v, struct buf *out)
 	struct err err = { 0 };
 	if (!v->wire || !v->tick)
 		return 0; /* it is still opening, and reads them anyway */
-	int keys = reload_keys(v, out);
+	int keys = keys_reload(v, out);
 	if (out->len)
 		buf_str(out, "\n");
+	else
+		log_info("the allow-list was read again");
 	int r = substrate_reread(v, out, &err);
 	return keys < 0 || r < 0 ? -EINVAL : 0;
 }
@@ -214,6 +205,7 @@ void vned_close(struct vned *v)
 	backup_done(v);
 	history_done(v);
 	flow_done(v);
+	keys_done(v);
 	wire_close(v->wire);
 	if (v->by_id)
 		networks_done(v);

@@ -144,6 +144,17 @@ void exec_tick(struct vned *v)
 	}
 }
 
+void exec_recheck(struct vned *v)
+{
+	for (struct exec *x = v->execs ? v->execs->first : NULL, *next; x; x = next) {
+		next = x->next;
+		if (wire_peer_allowed(v->wire, &x->client))
+			continue;
+		wire_cut(v->wire, &x->client);
+		hang_up(v, x);
+	}
+}
+
 void exec_client_message(struct vned *v, const struct peer *peer, struct message *m)
 {
 	if (m->type == MSG_EXEC) {

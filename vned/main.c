@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/notify.h"
 #include "vned/check.h"
+#include "vned/init.h"
 #include "vned/vned.h"
 
 const char *argp_program_version = "vned " VNE_VERSION;
@@ -58,6 +59,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
 	.options = options,
 	.parser = parse,
+	.args_doc = "\ninit tcp://HOST:PORT [--dir DIR] NODE=ADDRESS ...",
 	.doc = "Coordinates virtual networks over a substrate: admits requests, embeds them, and has the agents build them."
 };
 
@@ -168,6 +170,8 @@ int main(int argc, char **argv)
 	struct arguments a = { .config = getenv("VNE_CONFIG"), .check = environment("VNE_CHECK"),
 		                   .verbose = environment("VNE_VERBOSE"), .restore = getenv("VNE_RESTORE") };
 	struct vned_config config = { 0 };
+	if (argc > 1 && !strcmp(argv[1], "init"))
+		return init_main(argc - 1, argv + 1);
 	argp_err_exit_status = 2;
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
 	log_open("vned", a.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);

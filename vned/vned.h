@@ -114,6 +114,7 @@ struct vned {
 	uint64_t usable_version;    /* grows whenever that changes */
 	struct identity self;
 	struct allow_list *allow;
+	struct key_watch *key_watch;
 	struct wire *wire;
 	struct store *store;
 	uint64_t term;
@@ -174,6 +175,13 @@ uint32_t network_port_number(const struct network *net, uint32_t at); /* the oth
 bool network_committed(const struct network *net); /* its plan is what should be */
 void networks_hold(struct vned *v, const struct network *a, const struct network *b, int sign); /* what the larger of both takes, of each node and link: -1 takes, 1 gives back */
 void network_renumber(struct network *net); /* numbers, places and digests anew; parts stay */
+
+/* keys.c: who may connect. */
+int keys_reload(struct vned *v, struct buf *out) VNE_MUST; /* -EINVAL: something is wrong, as out says; what is right counts */
+int keys_watch(struct vned *v, struct err *err) VNE_MUST;
+void keys_done(struct vned *v);
+void keys_message(struct vned *v, const struct peer *peer, const struct message *q); /* of an admin */
+void keys_join(struct vned *v, const struct peer *peer, const struct message *q);    /* of role ROLE_JOIN */
 
 /* samples.c: history of what was measured, from memory. -EINVAL: no such kind of thing; -ENOENT: there is none; -EACCES. */
 struct samples *samples_new(void);
@@ -281,6 +289,7 @@ bool failures_link_leaves(const struct vned *v, uint32_t slink);
 /* Places have changed: where each node and link is now, UINT32_MAX: gone. v->substrate is the new one. */
 void failures_move(struct vned *v, const struct substrate *old, const uint32_t *nodes, const uint32_t *links);
 void agents_move(struct vned *v, const struct substrate *old, const uint32_t *nodes);
+void agents_recheck(struct vned *v); /* after the allow-list has changed */
 void exec_move(struct vned *v, const uint32_t *nodes);
 void planes_move(struct vned *v, const uint32_t *nodes);
 void repair_move(struct vned *v, const uint32_t *nodes);
@@ -324,6 +333,7 @@ void api_send(struct vned *v, const struct peer *peer, struct message *m); /* fr
 void api_event(void *vned, const struct event_view *event); /* to those who follow */
 void api_tick(struct vned *v);
 void api_done(struct vned *v);
+void api_recheck(struct vned *v); /* after the allow-list has changed: whoever follows, and may not any more, is cut off */
 
 /* backup.c: copies of the store for clients, piece by piece. */
 void backup_message(struct vned *v, const struct peer *peer, const struct message *m);
@@ -334,6 +344,7 @@ void backup_done(struct vned *v); /* after the store is closed */
 void exec_client_message(struct vned *v, const struct peer *peer, struct message *m);
 void exec_agent_message(struct vned *v, struct agent *agent, struct message *m);
 void exec_agent_lost(struct vned *v, struct agent *agent);
+void exec_recheck(struct vned *v); /* after the allow-list has changed */
 void exec_tick(struct vned *v);
 void exec_done(struct vned *v);
 

@@ -162,7 +162,7 @@ static int enter(void **state)
 	assert_int_equal(identity_make("coordinator", ROLE_COORDINATOR, "", &w->coordinator, &err), 0);
 	assert_int_equal(identity_make("n1", ROLE_AGENT, "n1", &w->self, &err), 0);
 	assert_int_equal(identity_save(&w->self, pub, false, &err), 0);
-	assert_int_equal(allow_list_load(allowed, &w->allow, &err), 0);
+	assert_int_equal(allow_list_load(allowed, NULL, &w->allow, &err), 0);
 	assert_int_equal(loop_new(&w->loop, &err), 0);
 	w->config.server = listen_anywhere(&fd);
 	w->config.state = mem_printf("%s/state", w->dir);

@@ -152,6 +152,20 @@ static void sample_lists(struct message *m)
 		m->u.history.v = mem_alloc(sizeof(struct history_view));
 		*m->u.history.v = (struct history_view){ 9, mem_str("a/b"), 7, 2, NET_RELEASED, mem_str("a"), mem_str("asked for") };
 		break;
+	case MSG_KEYS:
+		m->u.keys.op = KEYS_ALLOW;
+		m->u.keys.name = mem_str("alice.pub");
+		m->u.keys.text = mem_str("kind: key\n");
+		m->u.keys.expires_us = 3600000000;
+		break;
+	case MSG_KEY_LIST:
+		m->u.keys_list.n = 1;
+		m->u.keys_list.v = mem_alloc(sizeof(struct key_view));
+		*m->u.keys_list.v = (struct key_view){ mem_str("join-a"), mem_str("join"), mem_str("a"), mem_str("0000-1111"), 1700000000000 };
+		break;
+	case MSG_JOIN:
+		memset(m->u.join.key, 7, sizeof(m->u.join.key));
+		break;
 	case MSG_SERIES:
 		m->u.series.of = mem_str("vlink:alice/demo/r1-r2");
 		m->u.series.span_us = 3600000000;

@@ -174,7 +174,7 @@ static int setup(void **state)
 	assert_int_equal(identity_make("mallory", ROLE_ADMIN, NULL, &w->mallory, NULL), 0);
 	mem_auto char *path = mem_printf("%s/alice.pub", w->dir);
 	assert_int_equal(identity_save(&w->alice, path, false, NULL), 0);
-	assert_int_equal(allow_list_load(w->dir, &w->allow, NULL), 0);
+	assert_int_equal(allow_list_load(w->dir, NULL, &w->allow, NULL), 0);
 	serve_at(w, "tcp://127.0.0.1:*");
 	w->endpoint = mem_str(wire_endpoint(w->server));
 	*state = w;
@@ -234,7 +234,10 @@ static void test_unknown_key(void **state)
 	struct world *w = *state;
 	connect_as(w, &w->mallory, w->server_id.public);
 	assert_true(run(w, is_refused, 5000));
-	assert_non_null(strstr(w->reason, "allow-list"));
+	char print[FINGERPRINT_TEXT];
+	assert_non_null(strstr(w->reason, "vnctl keys allow mallory.pub")); /* in its own log: what to do, and which key it is */
+	assert_non_null(strstr(w->reason, key_fingerprint(w->mallory.public, print)));
+	assert_non_null(strstr(w->why, print));
 	assert_true(w->refused > 0);
 	assert_non_null(strstr(w->why, "127.0.0.1"));
 	assert_int_equal(w->ups, 0);
@@ -243,7 +246,7 @@ static void test_unknown_key(void **state)
 	struct allow_list *wider;
 	mem_auto char *path = mem_printf("%s/mallory.pub", w->dir);
 	assert_int_equal(identity_save(&w->mallory, path, false, NULL), 0);
-	assert_int_equal(allow_list_load(w->dir, &wider, NULL), 0);
+	assert_int_equal(allow_list_load(w->dir, NULL, &wider, NULL), 0);
 	unlink(path);
 	wire_set_allow(w->server, wider);
 	assert_true(run(w, is_up, 10000));
@@ -254,6 +257,112 @@ static void test_unknown_key(void **state)
 	assert_true(run(w, server_refused_one, 5000));
 	assert_int_equal(w->received, 0);
 	allow_list_free(wider);
+}
+
+/* Revoked while connected: nothing more reaches it, what it says counts for nothing, and once cut it is told why in its own log. */
+static void test_revoked(void **state)
+{
+	struct world *w = *state;
+	struct allow_list *nobody;
+	struct err err = { 0 };
+	connect_as(w, &w->alice, w->server_id.public);
+	assert_true(run(w, is_up, 5000));
+	send_heartbeat(w);
+	assert_true(run(w, answered, 5000));
+	assert_true(wire_peer_allowed(w->server, &w->peer));
+	assert_int_equal(allow_remove(w->dir, "alice", &err), 0);
+	assert_int_equal(allow_list_load(w->dir, NULL, &nobody, NULL), 0);
+	wire_set_allow(w->server, nobody);
+	assert_false(wire_peer_allowed(w->server, &w->peer));
+	struct message m = { .type = MSG_HEARTBEAT };
+	assert_int_equal(wire_send(w->server, &w->peer, &m, &err), -EHOSTUNREACH);
+	assert_int_equal(w->state, WIRE_UP);
+	wire_cut(w->server, &w->peer);
+	assert_true(run(w, is_down, 5000));
+	assert_true(run(w, is_refused, 10000));
+	assert_non_null(strstr(w->reason, "revoked"));
+	wire_set_allow(w->server, w->allow);
+	allow_list_free(nobody);
+}
+
+/* The same key with another role: what it was on a standing connection it is no more. */
+static void test_other_role(void **state)
+{
+	struct world *w = *state;
+	struct allow_list *other;
+	struct err err = { 0 };
+	connect_as(w, &w->alice, w->server_id.public);
+	assert_true(run(w, is_up, 5000));
+	send_heartbeat(w);
+	assert_true(run(w, answered, 5000));
+	struct peer was = w->peer;
+	struct identity viewer = w->alice;
+	viewer.role = ROLE_VIEWER;
+	viewer.node[0] = '\0';
+	assert_int_equal(allow_put(w->dir, &viewer, &err), 0);
+	assert_int_equal(allow_list_load(w->dir, NULL, &other, NULL), 0);
+	wire_set_allow(w->server, other);
+	assert_false(wire_peer_allowed(w->server, &was));
+	w->answers = 0;
+	send_heartbeat(w);
+	assert_true(run(w, answered, 5000));
+	assert_int_equal(w->peer.role, ROLE_VIEWER);
+	wire_set_allow(w->server, w->allow);
+	allow_list_free(other);
+}
+
+/* The socket file: no key, admin; only its owner may open it; no other server may take it, and nothing of it is left. */
+static void test_local(void **state)
+{
+	struct world *w = *state;
+	struct err err = { 0 };
+	struct stat st;
+	struct wire *second;
+	mem_auto char *path = mem_printf("%s/sock", w->dir), *address = mem_printf("ipc://%s", path);
+	const char *all[] = { "tcp://127.0.0.1:*", NULL };
+	struct wire_server_options o = { .listen = all, .self = &w->server_id, .allow = w->allow, .local = path, .message = server_message,
+		                             .refused = server_refused, .arg = w };
+	wire_close(w->server);
+	if (wire_listen(w->loop, &o, &w->server, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(S_ISSOCK(st.st_mode));
+	assert_int_equal(st.st_mode & 0777, 0600);
+	free(w->endpoint);
+	w->endpoint = mem_str(address);
+	struct identity none = { .name = "" };
+	connect_as(w, &none, none.public);
+	assert_true(run(w, is_up, 5000));
+	send_heartbeat(w);
+	assert_true(run(w, answered, 5000));
+	assert_string_equal(w->peer.identity, "root");
+	assert_int_equal(w->peer.role, ROLE_ADMIN);
+	assert_int_equal(wire_listen(w->loop, &o, &second, &err), -EADDRINUSE);
+	assert_non_null(strstr(err.text, "another vned"));
+	wire_close(w->client);
+	wire_close(w->server);
+	w->client = w->server = NULL;
+	assert_int_equal(stat(path, &st), -1);
+}
+
+/* The same over TCP, or to the socket file's protocol without a key over TCP: nobody. */
+static void test_no_plaintext(void **state)
+{
+	struct world *w = *state;
+	void *context = zmq_ctx_new(), *dealer = zmq_socket(context, ZMQ_DEALER);
+	int none = 0;
+	zmq_setsockopt(dealer, ZMQ_LINGER, &none, sizeof(none));
+	assert_int_equal(zmq_connect(dealer, w->endpoint), 0);
+	assert_int_equal(zmq_send(dealer, "hello", 5, ZMQ_DONTWAIT), 5);
+	connect_as(w, &w->alice, w->server_id.public); /* by then the other has had its answer, if it gets one */
+	assert_true(run(w, is_up, 5000));
+	send_heartbeat(w);
+	assert_true(run(w, answered, 5000));
+	assert_int_equal(w->received, 1);
+	char got[8];
+	assert_int_equal(zmq_recv(dealer, got, sizeof(got), ZMQ_DONTWAIT), -1);
+	zmq_close(dealer);
+	zmq_ctx_term(context);
 }
 
 static void test_wrong_server_key(void **state)
@@ -482,7 +591,8 @@ static void test_close_in_callback(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_allowed), TEST(test_large_answer), TEST(test_unknown_key), TEST(test_wrong_server_key),
+		TEST(test_allowed), TEST(test_large_answer), TEST(test_unknown_key), TEST(test_revoked), TEST(test_other_role),
+		TEST(test_local), TEST(test_no_plaintext), TEST(test_wrong_server_key),
 		TEST(test_nobody_there), TEST(test_server_restarts), TEST(test_client_goes), TEST(test_descriptor),
 		TEST(test_wrong_version), TEST(test_flood_and_reset), TEST(test_close_in_callback),
 	};

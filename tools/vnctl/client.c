@@ -125,8 +125,9 @@ int client_open(struct client *c, const struct settings *s)
 {
 	struct err err = { 0 };
 	*c = (struct client){ .settings = s };
-	int rc = identity_load(s->key, &c->self, &err);
-	if (!rc)
+	bool local = !strncmp(s->server, "ipc://", 6); /* who may open the socket file needs no key */
+	int rc = local ? 0 : identity_load(s->key, &c->self, &err);
+	if (!rc && !local)
 		rc = identity_load(s->server_key, &c->server, &err);
 	if (rc) {
 		fprintf(stderr, "vnctl: %s\n", err.text);

@@ -16,7 +16,7 @@ struct settings {
 	char *server, *server_key, *key; /* from flags, else environment, else the file; owned */
 	char *config;                    /* the file itself, NULL: found by itself */
 	bool json, wait_accepted, probe, follow, history, routes;
-	int64_t timeout_us;
+	int64_t timeout_us, expires_us; /* 0: as long as is usual */
 };
 void settings_done(struct settings *s);
 /* config.c: fills in what flags and environment have left open. Prints; 0 or the exit code. */
@@ -77,6 +77,8 @@ int command_exec(const struct settings *s, int argc, char **argv);
 int command_console(const struct settings *s, int argc, char **argv);
 int command_plane(const struct settings *s, int argc, char **argv);
 int command_keys(const struct settings *s, int argc, char **argv);
+bool keys_local(int argc, char **argv); /* what is asked of `keys` needs no vned */
+int command_join(const struct settings *s, int argc, char **argv);
 
 int print_result(const struct settings *s, struct writer *w); /* finishes w onto stdout; 0 or 70 */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Whom to talk to: flags, else the environment, else a file: the one named, the running lab's, the
- * user's own, the machine's. */
+ * user's own, the machine's; else the vned of this machine, by its socket file. */
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -13,6 +13,8 @@
 #include "tools/lab_dir.h"
 #include "tools/vnctl/client.h"
 
+#define LOCAL_SOCKET "/run/vned/vned.sock" /* of the vned of this machine, for those who may open it */
+
 struct file {
 	char *server, *server_key, *key;
 };
@@ -20,8 +22,8 @@ struct file {
 static const struct yaml_key keys[] = {
 	{ "kind", yaml_read_ignore, 0, true, NULL, "vnctl" },
 	{ "server", yaml_read_string, offsetof(struct file, server), true, NULL, "tcp://HOST:PORT" },
-	{ "server_key", yaml_read_string, offsetof(struct file, server_key), true, NULL, "the path of vned's .pub file" },
-	{ "key", yaml_read_string, offsetof(struct file, key), true, NULL, "the path of your .key file" },
+	{ "server_key", yaml_read_string, offsetof(struct file, server_key), false, NULL, "the path of vned's .pub file" },
+	{ "key", yaml_read_string, offsetof(struct file, key), false, NULL, "the path of your .key file" },
 	{ 0 }
 };
 
@@ -72,14 +74,16 @@ static int read_config(struct settings *s, const char *path)
 		else if (kind)
 			yaml_read_mapping(yaml_root(docs[0]), keys, &file, NULL, &errors);
 	}
+	if (!errors.n && strncmp(file.server, "ipc://", 6) != 0 && (!file.server_key || !file.key))
+		yaml_error(&errors, yaml_root(docs[0])->mark, "server_key and key are missing; only a socket file of this machine (ipc://PATH) needs none");
 	yaml_free_docs(docs, n);
 	int code = errors.n ? 2 : 0;
 	fputs(buf_cstr(&errors.text), stderr);
 	yaml_errors_done(&errors);
 	if (!code) {
 		fill(&s->server, mem_str(file.server));
-		fill(&s->server_key, beside(path, file.server_key));
-		fill(&s->key, beside(path, file.key));
+		fill(&s->server_key, file.server_key ? beside(path, file.server_key) : NULL);
+		fill(&s->key, file.key ? beside(path, file.key) : NULL);
 	}
 	free(file.server);
 	free(file.server_key);
@@ -111,9 +115,13 @@ static char *find_config(void)
 
 int settings_complete(struct settings *s)
 {
-	if (s->server && s->server_key && s->key)
+	if (s->server && ((s->server_key && s->key) || !strncmp(s->server, "ipc://", 6)))
 		return 0;
 	mem_auto char *path = s->config ? mem_str(s->config) : find_config();
+	if (!path && !s->server && access(LOCAL_SOCKET, W_OK) == 0) {
+		s->server = mem_str("ipc://" LOCAL_SOCKET);
+		return 0;
+	}
 	if (!path) {
 		fprintf(stderr, "vnctl: no lab is running and there is no ~/.config/vne/vnctl.yaml or /etc/vne/vnctl.yaml; "
 		                "`vnlab up` makes a lab, --config names a file, or give --server, --server-key and --key\n");

@@ -17,32 +17,33 @@ struct arguments {
 	unsigned given; /* options that only some commands take, given as flags */
 };
 
-enum { TAKES_WAIT = 1, TAKES_PROBE = 2, TAKES_FOLLOW = 4, TAKES_HISTORY = 8, TAKES_ROUTES = 16 };
+enum { TAKES_WAIT = 1, TAKES_PROBE = 2, TAKES_FOLLOW = 4, TAKES_HISTORY = 8, TAKES_ROUTES = 16, TAKES_EXPIRES = 32 };
 
 static const struct command {
 	const char *name, *words, *about;
 	int (*run)(const struct settings *s, int argc, char **argv);
 	unsigned takes;
-	bool local; /* needs no vned */
+	bool (*local)(int argc, char **argv); /* whether it needs no vned; NULL: it does */
 } commands[] = {
-	{ "submit", "FILE [--wait accepted|active] [--timeout 30s]", "build what the file asks for", command_submit, TAKES_WAIT, false },
-	{ "plan", "FILE", "what would happen; changes nothing", command_plan, 0, false },
-	{ "update", "[NAME] FILE [--wait accepted|active]", "make a network what the file asks for, while it runs", command_update, TAKES_WAIT, false },
-	{ "release", "NAME", "take a network away", command_release, 0, false },
-	{ "list", "", "all networks", command_list, 0, false },
-	{ "show", "NAME [--history|--routes]", "one network: routers, links, loads, a map", command_show, TAKES_HISTORY | TAKES_ROUTES, false },
-	{ "nodes", "", "the substrate's nodes and their load", command_nodes, 0, false },
-	{ "links", "", "the substrate's links and what they carry", command_links, 0, false },
-	{ "drain", "NODE [--timeout 30s]", "move everything off a node; nothing new is placed there", command_drain, 0, false },
-	{ "undrain", "NODE", "let a node take routers again", command_undrain, 0, false },
-	{ "reload", "", "have vned read its substrate file and its keys again", command_reload, 0, false },
-	{ "events", "[--follow]", "what happened", command_events, TAKES_FOLLOW, false },
-	{ "audit", "[NAME] [--probe]", "what was promised beside what is delivered", command_audit, TAKES_PROBE, false },
-	{ "exec", "NAME ROUTER -- COMMAND ...", "run a command inside a router; its exit code", command_exec, 0, false },
-	{ "console", "NAME ROUTER", "the console of a router that is a guest; Ctrl-] ends", command_console, 0, false },
-	{ "plane", "NAME ROUTER get|set|delete ...", "the map of a router's forwarding program", command_plane, 0, false },
-	{ "backup", "FILE", "a copy of what vned has stored, to restore it from", command_backup, 0, false },
-	{ "keys", "new NAME ROLE [NODE]", "make NAME.key and NAME.pub here", command_keys, 0, true },
+	{ "submit", "FILE [--wait accepted|active] [--timeout 30s]", "build what the file asks for", command_submit, TAKES_WAIT, NULL },
+	{ "plan", "FILE", "what would happen; changes nothing", command_plan, 0, NULL },
+	{ "update", "[NAME] FILE [--wait accepted|active]", "make a network what the file asks for, while it runs", command_update, TAKES_WAIT, NULL },
+	{ "release", "NAME", "take a network away", command_release, 0, NULL },
+	{ "list", "", "all networks", command_list, 0, NULL },
+	{ "show", "NAME [--history|--routes]", "one network: routers, links, loads, a map", command_show, TAKES_HISTORY | TAKES_ROUTES, NULL },
+	{ "nodes", "", "the substrate's nodes and their load", command_nodes, 0, NULL },
+	{ "links", "", "the substrate's links and what they carry", command_links, 0, NULL },
+	{ "drain", "NODE [--timeout 30s]", "move everything off a node; nothing new is placed there", command_drain, 0, NULL },
+	{ "undrain", "NODE", "let a node take routers again", command_undrain, 0, NULL },
+	{ "reload", "", "have vned read its substrate file and its keys again", command_reload, 0, NULL },
+	{ "events", "[--follow]", "what happened", command_events, TAKES_FOLLOW, NULL },
+	{ "audit", "[NAME] [--probe]", "what was promised beside what is delivered", command_audit, TAKES_PROBE, NULL },
+	{ "exec", "NAME ROUTER -- COMMAND ...", "run a command inside a router; its exit code", command_exec, 0, NULL },
+	{ "console", "NAME ROUTER", "the console of a router that is a guest; Ctrl-] ends", command_console, 0, NULL },
+	{ "plane", "NAME ROUTER get|set|delete ...", "the map of a router's forwarding program", command_plane, 0, NULL },
+	{ "backup", "FILE", "a copy of what vned has stored, to restore it from", command_backup, 0, NULL },
+	{ "keys", "new NAME ROLE [NODE]|show FILE|list|allow FILE.pub|revoke NAME", "make keys; who may connect", command_keys, 0, keys_local },
+	{ "join", "NODE [--expires 1h]", "the line that makes a machine the agent of a node", command_join, TAKES_EXPIRES, NULL },
 };
 
 const char *argp_program_version = "vnctl " VNE_VERSION;
@@ -60,6 +61,7 @@ static const struct argp_option options[] = {
 	{ "probe", 'p', NULL, 0, "of audit: measure by sending (VNE_PROBE=1)", 0 },
 	{ "follow", 'f', NULL, 0, "of events: go on with those to come (VNE_FOLLOW=1)", 0 },
 	{ "history", 'H', NULL, 0, "of show: what happened to it, also when it is gone (VNE_HISTORY=1)", 0 },
+	{ "expires", 'e', "DURATION", 0, "of join: how long the line is good for (VNE_EXPIRES; 1h)", 0 },
 	{ "routes", 'R', NULL, 0, "of show: its routers' tables and neighbours (VNE_ROUTES=1)", 0 },
 	{ 0 }
 };
@@ -95,6 +97,10 @@ static error_t set(int key, const char *value, struct settings *s, const struct 
 		if (units_duration(value, &s->timeout_us, &err))
 			argp_failure(state, 2, 0, "--timeout: %s", err.text);
 		return 0;
+	case 'e':
+		if (units_duration(value, &s->expires_us, &err))
+			argp_failure(state, 2, 0, "--expires: %s", err.text);
+		return 0;
 	case 'w':
 		if (strcmp(value, "accepted") && strcmp(value, "active"))
 			argp_failure(state, 2, 0, "--wait: %s; expected accepted or active", value);
@@ -129,7 +135,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 	if (key == ARGP_KEY_NO_ARGS)
 		argp_error(state, "no command");
-	a->given |= key == 'w' ? TAKES_WAIT : key == 'p' ? TAKES_PROBE : key == 'f' ? TAKES_FOLLOW : key == 'H' ? TAKES_HISTORY : key == 'R' ? TAKES_ROUTES : 0;
+	a->given |= key == 'w' ? TAKES_WAIT : key == 'p' ? TAKES_PROBE : key == 'f' ? TAKES_FOLLOW : key == 'H' ? TAKES_HISTORY : key == 'R' ? TAKES_ROUTES : key == 'e' ? TAKES_EXPIRES : 0;
 	return set(key, arg, &a->settings, state);
 }
 
@@ -140,7 +146,7 @@ static void from_environment(struct settings *s)
 		int key;
 	} names[] = { { "VNE_CONFIG", 'c' }, { "VNE_SERVER", 's' }, { "VNE_SERVER_KEY", 'S' }, { "VNE_KEY", 'k' },
 		      { "VNE_OUTPUT", 'o' }, { "VNE_TIMEOUT", 't' }, { "VNE_WAIT", 'w' }, { "VNE_PROBE", 'p' },
-		      { "VNE_FOLLOW", 'f' }, { "VNE_HISTORY", 'H' }, { "VNE_ROUTES", 'R' } };
+		      { "VNE_FOLLOW", 'f' }, { "VNE_HISTORY", 'H' }, { "VNE_ROUTES", 'R' }, { "VNE_EXPIRES", 'e' } };
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		const char *value = getenv(names[i].name);
 		if (value && *value)
@@ -195,7 +201,7 @@ int main(int argc, char **argv)
 			code = 2;
 			break;
 		}
-		code = commands[i].local ? 0 : settings_complete(&a.settings);
+		code = commands[i].local && commands[i].local(a.n_rest, a.rest) ? 0 : settings_complete(&a.settings);
 		code = code ? code : commands[i].run(&a.settings, a.n_rest, a.rest);
 	}
 	if (code < 0)
