@@ -7,16 +7,17 @@ import re
 import subprocess
 
 import pytest
+import yaml
 
-from lab import BUILD, ROOT, eventually
+from lab import BUILD, ROOT, check_schema, eventually
 
 
 def readme():
-    """The commands that make keys, and the files by name."""
+    """The step that sets up a coordinator, the substrate that it begins with, and the agent's underlay."""
     section = (ROOT / "README.md").read_text().split("\n## Two real hosts\n")[1].split("\n## ")[0]
-    keys = re.search(r"((?:^    \S.*\n)+)", section, re.M)[1]
-    files = dict(re.findall(r"`/etc/vne/(\w+\.yaml)`[^\n]*(?:\n[^\n]+)*?\n\n```yaml\n(.*?)```", section, re.S))
-    return keys, files
+    init = re.search(r"^    (vned init .*)$", section, re.M)[1]
+    substrate, underlay = re.findall(r"```yaml\n(.*?)```", section, re.S)
+    return init, substrate, underlay
 
 
 class Host:
@@ -66,10 +67,55 @@ def hosts(root, tmp_path):
         os.rmdir("/etc/vne")
 
 
+def states(host):
+    return {n["name"]: n["state"] for n in json.loads(host.run("vnctl", "-o", "json", "nodes").stdout)}
+
+
+def check_identities(alpha, beta, used, nodes_up):
+    """A token is good for once; a revoked agent is cut off, told why in its own log, and comes back by a new token; the network on it
+    goes on meanwhile. Keys of people: allowed, listed, revoked while connected."""
+    keys = json.loads(alpha.run("vnctl", "-o", "json", "keys", "list").stdout)
+    check_schema("key", keys, many=True)
+    assert {k["name"]: k["role"] for k in keys} == {"admin": "admin", "alpha": "agent", "beta": "agent"}, "tokens are used up"
+    (beta.etc / "elsewhere").mkdir()
+    late = beta.run(*used[1].split(), "--dir", beta.etc / "elsewhere", check=False)
+    assert late.returncode == 1 and "used up" in late.stderr, late
+    assert not list((beta.etc / "elsewhere").iterdir())
+
+    alpha.run("vnctl", "keys", "revoke", "beta")
+    eventually(lambda: states(alpha)["beta"] == "down", 3)
+    eventually(lambda: "was never allowed there, or was revoked" in (beta.etc / "vnagent.log").read_text())
+    alpha.run("vnctl", "exec", "net", "a", "--", "ping", "-c", "2", "-i", "0.1", "10.255.0.1")
+    line = alpha.run("vnctl", "join", "beta", "--expires", "5m").stdout
+    beta.run(*line.split())  # beside the configuration that is there, which stays
+    agent = beta.daemons.pop()
+    agent.terminate()
+    agent.wait(20)
+    beta.start("vnagent")
+    eventually(nodes_up)
+
+    alpha.run("vnctl", "keys", "new", "alice", "tenant")
+    as_alice = ("vnctl", "-k", "alice.key", "-S", "vned.pub", "-s", "tcp://192.0.2.1:7410")
+    refused = alpha.run(*as_alice, "list", check=False)
+    assert refused.returncode == 1 and "vnctl keys allow alice.pub" in refused.stderr, refused
+    alpha.run("vnctl", "keys", "allow", "alice.pub")
+    follower = subprocess.Popen(alpha.command(BUILD / as_alice[0], *as_alice[1:], "events", "--follow"), stdout=subprocess.DEVNULL,
+                                stderr=subprocess.PIPE, text=True)
+    try:
+        alpha.run(*as_alice, "list")
+        assert alpha.run(*as_alice, "keys", "list", check=False).returncode == 1
+        (alpha.etc / "allowed" / "alice.pub").unlink()  # by hand: the folder is watched
+        assert follower.wait(5) in (1, 3), "cut off while it only listens"
+    finally:
+        follower.kill()
+        follower.wait()
+    assert alpha.run("vnctl", "keys", "revoke", "admin", check=False).returncode == 1, "not one's own"
+    assert alpha.run("vnctl", "-s", "ipc:///run/vned/vned.sock", "-o", "json", "list").returncode == 0
+
+
 def test_the_readme_joins_two_hosts(hosts):
     alpha, beta = hosts
-    keys, files = readme()
-    assert set(files) == {"substrate.yaml", "vned.yaml", "vnagent.yaml", "vnctl.yaml"}
+    init, substrate, underlay = readme()
     alpha.run("ip", "link", "add", "eth0", "mtu", "1500", "type", "veth", "peer", "name", "eth0",
               "netns", str(beta.holder.pid))
     for i, host in enumerate(hosts, 1):
@@ -77,18 +123,20 @@ def test_the_readme_joins_two_hosts(hosts):
         host.run("ip", "link", "set", "eth0", "up")
         host.run("ip", "link", "set", "lo", "up")
 
-    alpha.run("sh", "-ec", keys)
-    for name, text in files.items():
-        (alpha.etc / name).write_text(text)
-    for name in ("beta.key", "vned.pub"):  # "which you copy there"
-        (alpha.etc / name).chmod(0o600 if name.endswith("key") else 0o644)
-        data = (alpha.etc / name).read_bytes()
-        (beta.etc / name).touch(mode=0o600)
-        (beta.etc / name).write_bytes(data)
-    (beta.etc / "vnagent.yaml").write_text(files["vnagent.yaml"].replace("alpha.key", "beta.key"))
+    lines = re.findall(r"^# (\w+):\n(vnagent join \S+ (\S+))$", alpha.run(*init.split()).stdout, re.M)
+    assert [node for node, _, _ in lines] == ["alpha", "beta"]
+    assert yaml.safe_load((alpha.etc / "substrate.yaml").read_text()) == yaml.safe_load(substrate)
+    for secret in ("vned.key", "admin.key"):
+        assert (alpha.etc / secret).stat().st_mode & 0o777 == 0o600
+    again = alpha.run(*init.split(), check=False)
+    assert again.returncode == 2 and "nothing was changed" in again.stderr
     alpha.start("vned")
-    alpha.start("vnagent")
-    beta.start("vnagent")
+    eventually(lambda: alpha.run("vnctl", "keys", "list", check=False).returncode == 0)
+    for host, (_, line, _) in zip(hosts, lines):
+        host.run(*line.split())
+        with open(host.etc / "vnagent.yaml", "a") as f:
+            f.write(underlay)
+        host.start("vnagent")
 
     def nodes_up():
         done = alpha.run("vnctl", "-o", "json", "nodes", check=False)
@@ -111,6 +159,7 @@ def test_the_readme_joins_two_hosts(hosts):
     eventually(lambda: not nodes_up())
     alpha.start("vnagent")
     eventually(nodes_up)
+    check_identities(alpha, beta, lines[1], nodes_up)
     alpha.run("vnctl", "release", "net")
     left = alpha.run("ip", "-br", "link").stdout
     assert not re.search(r"\bv[pt]", left), left

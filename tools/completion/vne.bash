@@ -22,15 +22,17 @@ _vnctl() {
 		submit | update) words+=' --wait' ;;
 		audit) words+=' --probe' ;;
 		events) words+=' --follow' ;;
+		join) words+=' --expires' ;;
 		show) words+=' --history --routes' ;;
 		esac
 		;;
 	*)
 		case $command in
-		'') words='submit plan update release drain undrain reload list show nodes links events audit backup exec console plane' ;;
+		'') words='submit plan update release drain undrain reload list show nodes links events audit backup exec console plane keys join' ;;
 		submit | plan | update | backup) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
-		drain | undrain) words=$(vnctl --timeout 2s -o json nodes 2>/dev/null | _vne_names) ;;
+		drain | undrain | join) words=$(vnctl --timeout 2s -o json nodes 2>/dev/null | _vne_names) ;;
 		release | show | audit) words=$(vnctl --timeout 2s -o json list 2>/dev/null | _vne_names) ;;
+		keys) words='new show list allow revoke' ;;
 		exec | console | plane)
 			if ((COMP_CWORD == i + 1)); then
 				words=$(vnctl --timeout 2s -o json list 2>/dev/null | _vne_names)
