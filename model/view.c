@@ -147,3 +147,26 @@ void key_view_done(struct key_view *v)
 	free(v->fingerprint);
 	*v = (struct key_view){ 0 };
 }
+
+void log_view_done(struct log_view *v)
+{
+	free(v->who);
+	free(v->role);
+	free(v->from);
+	free(v->what);
+	free(v->object);
+	free(v->result);
+	*v = (struct log_view){ 0 };
+}
+
+void usage_view_done(struct usage_view *v)
+{
+	free(v->owner);
+	*v = (struct usage_view){ 0 };
+}
+
+void quota_view_done(struct quota_view *v)
+{
+	free(v->tenant);
+	*v = (struct quota_view){ 0 };
+}

@@ -179,6 +179,33 @@ struct key_view {
 	uint64_t expires_ms; /* wall clock; 0: never */
 };
 
+/* Who changed what, from where, and how it ended. */
+struct log_view {
+	uint64_t sequence, wall_ms;
+	char *who, *role, *from; /* an identity, or "vned"; an address */
+	char *what, *object;     /* "submit", "alice/demo" */
+	int code;                /* exit code of formats.md */
+	char *result;
+};
+
+/* What an owner had over a while. */
+struct usage_view {
+	char *owner;
+	uint64_t from_ms, to_ms; /* wall clock */
+	double core_hours, memory_gib_hours, mbit_hours; /* promised */
+	uint64_t bytes;          /* that its routers sent */
+};
+
+/* What a tenant holds, and may. Cores in milli-cores, memory in KiB, bandwidth in kbit/s, backup paths counted. */
+enum quota_resource { QUOTA_NETWORKS, QUOTA_ROUTERS, QUOTA_CORES, QUOTA_MEMORY, QUOTA_BANDWIDTH, QUOTA_COUNT };
+struct quota_view {
+	char *tenant;
+	int64_t used[QUOTA_COUNT], limit[QUOTA_COUNT]; /* limit < 0: none */
+};
+
+void log_view_done(struct log_view *v);
+void usage_view_done(struct usage_view *v);
+void quota_view_done(struct quota_view *v);
 void key_view_done(struct key_view *v);
 void network_view_done(struct network_view *v);
 void node_view_done(struct node_view *v);

@@ -535,26 +535,6 @@ void write_history_views(struct writer *w, const char *key, const char *title, c
 	write_end(w);
 }
 
-void write_key_views(struct writer *w, const char *key, const char *title, const struct key_view *v, size_t n)
-{
-	char text[TEXT];
-	write_list(w, key, title);
-	for (size_t i = 0; i < n; i++) {
-		write_object(w, NULL, "");
-		write_string(w, "name", "name", v[i].name);
-		write_string(w, "role", "role", v[i].role);
-		write_string(w, "node", "node", v[i].node[0] ? v[i].node : NULL);
-		write_string(w, "fingerprint", "fingerprint", v[i].fingerprint);
-		if (v[i].expires_ms) {
-			time_text(v[i].expires_ms, text);
-			write_int(w, "expires_ms", NULL, (int64_t)v[i].expires_ms);
-			write_string(w, NULL, "until", text);
-		}
-		write_end(w);
-	}
-	write_end(w);
-}
-
 void write_series_view(struct writer *w, const struct series_view *v)
 {
 	char text[TEXT];

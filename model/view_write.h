@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Views as text or JSON, the same for vnctl and for every other way out. docs/schema describes the
- * JSON: network.json, node.json, slink.json, event.json, history.json, routes.json, series.json, key.json. Figures that are not known are left out. */
+ * JSON: network.json, node.json, slink.json, event.json, history.json, routes.json, series.json, key.json, log.json, usage.json, quota.json. Figures that are not known are left out. */
 #pragma once
 
 #include <stddef.h>
@@ -23,5 +23,8 @@ void write_node_views(struct writer *w, const char *key, const char *title, cons
 void write_slink_views(struct writer *w, const char *key, const char *title, const struct slink_view *v, size_t n);
 void write_routes_views(struct writer *w, const char *key, const char *title, const struct routes_view *v, size_t n);
 void write_history_views(struct writer *w, const char *key, const char *title, const struct history_view *v, size_t n);
+void write_log_view(struct writer *w, const struct log_view *v); /* text: one line */
+void write_usage_views(struct writer *w, const char *key, const char *title, const struct usage_view *v, size_t n);
+void write_quota_views(struct writer *w, const char *key, const char *title, const struct quota_view *v, size_t n);
 void write_key_views(struct writer *w, const char *key, const char *title, const struct key_view *v, size_t n);
 void write_event_views(struct writer *w, const char *key, const char *title, const struct event_view *v, size_t n);

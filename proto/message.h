@@ -55,6 +55,8 @@ enum message_type {
 	MSG_RELOAD,
 	/* who may connect: client → vned, and back; a new node → vned */
 	MSG_KEYS = 185, MSG_KEY_LIST, MSG_JOIN,
+	/* what was done, what was used, what may be: client → vned, and back */
+	MSG_LOG = 205, MSG_LOG_LIST, MSG_USAGE, MSG_USAGE_LIST, MSG_QUOTAS, MSG_QUOTA_LIST,
 	/* history of what was measured: client → vned, and back */
 	MSG_SERIES = 285, MSG_SERIES_DATA,
 	MSG_TYPES
@@ -105,6 +107,11 @@ struct message {
 		struct { enum keys_op op; char *name, *text; int64_t expires_us; } keys;
 		struct { struct key_view *v; size_t n; } keys_list;
 		struct { uint8_t key[32]; } join;                /* the REPLY's text is the node that it speaks for from now on */
+		/* LOG, USAGE: of `who` ("": of all), from since_ms to before until_ms (0: for ever); offset: `next` of the page before, or 0 */
+		struct { uint64_t since_ms, until_ms, offset; char *who; } journal;
+		struct { struct log_view *v; size_t n; uint64_t next; } log; /* next 0: that was all */
+		struct { struct usage_view *v; size_t n; uint64_t next; } usage;
+		struct { struct quota_view *v; size_t n; } quotas;
 		struct { char *of; int64_t span_us; } series;    /* SERIES: see struct series_view */
 		struct series_view series_data;
 		struct { uint64_t offset; } backup;

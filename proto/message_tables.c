@@ -357,6 +357,32 @@ SHAPE(key_view_shape, vne__key__descriptor, key_view_fields, NULL);
 #undef PLAIN
 #undef GENERATED
 
+#define PLAIN struct log_view
+#define GENERATED Vne__LogEntry
+static const struct field log_view_fields[] = {
+	U64(sequence), U64(wall_ms), TEXT(who, LABEL_BYTES), TEXT(role, LABEL_BYTES), TEXT(from, LABEL_BYTES), TEXT(what, LABEL_BYTES),
+	TEXT(object, REASON_BYTES), INTEGER(code, INT32_MIN, INT32_MAX), TEXT(result, REASON_BYTES)
+};
+SHAPE(log_view_shape, vne__log_entry__descriptor, log_view_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
+#define PLAIN struct usage_view
+#define GENERATED Vne__Usage
+static const struct field usage_view_fields[] = {
+	TEXT(owner, LABEL_BYTES), U64(from_ms), U64(to_ms), REAL(core_hours), REAL(memory_gib_hours), REAL(mbit_hours), U64(bytes)
+};
+SHAPE(usage_view_shape, vne__usage__descriptor, usage_view_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
+#define PLAIN struct quota_view
+#define GENERATED Vne__Quota
+static const struct field quota_view_fields[] = { TEXT(tenant, LABEL_BYTES), FIXED(used, QUOTA_COUNT), FIXED(limit, QUOTA_COUNT) };
+SHAPE(quota_view_shape, vne__quota__descriptor, quota_view_fields, NULL);
+#undef PLAIN
+#undef GENERATED
+
 #define PLAIN struct series_point
 #define GENERATED Vne__SeriesPoint
 static const struct field series_point_fields[] = { U64(at_ms), FIXED_REAL(mean, SERIES_COLUMNS), FIXED_REAL(max, SERIES_COLUMNS) };
@@ -588,6 +614,30 @@ static const struct field join_fields[] = { SIMPLE_(FIELD_RAW, u.join.key, key, 
 SHAPE(join_shape, vne__join__descriptor, join_fields, NULL);
 #undef GENERATED
 
+#define GENERATED Vne__Journal
+static const struct field journal_fields[] = {
+	SIMPLE_(FIELD_U64, u.journal.since_ms, since_ms, 0), SIMPLE_(FIELD_U64, u.journal.until_ms, until_ms, 0),
+	SIMPLE_(FIELD_U64, u.journal.offset, offset, 0), SIMPLE_(FIELD_TEXT, u.journal.who, who, LABEL_BYTES)
+};
+SHAPE(journal_shape, vne__journal__descriptor, journal_fields, NULL);
+#undef GENERATED
+
+#define GENERATED Vne__LogList
+static const struct field log_list_fields[] = { LIST_(u.log.v, u.log.n, v, PARTS_MAX, log_view_shape), SIMPLE_(FIELD_U64, u.log.next, next, 0) };
+SHAPE(log_list_shape, vne__log_list__descriptor, log_list_fields, NULL);
+#undef GENERATED
+
+#define GENERATED Vne__UsageList
+static const struct field usage_list_fields[] = { LIST_(u.usage.v, u.usage.n, v, PARTS_MAX, usage_view_shape),
+	                                              SIMPLE_(FIELD_U64, u.usage.next, next, 0) };
+SHAPE(usage_list_shape, vne__usage_list__descriptor, usage_list_fields, NULL);
+#undef GENERATED
+
+#define GENERATED Vne__QuotaList
+static const struct field quota_list_fields[] = { LIST_(u.quotas.v, u.quotas.n, v, PARTS_MAX, quota_view_shape) };
+SHAPE(quota_list_shape, vne__quota_list__descriptor, quota_list_fields, NULL);
+#undef GENERATED
+
 #define GENERATED Vne__Series
 static const struct field series_fields[] = { SIMPLE_(FIELD_TEXT, u.series.of, of, 4 * LABEL_BYTES),
 	                                          INTEGER_(u.series.span_us, span_us, 0, INT64_MAX) };
@@ -649,6 +699,12 @@ const struct message_body message_bodies[MSG_TYPES] = {
 	[MSG_KEYS] = { "keys", &keys_shape },
 	[MSG_KEY_LIST] = { "key_list", &key_list_shape },
 	[MSG_JOIN] = { "join", &join_shape },
+	[MSG_LOG] = { "log", &journal_shape },
+	[MSG_LOG_LIST] = { "log_list", &log_list_shape },
+	[MSG_USAGE] = { "usage", &journal_shape },
+	[MSG_USAGE_LIST] = { "usage_list", &usage_list_shape },
+	[MSG_QUOTAS] = { "quotas", &empty_shape },
+	[MSG_QUOTA_LIST] = { "quota_list", &quota_list_shape },
 	[MSG_SERIES] = { "series", &series_shape },
 	[MSG_SERIES_DATA] = { "series_data", &series_data_shape },
 };

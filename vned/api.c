@@ -29,6 +29,7 @@ void api_send(struct vned *v, const struct peer *peer, struct message *m)
 void api_reply(struct vned *v, const struct peer *peer, uint64_t reply_to, int code, const char *text)
 {
 	struct message m = { .type = MSG_REPLY, .reply_to = reply_to, .u.reply = { .code = code, .text = mem_str(text) } };
+	audit_end(v, peer, reply_to, code, text);
 	api_send(v, peer, &m);
 }
 
@@ -79,8 +80,10 @@ static void nodes(struct vned *v, const struct peer *peer, const struct message 
 	struct message m = { .type = MSG_NODE_LIST, .reply_to = q->sequence, .more = true };
 	m.u.nodes.n = v->substrate.n_nodes;
 	m.u.nodes.v = mem_array(m.u.nodes.n, sizeof(*m.u.nodes.v));
-	for (size_t i = 0; i < m.u.nodes.n; i++)
+	for (size_t i = 0; i < m.u.nodes.n; i++) {
 		view_node(v, (uint32_t)i, &m.u.nodes.v[i]);
+		rights_hide_node(v, peer, (uint32_t)i, &m.u.nodes.v[i]);
+	}
 	api_send(v, peer, &m);
 	api_reply(v, peer, q->sequence, 0, "");
 }
@@ -90,8 +93,10 @@ static void links(struct vned *v, const struct peer *peer, const struct message 
 	struct message m = { .type = MSG_LINK_LIST, .reply_to = q->sequence, .more = true };
 	m.u.links.n = v->substrate.n_links;
 	m.u.links.v = mem_array(m.u.links.n ? m.u.links.n : 1, sizeof(*m.u.links.v));
-	for (size_t i = 0; i < m.u.links.n; i++)
+	for (size_t i = 0; i < m.u.links.n; i++) {
 		view_slink(v, (uint32_t)i, &m.u.links.v[i]);
+		rights_hide_slink(peer, &m.u.links.v[i]);
+	}
 	api_send(v, peer, &m);
 	api_reply(v, peer, q->sequence, 0, "");
 }
@@ -242,37 +247,14 @@ static void release(struct vned *v, const struct peer *peer, const struct messag
 static void reload(struct vned *v, const struct peer *peer, const struct message *q)
 {
 	buf_auto struct buf out = BUF_INIT;
-	if (peer->role != ROLE_ADMIN) {
-		api_reply(v, peer, q->sequence, 1, "the substrate is its operator's: role admin");
-		return;
-	}
 	int r = vned_reload(v, &out);
 	api_reply(v, peer, q->sequence, r < 0 ? 2 : 0, buf_cstr(&out));
 }
 
-static void keys(struct vned *v, const struct peer *peer, const struct message *q)
-{
-	if (peer->role == ROLE_ADMIN)
-		keys_message(v, peer, q);
-	else
-		api_reply(v, peer, q->sequence, 1, "who may connect is the operator's to say: role admin");
-}
-
-/* ---- who may what ---------------------------------------------------------------------------- */
-
-static bool changes(const struct message *m)
-{
-	return m->type == MSG_SUBMIT || m->type == MSG_UPDATE || m->type == MSG_DRAIN || m->type == MSG_RELOAD || m->type == MSG_RELEASE || m->type == MSG_EXEC || m->type == MSG_EXEC_INPUT ||
-	       (m->type == MSG_PLANE && m->u.plane.op != PLANE_GET);
-}
-
 void api_message(struct vned *v, const struct peer *peer, struct message *m)
 {
-	if (peer->role != ROLE_ADMIN && peer->role != ROLE_TENANT && (peer->role != ROLE_VIEWER || changes(m))) {
-		mem_auto char *why = mem_printf("role %s may not ask for %s", role_names[peer->role], message_type_name(m->type));
-		api_reply(v, peer, m->sequence, 1, why);
+	if (!rights_admit(v, peer, m))
 		return;
-	}
 	switch (m->type) {
 	case MSG_SUBMIT:
 	case MSG_PLAN:
@@ -297,8 +279,17 @@ void api_message(struct vned *v, const struct peer *peer, struct message *m)
 	case MSG_HISTORY:
 		history(v, peer, m);
 		break;
+	case MSG_LOG:
+		audit_message(v, peer, m);
+		break;
+	case MSG_USAGE:
+		usage_message(v, peer, m);
+		break;
+	case MSG_QUOTAS:
+		quota_message(v, peer, m);
+		break;
 	case MSG_KEYS:
-		keys(v, peer, m);
+		keys_message(v, peer, m);
 		break;
 	case MSG_SERIES:
 		series(v, peer, m);

@@ -19,6 +19,7 @@ static const struct yaml_key keys[] = {
 	{ "kind", yaml_read_ignore, 0, true, NULL, "kind: vned" },
 	KEY(substrate, yaml_read_string, true, "the file of the substrate that it coordinates"),
 	KEY(listen, endpoint_read_listen, true, "a list of addresses such as tcp://127.0.0.1:7410, or tcp://fd:NUMBER"),
+	KEY(tenants, yaml_read_string, false, "the file of what tenants may have"),
 	KEY(local, yaml_read_string, false, "the path of a socket file for this machine, such as /run/vned/vned.sock"),
 	KEY(metrics, endpoint_read_http, false, "ADDRESS:PORT such as 127.0.0.1:7411, or fd:NUMBER"),
 	KEY(key, yaml_read_string, true, "the file of its key, role coordinator"),
@@ -115,7 +116,7 @@ int vned_config_load(const char *path, struct yaml_errors *errors, struct vned_c
 		vned_config_done(&c);
 		return err_set(err, -EINVAL, "%s: %zu error%s", path, errors->n, errors->n > 1 ? "s" : "");
 	}
-	char **paths[] = { &c.substrate, &c.key, &c.allow, &c.state, &c.local };
+	char **paths[] = { &c.substrate, &c.key, &c.allow, &c.state, &c.local, &c.tenants };
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++)
 		beside(path, paths[i]);
 	if (!c.solver)
@@ -130,6 +131,7 @@ void vned_config_done(struct vned_config *c)
 	free(c->key);
 	free(c->allow);
 	free(c->state);
+	free(c->tenants);
 	free(c->local);
 	free(c->metrics);
 	free(c->solver);

@@ -10,6 +10,7 @@
 struct vned_config {
 	char *substrate, *key, *allow, *state; /* paths; relative ones made relative to the file */
 	struct yaml_names listen;
+	char *tenants; /* the file of quotas; NULL: none */
 	char *local;   /* the socket file for this machine; NULL: none */
 	char *metrics; /* NULL: no HTTP */
 	char *solver;

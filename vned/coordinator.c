@@ -49,6 +49,8 @@ static void tick(void *arg)
 	planes_tick(v);
 	api_tick(v);
 	samples_tick(v);
+	usage_tick(v);
+	audit_tick(v);
 	backup_tick(v);
 }
 
@@ -150,8 +152,19 @@ int vned_reload(struct vned *v, struct buf *out)
 		buf_str(out, "\n");
 	else
 		log_info("the allow-list was read again");
+	int quotas = quotas_reload(v, out);
 	int r = substrate_reread(v, out, &err);
-	return keys < 0 || r < 0 ? -EINVAL : 0;
+	return keys < 0 || quotas < 0 || r < 0 ? -EINVAL : 0;
+}
+
+static int open_quotas(struct vned *v, struct err *err)
+{
+	struct yaml_errors errors = { 0 };
+	int r = quotas_load(v->config.tenants, &errors, &v->quotas, err);
+	if (r < 0 && errors.n)
+		log_error("%s", buf_cstr(&errors.text));
+	yaml_errors_done(&errors);
+	return r;
 }
 
 static int open_pool(struct vned *v, struct err *err)
@@ -174,7 +187,13 @@ int vned_open(struct vned *v, struct loop *loop, struct vned_config *config, voi
 		r = open_keys(v, err);
 	if (r < 0)
 		return r;
-	r = store_sqlite.open(loop, v->config.state, &v->store, err);
+	r = open_quotas(v, err);
+	if (r == 0)
+		r = store_sqlite.open(loop, v->config.state, &v->store, err);
+	if (r == 0)
+		r = audit_open(v, err);
+	if (r == 0)
+		r = usage_open(v, err);
 	if (r == 0)
 		r = substrate_open(v, err);
 	if (r < 0)
@@ -195,6 +214,7 @@ void vned_close(struct vned *v)
 	metrics_close(v);
 	solve_pool_free(v->pool);
 	flow_stop(v);
+	usage_done(v);
 	submit_done(v);
 	api_done(v);
 	exec_done(v);
@@ -213,6 +233,8 @@ void vned_close(struct vned *v)
 	monitor_free(v->monitor);
 	samples_free(v->samples);
 	events_free(v->events);
+	audit_done(v);
+	quotas_free(v->quotas);
 	allow_list_free(v->allow);
 	explicit_bzero(&v->self, sizeof(v->self));
 	substrate_done(&v->substrate);

@@ -85,6 +85,16 @@ void exec_move(struct vned *v, const uint32_t *nodes)
 	}
 }
 
+/* For the audit log: a command runs, or was not started. */
+static void note(struct vned *v, const struct peer *peer, const struct message *m, int code, const char *why)
+{
+	buf_auto struct buf what = BUF_INIT;
+	buf_printf(&what, "%s/%s", m->u.exec.network, m->u.exec.router);
+	for (size_t i = 0; i < m->u.exec.argc && what.len < 1000; i++)
+		buf_printf(&what, "%s%.200s", i ? " " : ": ", m->u.exec.argv[i]);
+	audit_note(v, peer, m->u.exec.console ? "console" : "exec", buf_cstr(&what), code, why);
+}
+
 /* The agent is to end the command: nobody listens any more. */
 static void hang_up(struct vned *v, struct exec *x)
 {
@@ -100,6 +110,7 @@ static void begin(struct vned *v, const struct peer *peer, struct message *m)
 	struct network *net;
 	struct execs *t = table(v);
 	if (networks_resolve(v, peer, m->u.exec.network, &net, &err) < 0) {
+		note(v, peer, m, 1, err.text);
 		fail(v, peer, m->u.exec.id, m->sequence, 1, err.text);
 		return;
 	}
@@ -108,6 +119,7 @@ static void begin(struct vned *v, const struct peer *peer, struct message *m)
 		mem_auto char *why = router == SIZE_MAX ? mem_printf("%s has no router %s", net->full, m->u.exec.router) :
 		                     t->n >= EXECS_MAX  ? mem_str("too many commands are running in routers") :
 		                     mem_printf("%s is %s", net->full, net_state_names[network_shown_state(net)]);
+		note(v, peer, m, 1, why);
 		fail(v, peer, m->u.exec.id, m->sequence, 1, why);
 		return;
 	}
@@ -122,9 +134,12 @@ static void begin(struct vned *v, const struct peer *peer, struct message *m)
 	out.u.exec.id = x->relay;
 	out.u.exec.network = out.u.exec.router = NULL;
 	out.u.exec.router_id = net->numbers.router[router];
-	if (to_agent(v, x, &out) == 0)
+	if (to_agent(v, x, &out) == 0) {
+		note(v, peer, m, 0, "");
 		return;
+	}
 	mem_auto char *why = mem_printf("the agent of node %s is not connected", v->substrate.nodes[x->snode].name);
+	note(v, peer, m, 3, why);
 	fail(v, peer, x->id, m->sequence, 3, why);
 	end(v, x);
 }

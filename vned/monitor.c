@@ -82,6 +82,8 @@ void net_load_port(struct net_load *l, uint32_t at, const struct port_load *p, i
 	if (at >= (uplink ? l->n_uplinks : l->n_ports))
 		return;
 	struct port_mon *m = uplink ? &l->uplinks[at] : &l->ports[at];
+	if (m->known && p->tx_bytes >= m->last.tx_bytes)
+		l->sent_bytes += p->tx_bytes - m->last.tx_bytes;
 	m->known = true;
 	m->last = *p;
 	rate_add(&m->tx_bytes, now_us, p->tx_bytes);

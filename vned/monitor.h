@@ -44,6 +44,7 @@ struct net_load {
 	struct port_mon *ports;     /* by link << 1 | end */
 	struct port_mon *uplinks;   /* by place among all */
 	size_t n_routers, n_ports, n_uplinks;
+	uint64_t sent_bytes; /* by all ports, since somebody has set it to 0 */
 };
 void net_load_init(struct net_load *l, size_t n_routers, size_t n_links, size_t n_uplinks);
 void net_load_done(struct net_load *l);

@@ -17,7 +17,7 @@ enum {
 	TRIES_MAX = 3, REQUESTS_MAX = 1000,
 	CONNECTION_MAX = 64, IDENTITY_MAX = 256, /* submissions under way */
 	SUBMIT_BYTES_MAX = 8 << 20,              /* reading one holds the loop */
-	KNOCK_MS = 1000
+	KNOCK_MS = 1000, NAMES_MAX = 1000
 };
 
 static const double LIMIT_LEAST_S = 0.02;
@@ -100,14 +100,18 @@ static void finish(struct submission *s)
 {
 	struct vned *v = s->v;
 	int code = 0;
+	buf_auto struct buf names = BUF_INIT;
 	struct message m = { .type = MSG_NETWORKS, .reply_to = s->reply_to, .more = true };
 	m.u.networks.v = mem_array(s->n, sizeof(*m.u.networks.v));
 	m.u.networks.n = s->n;
 	for (size_t i = 0; i < s->n; i++) {
 		code = worse(code, s->outcomes[i].code);
+		if (names.len < NAMES_MAX)
+			buf_printf(&names, "%s%s/%s", i ? " " : "", s->outcomes[i].view.owner ? s->outcomes[i].view.owner : s->peer.identity, s->requests[i].name);
 		m.u.networks.v[i] = s->outcomes[i].view;
 		s->outcomes[i].view = (struct network_view){ 0 };
 	}
+	audit_about(v, &s->peer, s->reply_to, buf_cstr(&names));
 	api_send(v, &s->peer, &m);
 	api_reply(v, &s->peer, s->reply_to, code, buf_cstr(&s->text));
 	submission_drop(s);
@@ -248,6 +252,10 @@ static void embedded(struct submission *s, struct solution *solution)
 	uint32_t first_net = v->next_net, first_vni = v->next_vni;
 	struct network *stands = s->stands ? networks_find(v, s->stands) : NULL;
 	struct network *net = update_make(v, stands ? stands->owner : s->peer.identity, &s->requests[s->at], solution, stands, &err);
+	if (net && quota_check(v, net->owner, &s->requests[s->at], stands, &err) < 0) { /* others have been taken while it was embedded */
+		network_free(net);
+		net = NULL;
+	}
 	if (!net) {
 		reject(s, 1, solution, err.text);
 		return;
@@ -341,7 +349,8 @@ static int admit(struct submission *s, struct err *err)
 		if (strcmp(s->requests[i].name, r->name) == 0 && s->outcomes[i].code == 0)
 			return err_set(err, -EEXIST, "two requests of this file are named %s", r->name);
 	}
-	return admit_features(s->v, r, err);
+	int q = quota_check(s->v, stands ? stands->owner : s->peer.identity, r, stands, err);
+	return q < 0 ? q : admit_features(s->v, r, err);
 }
 
 /* Just started, the agents are on their way back to us: a request that came sooner waits for them,

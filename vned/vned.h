@@ -83,6 +83,7 @@ struct network {
 	char *asked_by, *asked_why; /* who wants it gone, or NULL */
 	int64_t release_retry_ms;   /* the store could not take it: at its lifetime's end not tried before */
 	struct net_load load;
+	int64_t charged_ms; /* until when its use is charged; 0: not begun */
 	/* it stands nowhere any more, and is kept until the store has forgotten it */
 	bool over;
 	int over_code;
@@ -129,6 +130,9 @@ struct vned {
 	struct solve_pool *pool;
 	struct events *events;
 	struct monitor *monitor;
+	struct audit_log *audit;
+	struct usage *usage;
+	struct quotas *quotas;
 	struct samples *samples;
 	struct metrics *metrics;
 	struct follower *followers;
@@ -182,6 +186,38 @@ int keys_watch(struct vned *v, struct err *err) VNE_MUST;
 void keys_done(struct vned *v);
 void keys_message(struct vned *v, const struct peer *peer, const struct message *q); /* of an admin */
 void keys_join(struct vned *v, const struct peer *peer, const struct message *q);    /* of role ROLE_JOIN */
+
+/* rights.c: who may ask what. */
+bool rights_may(enum role role, const struct message *m);
+bool rights_admit(struct vned *v, const struct peer *peer, const struct message *m); /* false: answered; what changes something is noted for the audit log */
+void rights_hide_node(const struct vned *v, const struct peer *peer, uint32_t snode, struct node_view *n); /* what is not a tenant's to see */
+void rights_hide_slink(const struct peer *peer, struct slink_view *l);
+
+/* audit_log.c: who changed what. begin and end belong together by (peer, reply_to); api_reply does the latter. `what` is static. */
+int audit_open(struct vned *v, struct err *err) VNE_MUST;
+void audit_done(struct vned *v);
+void audit_tick(struct vned *v);
+void audit_begin(struct vned *v, const struct peer *peer, uint64_t reply_to, const char *what, const char *object);
+void audit_about(struct vned *v, const struct peer *peer, uint64_t reply_to, const char *object); /* it is known better by now */
+void audit_end(struct vned *v, const struct peer *peer, uint64_t reply_to, int code, const char *result);
+void audit_note(struct vned *v, const struct peer *peer, const char *what, const char *object, int code, const char *result); /* all at once; peer NULL: vned itself */
+void audit_message(struct vned *v, const struct peer *peer, const struct message *q);
+
+/* usage.c: what tenants had, over time. */
+int usage_open(struct vned *v, struct err *err) VNE_MUST;
+void usage_done(struct vned *v);
+void usage_tick(struct vned *v);
+void usage_charge(struct vned *v, struct network *net); /* up to now: before it, or what it asks for, goes */
+void usage_message(struct vned *v, const struct peer *peer, const struct message *q);
+
+/* quota.c: what tenants may have at once. */
+int quotas_load(const char *path, struct yaml_errors *errors, struct quotas **ret, struct err *err) VNE_MUST; /* path NULL: no limits */
+int quotas_reload(struct vned *v, struct buf *out) VNE_MUST; /* what is wrong goes into out, and nothing has changed */
+void quotas_free(struct quotas *q);
+void quota_asked(const struct request *r, int64_t ret[QUOTA_COUNT]); /* units as struct quota_view */
+/* -EDQUOT: with this (in the place of `stands`, or NULL) its owner would have more than it may. */
+int quota_check(const struct vned *v, const char *owner, const struct request *r, const struct network *stands, struct err *err) VNE_MUST;
+void quota_message(struct vned *v, const struct peer *peer, const struct message *q);
 
 /* samples.c: history of what was measured, from memory. -EINVAL: no such kind of thing; -ENOENT: there is none; -EACCES. */
 struct samples *samples_new(void);

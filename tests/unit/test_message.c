@@ -166,6 +166,31 @@ static void sample_lists(struct message *m)
 	case MSG_JOIN:
 		memset(m->u.join.key, 7, sizeof(m->u.join.key));
 		break;
+	case MSG_LOG:
+	case MSG_USAGE:
+		m->u.journal.since_ms = 1;
+		m->u.journal.until_ms = UINT64_MAX;
+		m->u.journal.offset = 7;
+		m->u.journal.who = mem_str("alice");
+		break;
+	case MSG_LOG_LIST:
+		m->u.log.n = 1;
+		m->u.log.next = 9;
+		m->u.log.v = mem_alloc(sizeof(struct log_view));
+		*m->u.log.v = (struct log_view){ 3, 1700000000000, mem_str("alice"), mem_str("tenant"), mem_str("192.0.2.1"), mem_str("submit"),
+			                             mem_str("alice/demo"), 1, mem_str("no room") };
+		break;
+	case MSG_USAGE_LIST:
+		m->u.usage.n = 1;
+		m->u.usage.next = 9;
+		m->u.usage.v = mem_alloc(sizeof(struct usage_view));
+		*m->u.usage.v = (struct usage_view){ mem_str("alice"), 1, 2, 0.5, 1.5, 20, 1000 };
+		break;
+	case MSG_QUOTA_LIST:
+		m->u.quotas.n = 1;
+		m->u.quotas.v = mem_alloc(sizeof(struct quota_view));
+		*m->u.quotas.v = (struct quota_view){ mem_str("alice"), { 1, 2, 3, 4, 5 }, { 6, -1, 8, 9, 10 } };
+		break;
 	case MSG_SERIES:
 		m->u.series.of = mem_str("vlink:alice/demo/r1-r2");
 		m->u.series.span_us = 3600000000;

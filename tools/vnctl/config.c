@@ -33,6 +33,9 @@ void settings_done(struct settings *s)
 	free(s->server_key);
 	free(s->key);
 	free(s->config);
+	free(s->since);
+	free(s->until);
+	free(s->by);
 }
 
 /* Relative paths are relative to the file. */

@@ -17,7 +17,7 @@ struct arguments {
 	unsigned given; /* options that only some commands take, given as flags */
 };
 
-enum { TAKES_WAIT = 1, TAKES_PROBE = 2, TAKES_FOLLOW = 4, TAKES_HISTORY = 8, TAKES_ROUTES = 16, TAKES_EXPIRES = 32 };
+enum { TAKES_WAIT = 1, TAKES_PROBE = 2, TAKES_FOLLOW = 4, TAKES_HISTORY = 8, TAKES_ROUTES = 16, TAKES_EXPIRES = 32, TAKES_TIMES = 64, TAKES_BY = 128 };
 
 static const struct command {
 	const char *name, *words, *about;
@@ -43,6 +43,9 @@ static const struct command {
 	{ "plane", "NAME ROUTER get|set|delete ...", "the map of a router's forwarding program", command_plane, 0, NULL },
 	{ "backup", "FILE", "a copy of what vned has stored, to restore it from", command_backup, 0, NULL },
 	{ "keys", "new NAME ROLE [NODE]|show FILE|list|allow FILE.pub|revoke NAME", "make keys; who may connect", command_keys, 0, keys_local },
+	{ "log", "[WHO] [--since TIME] [--until TIME]", "who changed what, and how it ended", command_log, TAKES_TIMES, NULL },
+	{ "usage", "[TENANT] [--since TIME] [--until TIME] [--by hour|day]", "what tenants had: -o csv for billing", command_usage, TAKES_TIMES | TAKES_BY, NULL },
+	{ "quota", "", "what tenants hold, and may", command_quota, 0, NULL },
 	{ "join", "NODE [--expires 1h]", "the line that makes a machine the agent of a node", command_join, TAKES_EXPIRES, NULL },
 };
 
@@ -54,13 +57,16 @@ static const struct argp_option options[] = {
 	{ "server", 's', "tcp://HOST:PORT", 0, "vned's address (VNE_SERVER)", 0 },
 	{ "server-key", 'S', "FILE", 0, "vned's .pub file (VNE_SERVER_KEY)", 0 },
 	{ "key", 'k', "FILE", 0, "your .key file (VNE_KEY)", 0 },
-	{ "output", 'o', "FORMAT", 0, "text or json (VNE_OUTPUT)", 0 },
+	{ "output", 'o', "FORMAT", 0, "text or json; of usage csv, too (VNE_OUTPUT)", 0 },
 	{ "timeout", 't', "DURATION", 0, "how long to wait for an answer (VNE_TIMEOUT; 30s)", 0 },
 	{ "wait", 'w', "accepted|active", 0, "of submit: wait until it is stored, or until it carries traffic (VNE_WAIT; "
 	  "active)", 0 },
 	{ "probe", 'p', NULL, 0, "of audit: measure by sending (VNE_PROBE=1)", 0 },
 	{ "follow", 'f', NULL, 0, "of events: go on with those to come (VNE_FOLLOW=1)", 0 },
 	{ "history", 'H', NULL, 0, "of show: what happened to it, also when it is gone (VNE_HISTORY=1)", 0 },
+	{ "since", 'F', "TIME", 0, "of log and usage: from then on; a date, or how long ago (VNE_SINCE)", 0 },
+	{ "until", 'T', "TIME", 0, "of log and usage: up to then (VNE_UNTIL)", 0 },
+	{ "by", 'b', "hour|day", 0, "of usage: a row for each (VNE_BY)", 0 },
 	{ "expires", 'e', "DURATION", 0, "of join: how long the line is good for (VNE_EXPIRES; 1h)", 0 },
 	{ "routes", 'R', NULL, 0, "of show: its routers' tables and neighbours (VNE_ROUTES=1)", 0 },
 	{ 0 }
@@ -89,13 +95,23 @@ static error_t set(int key, const char *value, struct settings *s, const struct 
 		put(&s->key, value);
 		return 0;
 	case 'o':
-		if (strcmp(value, "json") && strcmp(value, "text"))
-			argp_failure(state, 2, 0, "--output: %s; expected text or json", value);
+		if (strcmp(value, "json") && strcmp(value, "text") && strcmp(value, "csv"))
+			argp_failure(state, 2, 0, "--output: %s; expected text or json (csv: of usage only)", value);
 		s->json = !strcmp(value, "json");
+		s->csv = !strcmp(value, "csv");
 		return 0;
 	case 't':
 		if (units_duration(value, &s->timeout_us, &err))
 			argp_failure(state, 2, 0, "--timeout: %s", err.text);
+		return 0;
+	case 'F':
+		put(&s->since, value);
+		return 0;
+	case 'T':
+		put(&s->until, value);
+		return 0;
+	case 'b':
+		put(&s->by, value);
 		return 0;
 	case 'e':
 		if (units_duration(value, &s->expires_us, &err))
@@ -135,7 +151,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 	if (key == ARGP_KEY_NO_ARGS)
 		argp_error(state, "no command");
-	a->given |= key == 'w' ? TAKES_WAIT : key == 'p' ? TAKES_PROBE : key == 'f' ? TAKES_FOLLOW : key == 'H' ? TAKES_HISTORY : key == 'R' ? TAKES_ROUTES : key == 'e' ? TAKES_EXPIRES : 0;
+	a->given |= key == 'w' ? TAKES_WAIT : key == 'p' ? TAKES_PROBE : key == 'f' ? TAKES_FOLLOW : key == 'H' ? TAKES_HISTORY : key == 'R' ? TAKES_ROUTES : key == 'e' ? TAKES_EXPIRES : key == 'F' || key == 'T' ? TAKES_TIMES : key == 'b' ? TAKES_BY : 0;
 	return set(key, arg, &a->settings, state);
 }
 
@@ -146,7 +162,8 @@ static void from_environment(struct settings *s)
 		int key;
 	} names[] = { { "VNE_CONFIG", 'c' }, { "VNE_SERVER", 's' }, { "VNE_SERVER_KEY", 'S' }, { "VNE_KEY", 'k' },
 		      { "VNE_OUTPUT", 'o' }, { "VNE_TIMEOUT", 't' }, { "VNE_WAIT", 'w' }, { "VNE_PROBE", 'p' },
-		      { "VNE_FOLLOW", 'f' }, { "VNE_HISTORY", 'H' }, { "VNE_ROUTES", 'R' }, { "VNE_EXPIRES", 'e' } };
+		      { "VNE_FOLLOW", 'f' }, { "VNE_HISTORY", 'H' }, { "VNE_ROUTES", 'R' }, { "VNE_EXPIRES", 'e' }, { "VNE_SINCE", 'F' }, { "VNE_UNTIL", 'T' },
+		      { "VNE_BY", 'b' } };
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		const char *value = getenv(names[i].name);
 		if (value && *value)
@@ -198,6 +215,11 @@ int main(int argc, char **argv)
 			continue;
 		if (a.given & ~commands[i].takes) {
 			fprintf(stderr, "usage: vnctl %s %s\n", commands[i].name, commands[i].words);
+			code = 2;
+			break;
+		}
+		if (a.settings.csv && commands[i].run != command_usage) {
+			fprintf(stderr, "vnctl: only usage is written as csv; expected --output text or json\n");
 			code = 2;
 			break;
 		}
