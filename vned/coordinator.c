@@ -87,6 +87,8 @@ static void term_durable(void *arg, int code, const char *reason)
 		r = keys_watch(v, &err);
 	if (r == 0)
 		r = flow_load(v, &err);
+	if (r == 0)
+		usage_load(v);
 	if (r == 0 && v->config.metrics)
 		r = metrics_open(v, v->config.metrics, &err);
 	v->ticked_ms = clock_ms();

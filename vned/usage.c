@@ -3,8 +3,8 @@
  * added up and written to a journal every few minutes and at the end of each hour.
  *
  * A network counts while its plan is what should be, by the clock that never steps. Whatever ends vned, networks go on; so what stands at a start is
- * charged from the journal's last record (or its submission) on, which is also what a crash has not written. Only what was released after that record
- * and before a crash is not charged for those minutes. Bytes are the agents' word. */
+ * charged from the journal's last record (or its submission) on, which is also what a crash has not written. A record is written within a second of
+ * a release, too. Times are right to a second; bytes are the agents' word. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,11 +73,13 @@ void usage_charge(struct vned *v, struct network *net)
 		return;
 	if (network_committed(net) && net->charged_ms)
 		add(v->usage, net, now - net->charged_ms);
+	else if (!network_committed(net) && net->charged_ms) /* it goes: what it had is not to be lost in a crash */
+		v->usage->write_ms = now < v->usage->write_ms ? now : v->usage->write_ms;
 	net->charged_ms = network_committed(net) ? now : 0;
 }
 
 /* Of what stands when vned starts: since the last record, or since it was asked for. */
-static void charge_past(struct vned *v)
+void usage_load(struct vned *v)
 {
 	uint64_t now = (uint64_t)clock_wall_ms();
 	for (size_t i = 0; i < v->n_networks; i++) {
@@ -85,6 +87,7 @@ static void charge_past(struct vned *v)
 		uint64_t since = net->submitted_ms > v->usage->from_ms ? net->submitted_ms : v->usage->from_ms;
 		if (network_committed(net) && since && since < now)
 			add(v->usage, net, (int64_t)(now - since));
+		net->charged_ms = network_committed(net) ? clock_ms() : 0;
 	}
 	if (!v->usage->from_ms)
 		v->usage->from_ms = now;
@@ -147,10 +150,8 @@ void usage_tick(struct vned *v)
 	struct usage *u = v->usage;
 	struct err err = { 0 };
 	int64_t now = clock_ms();
-	if (!u || now < u->charge_ms)
+	if (!u || !u->loaded || now < u->charge_ms)
 		return;
-	if (!u->loaded)
-		charge_past(v);
 	u->charge_ms = now + CHARGE_MS;
 	for (size_t i = 0; i < v->n_networks; i++)
 		usage_charge(v, v->networks[i]);
@@ -226,6 +227,8 @@ void usage_message(struct vned *v, const struct peer *peer, const struct message
 	struct usage *u = v->usage;
 	struct message m = { .type = MSG_USAGE_LIST, .reply_to = q->sequence, .more = true };
 	struct gather g = { peer, q, &m };
+	for (size_t i = 0; i < v->n_networks; i++)
+		usage_charge(v, v->networks[i]);
 	uint64_t at = q->u.journal.offset ? q->u.journal.offset : journal_seek(u->journal, q->u.journal.since_ms), next;
 	if (journal_read(u->journal, at, gather, &g, &next, &err) < 0) {
 		message_done(&m);

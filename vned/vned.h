@@ -206,6 +206,7 @@ void audit_message(struct vned *v, const struct peer *peer, const struct message
 /* usage.c: what tenants had, over time. */
 int usage_open(struct vned *v, struct err *err) VNE_MUST;
 void usage_done(struct vned *v);
+void usage_load(struct vned *v); /* after the networks */
 void usage_tick(struct vned *v);
 void usage_charge(struct vned *v, struct network *net); /* up to now: before it, or what it asks for, goes */
 void usage_message(struct vned *v, const struct peer *peer, const struct message *q);

@@ -53,7 +53,7 @@ void clean_content(const char *dir)
 {
 	static const char *const trees[] = { "allowed", "nodes", "log", "state" };
 	static const char *const files[] = { "client.yaml", "control", "notify", "vned.yaml", "vned.key", "vned.pub",
-		                             "admin.key", "admin.pub", "substrate.yaml", "id" };
+		                             "admin.key", "admin.pub", "substrate.yaml", "tenants.yaml", "id" };
 	struct stat st;
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)

@@ -128,12 +128,16 @@ static int make_key(const struct lab *lab, const char *name, enum role role, con
 static int write_vned(const struct lab *lab, struct err *err)
 {
 	buf_auto struct buf config = BUF_INIT;
-	buf_auto struct buf substrate = BUF_INIT;
+	buf_auto struct buf substrate = BUF_INIT, tenants = BUF_INIT;
 	substrate_write(&lab->s, &substrate);
 	int rc = write_file(lab, "substrate.yaml", &substrate, err);
 	if (rc)
 		return rc;
-	buf_printf(&config, "kind: vned\nsubstrate: substrate.yaml\n"
+	buf_str(&tenants, "# What tenants may have, vne-config(5); after a change: vnctl reload\nkind: tenants\n");
+	rc = write_file(lab, "tenants.yaml", &tenants, err);
+	if (rc)
+		return rc;
+	buf_printf(&config, "kind: vned\nsubstrate: substrate.yaml\ntenants: tenants.yaml\n"
 	                    "listen: [tcp://fd:3, tcp://198.18.0.1:%d]\nmetrics: fd:4\n"
 	                    "key: vned.key\nallow: allowed\nstate: state\n", LAB_VNED_PORT);
 	return write_file(lab, "vned.yaml", &config, err);
