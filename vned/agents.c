@@ -16,7 +16,8 @@
 
 enum {
 	TERM_LEAD_MAX = 1000000,      /* of an agent's term before ours: more than starts can explain */
-	GENERATION_LEAD_MAX = 1000000 /* likewise, of a network's generation */
+	GENERATION_LEAD_MAX = 1000000, /* likewise, of a network's generation */
+	SETTLED_MS = 2000, CLAIMS_LOG_MS = 5000
 };
 
 struct command { /* sent, not answered */
@@ -25,17 +26,6 @@ struct command { /* sent, not answered */
 	int64_t until_ms; /* then its answer is given up, and with it the connection */
 };
 
-static int make_usable(struct vned *v, struct err *err)
-{
-	int r = substrate_copy(&v->substrate, &v->usable, err);
-	for (size_t i = 0; r == 0 && i < v->usable.n_nodes; i++) {
-		if (!v->usable.nodes[i].realtime_given)
-			v->usable.nodes[i].cap[RES_REALTIME_MILLI] = UNLIMITED; /* until its agent has said */
-	}
-	v->usable_version++;
-	return r;
-}
-
 int agents_init(struct vned *v, struct err *err)
 {
 	v->agents = mem_array(v->substrate.n_nodes, sizeof(*v->agents));
@@ -43,7 +33,7 @@ int agents_init(struct vned *v, struct err *err)
 		v->agents[i].snode = (uint32_t)i;
 		v->agents[i].commands = hash_new();
 	}
-	int r = make_usable(v, err);
+	int r = usable_make(v, err);
 	for (size_t i = 0; r == 0 && i < v->usable.n_nodes; i++)
 		networks_recount(v, (uint32_t)i);
 	return r;
@@ -281,96 +271,6 @@ void agents_tick(struct vned *v)
 	}
 }
 
-/* The kinds that can be placed on a node: declared and usable. */
-static void reduce_kinds(struct vned *v, struct agent *a)
-{
-	const struct snode *declared = &v->substrate.nodes[a->snode];
-	struct snode *usable = &v->usable.nodes[a->snode];
-	struct yaml_names kinds = { mem_array(a->probe.n_kinds ? a->probe.n_kinds : 1, sizeof(char *)), 0 };
-	for (size_t i = 0; i < a->probe.n_kinds; i++) {
-		if (a->probe.kinds[i].usable && snode_hosts(declared, a->probe.kinds[i].kind))
-			kinds.v[kinds.n++] = mem_str(a->probe.kinds[i].kind);
-	}
-	yaml_names_done(&usable->kinds);
-	usable->kinds = kinds;
-	usable->any_kind = false;
-	for (size_t i = 0; i < declared->kinds.n; i++) {
-		if (!snode_hosts(usable, declared->kinds.v[i]))
-			log_warn("node %s: its agent cannot host %s routers, though the substrate declares them", declared->name,
-			         declared->kinds.v[i]);
-	}
-}
-
-/* The images that a node has: declared ones, or what its agent has found. */
-static void reduce_images(struct agent *a, const struct snode *declared, struct snode *usable)
-{
-	if (!declared->any_image)
-		return;
-	struct hash *seen = hash_new();
-	yaml_names_done(&usable->images);
-	usable->any_image = false;
-	usable->images.v = mem_array(a->probe.n_images ? a->probe.n_images : 1, sizeof(char *));
-	for (size_t i = 0; i < a->probe.n_images; i++) {
-		const char *name = a->probe.images[i];
-		if (name_check(name, strlen(name), NULL) == 0 && hash_index_put(seen, name, i))
-			usable->images.v[usable->images.n++] = mem_str(name);
-	}
-	hash_free(seen, NULL);
-}
-
-/* How routers of a node can forward, and the declared uplinks that its agent has, whoever may use them (admit.c). */
-static void reduce_ways(const struct agent *a, const struct snode *declared, struct snode *usable)
-{
-	struct hash *seen = hash_new(), *uplinks = hash_new();
-	yaml_names_done(&usable->programs);
-	yaml_names_done(&usable->uplinks);
-	usable->probed = true;
-	usable->split = agent_offers(a, "plane-split");
-	usable->nat = agent_offers(a, "nat");
-	usable->dhcp = agent_offers(a, "dhcp");
-	usable->programs.v = mem_array(a->probe.n_programs ? a->probe.n_programs : 1, sizeof(char *));
-	for (size_t i = 0; i < a->probe.n_programs; i++) {
-		const char *name = a->probe.programs[i];
-		if (name_check(name, strlen(name), NULL) == 0 && hash_index_put(seen, name, i))
-			usable->programs.v[usable->programs.n++] = mem_str(name);
-	}
-	for (size_t i = 0; i < a->probe.n_uplinks; i++)
-		if (a->probe.uplinks[i].usable)
-			hash_index_put(uplinks, a->probe.uplinks[i].name, i);
-	usable->uplinks.v = mem_array(declared->uplinks.n ? declared->uplinks.n : 1, sizeof(char *));
-	for (size_t i = 0; i < declared->uplinks.n; i++)
-		if (hash_index(uplinks, declared->uplinks.v[i]) != SIZE_MAX)
-			usable->uplinks.v[usable->uplinks.n++] = mem_str(declared->uplinks.v[i]);
-	hash_free(seen, NULL);
-	hash_free(uplinks, NULL);
-}
-
-/* What guests can have on a node. Declared capacities win over the machine's own. */
-static void reduce_guests(struct vned *v, struct agent *a)
-{
-	const struct snode *declared = &v->substrate.nodes[a->snode];
-	struct snode *usable = &v->usable.nodes[a->snode];
-	const struct probe_kind *guest = NULL;
-	for (size_t i = 0; i < a->probe.n_kinds; i++)
-		if (a->probe.kinds[i].usable && kind_is_guest(a->probe.kinds[i].kind))
-			guest = &a->probe.kinds[i];
-	memcpy(usable->cap, declared->cap, sizeof(usable->cap));
-	usable->max_guest_ports = declared->max_guest_ports;
-	if (guest && guest->mem_kib && declared->cap[RES_GUEST_KIB] == UNLIMITED)
-		usable->cap[RES_GUEST_KIB] = guest->mem_kib;
-	if (guest && guest->routers && declared->cap[RES_GUESTS] == UNLIMITED)
-		usable->cap[RES_GUESTS] = guest->routers;
-	if (guest && guest->ports && declared->max_guest_ports == UNLIMITED)
-		usable->max_guest_ports = guest->ports;
-	if (guest && !declared->realtime_given && agent_offers(a, "realtime")) {
-		int64_t milli = (int64_t)(guest->cores ? guest->cores : a->probe.cores) * 1000;
-		usable->cap[RES_REALTIME_MILLI] = milli < CPU_MAX_MILLI ? milli : CPU_MAX_MILLI;
-	}
-	reduce_images(a, declared, usable);
-	reduce_ways(a, declared, usable);
-	networks_recount(v, a->snode);
-}
-
 static void reconcile_held(struct vned *v, struct agent *a, const struct held_net *h)
 {
 	struct network *net = networks_find(v, h->net);
@@ -486,8 +386,8 @@ static void hello(struct vned *v, const struct peer *peer, struct message *m)
 	node_probe_done(&a->probe);
 	a->probe = m->u.hello.probe;
 	m->u.hello.probe = (struct node_probe){ 0 };
-	reduce_kinds(v, a);
-	reduce_guests(v, a);
+	usable_kinds(v, a);
+	usable_guests(v, a);
 	v->usable_version++;
 	if (m->u.hello.term > v->term)
 		raise_term(v, a, m->u.hello.term);
@@ -565,7 +465,7 @@ static void take_uplinks(struct vned *v, struct agent *a, struct load_report *r)
 	load_report_done(&were);
 	if (same)
 		return;
-	reduce_ways(a, &v->substrate.nodes[a->snode], &v->usable.nodes[a->snode]);
+	usable_ways(a, &v->substrate.nodes[a->snode], &v->usable.nodes[a->snode]);
 	v->usable_version++;
 }
 
@@ -580,6 +480,25 @@ static uint32_t port_host(const struct network *net, uint32_t at)
 	while ((before += net->request.nodes[i].n_uplinks) <= at - PLAN_UPLINK_ID)
 		i++;
 	return net->embedding.host[i];
+}
+
+void agent_claims(struct vned *v, const struct agent *a, const char *what, const char *of)
+{
+	v->counters.claims++;
+	if (clock_ms() < v->claims_ms)
+		return;
+	v->claims_ms = clock_ms() + CLAIMS_LOG_MS;
+	log_warn("agent of %s speaks of %s %s, which is none of its node's: it does not count. Is that machine in other hands?", node_name(v, a), what, of);
+}
+
+/* A network that has just changed, or is changing, may still be spoken of where it was. */
+static void judge_claim(struct vned *v, const struct agent *a, const struct network *net, const char *what)
+{
+	bool settled = !net->txn && !net->next && (uint64_t)clock_wall_ms() > net->changed_ms + SETTLED_MS;
+	for (size_t i = 0; settled && i < net->plan.n_nodes; i++)
+		settled = net->parts[i].synced;
+	if (settled)
+		agent_claims(v, a, what, net->full);
 }
 
 /* An agent's word counts for what is placed on its node, nothing else. */
@@ -597,20 +516,29 @@ static void report(struct vned *v, struct agent *a, struct load_report *r)
 	for (size_t i = 0; i < r->n_routers; i++) {
 		struct network *net = networks_find(v, r->routers[i].net);
 		uint32_t at = net ? network_router_at(net, r->routers[i].router) : UINT32_MAX;
-		if (at != UINT32_MAX && net->embedding.host[at] == a->snode)
+		bool own = at != UINT32_MAX && net->embedding.host[at] == a->snode;
+		if (own)
 			net_load_router(&net->load, at, &r->routers[i], now);
+		else if (net)
+			judge_claim(v, a, net, "a router of");
 	}
 	for (size_t i = 0; i < r->n_ports; i++) {
 		struct network *net = networks_find(v, r->ports[i].net);
 		uint32_t at = net ? network_port_at(net, r->ports[i].port) : UINT32_MAX;
-		if (at != UINT32_MAX && port_host(net, at) == a->snode)
+		bool own = at != UINT32_MAX && port_host(net, at) == a->snode;
+		if (own)
 			net_load_port(&net->load, at, &r->ports[i], now);
+		else if (net)
+			judge_claim(v, a, net, "a port of");
 	}
 	for (size_t i = 0; i < r->n_segments; i++) {
 		struct network *net = networks_find(v, r->segments[i].net);
 		size_t part = net ? network_part(net, a->snode) : SIZE_MAX;
-		if (part == SIZE_MAX || hash_get_u64(v->vnis, r->segments[i].vni) != net)
+		if (part == SIZE_MAX || hash_get_u64(v->vnis, r->segments[i].vni) != net) {
+			if (net)
+				judge_claim(v, a, net, "a tunnel of");
 			continue;
+		}
 		const struct node_plan *np = &net->plan.nodes[part];
 		uint32_t overhead = np->n_segments && np->segments[0].local.family == AF_INET6 ? VXLAN_OVERHEAD_V6 : VXLAN_OVERHEAD_V4;
 		monitor_set_segment(v->monitor, a->snode, &r->segments[i], overhead, now);
@@ -700,7 +628,7 @@ void agents_move(struct vned *v, const struct substrate *old, const uint32_t *no
 	}
 	free(were);
 	substrate_done(&v->usable);
-	if (make_usable(v, &err) < 0)
+	if (usable_make(v, &err) < 0)
 		log_error("the substrate: %s", err.text); /* it was checked when it was read */
 	for (size_t i = 0; i < v->substrate.n_nodes; i++) {
 		struct agent *a = &v->agents[i];
@@ -709,7 +637,7 @@ void agents_move(struct vned *v, const struct substrate *old, const uint32_t *no
 			a->commands = hash_new();
 		if (!a->seen)
 			continue;
-		reduce_kinds(v, a);
-		reduce_guests(v, a);
+		usable_kinds(v, a);
+		usable_guests(v, a);
 	}
 }

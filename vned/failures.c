@@ -202,8 +202,11 @@ void failures_report(struct vned *v, const struct agent *a, char *const *down, s
 static void link_heard(struct vned *v, const struct agent *a, uint32_t slink, enum heard state, const char *why)
 {
 	const struct slink *s = &v->substrate.links[slink];
-	if (s->a != a->snode && s->b != a->snode)
-		return; /* an agent's word counts for its own links */
+	if (s->a != a->snode && s->b != a->snode) { /* an agent's word counts for its own links */
+		if (state != HEARD_UNKNOWN)
+			agent_claims(v, a, "link", s->name);
+		return;
+	}
 	size_t side = s->b == a->snode;
 	struct slink_state *l = &v->failures->links[slink];
 	free(l->why[side]);

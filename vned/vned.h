@@ -144,11 +144,11 @@ struct vned {
 	struct write *writes;
 	VEC(char *) gone; /* keys of the histories of networks that are no more, the oldest first */
 	struct loop_source *tick, *doom;
-	int64_t started_ms, refused_ms, ticked_ms, knock_ms;
+	int64_t started_ms, refused_ms, claims_ms, ticked_ms, knock_ms;
 	int exit_code;
 	void (*ready)(struct vned *v);
 	struct {
-		uint64_t accepted, rejected, failed, released, messages, refused_peers;
+		uint64_t accepted, rejected, failed, released, messages, refused_peers, claims;
 		double solve_seconds;
 		uint64_t solves;
 	} counters;
@@ -186,6 +186,12 @@ int keys_watch(struct vned *v, struct err *err) VNE_MUST;
 void keys_done(struct vned *v);
 void keys_message(struct vned *v, const struct peer *peer, const struct message *q); /* of an admin */
 void keys_join(struct vned *v, const struct peer *peer, const struct message *q);    /* of role ROLE_JOIN */
+
+/* usable.c: the substrate as agents can serve it. */
+int usable_make(struct vned *v, struct err *err) VNE_MUST; /* as declared; agents' probes reduce it */
+void usable_kinds(struct vned *v, struct agent *a);
+void usable_guests(struct vned *v, struct agent *a);
+void usable_ways(const struct agent *a, const struct snode *declared, struct snode *usable);
 
 /* rights.c: who may ask what. */
 bool rights_may(enum role role, const struct message *m);
@@ -326,6 +332,7 @@ bool failures_link_leaves(const struct vned *v, uint32_t slink);
 /* Places have changed: where each node and link is now, UINT32_MAX: gone. v->substrate is the new one. */
 void failures_move(struct vned *v, const struct substrate *old, const uint32_t *nodes, const uint32_t *links);
 void agents_move(struct vned *v, const struct substrate *old, const uint32_t *nodes);
+void agent_claims(struct vned *v, const struct agent *a, const char *what, const char *of); /* it spoke of what is not its own: counted, logged */
 void agents_recheck(struct vned *v); /* after the allow-list has changed */
 void exec_move(struct vned *v, const uint32_t *nodes);
 void planes_move(struct vned *v, const uint32_t *nodes);
