@@ -19,7 +19,7 @@ ALL_LDFLAGS = $(LDFLAGS) $(SANFLAGS)
 
 # What each library needs from outside, and what each program is linked with, from the top of
 # the stack to its foot.
-LIBS_base := -lmnl
+LIBS_base := -lmnl -Wl,--as-needed -lseccomp -Wl,--no-as-needed
 LIBS_model := -lyaml -ljansson -lm
 LIBS_origin := -lexpat -lyaml -lm
 LIBS_embed := -lglpk -lm
@@ -205,6 +205,7 @@ install: all ## install into DESTDIR and PREFIX, with systemd units
 	install -D -m 644 vnagent/bpf/program.h $(DESTDIR)$(PREFIX)/include/vne/program.h
 	for m in $(MANUALS); do install -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m##*/}; done
 	cp -r topologies docs/schema $(DESTDIR)$(PREFIX)/share/vne
+	install -D -m 644 vned/vned.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/vned.conf
 	for d in $(DAEMONS); do sed 's:@PREFIX@:$(PREFIX):' $$d/$$d.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$d.service; done
 
 clean: ## remove build/

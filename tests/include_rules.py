@@ -41,6 +41,7 @@ FENCES = {
     r"_?libxl.*\.h|xenstore.*\.h|xentoollog\.h": (r"vnagent/xen/.*|tests/unit/test_xen.*", 0),
     r"bpf/(bpf|libbpf)\.h": (r"vnagent/(split_bpf|program)\.c|tests/unit/test_program\.c", 2),
     r"bpf/bpf_.*\.h": (r"vnagent/bpf/.*", 0),
+    r"seccomp\.h": (r"base/confine\.c", 1),
     r"cmocka\.h": (r"tests/.*", 0),
 }
 

@@ -26,6 +26,7 @@ static const struct yaml_key keys[] = {
 	KEY(allow, yaml_read_string, true, "the directory of the keys that may connect"),
 	KEY(state, yaml_read_string, true, "the directory for what must survive a restart"),
 	KEY(solver, yaml_read_string, false, "the name of a solver of vnembed"),
+	KEY(user, yaml_read_string, false, "the name of the user that vned becomes where root starts it"),
 	DURATION(time_limit, time_limit_us),
 	KEY(workers, yaml_read_count, false, "the number of solver processes, 1 to 64"),
 	DURATION(heartbeat, heartbeat_us),
@@ -135,6 +136,7 @@ void vned_config_done(struct vned_config *c)
 	free(c->local);
 	free(c->metrics);
 	free(c->solver);
+	free(c->user);
 	yaml_names_done(&c->listen);
 	*c = (struct vned_config){ 0 };
 }

@@ -14,6 +14,7 @@ struct vned_config {
 	char *local;   /* the socket file for this machine; NULL: none */
 	char *metrics; /* NULL: no HTTP */
 	char *solver;
+	char *user;    /* whom vned becomes where root starts it; NULL: nobody else */
 	int64_t time_limit_us, heartbeat_us, timeout_us, prepare_timeout_us, guest_timeout_us, routing_timeout_us, repair_after_us, flap_hold_us;
 	int64_t workers;
 };

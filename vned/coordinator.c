@@ -172,7 +172,8 @@ static int open_quotas(struct vned *v, struct err *err)
 static int open_pool(struct vned *v, struct err *err)
 {
 	mem_auto char *program = child_sibling("vnembed");
-	struct solve_options options = { .program = program, .workers = (size_t)v->config.workers,
+	bool own = v->config.solver && strncmp(v->config.solver, "exec:", 5) == 0;
+	struct solve_options options = { .program = program, .solver = own ? v->config.solver : NULL, .workers = (size_t)v->config.workers,
 		                             .grace_ms = SOLVE_GRACE_MS, .queue_max = SOLVE_QUEUE };
 	return solve_pool_new(v->loop, &options, &v->pool, err);
 }

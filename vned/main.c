@@ -13,13 +13,14 @@
 #include "base/mem.h"
 #include "base/notify.h"
 #include "vned/check.h"
+#include "vned/confine.h"
 #include "vned/init.h"
 #include "vned/vned.h"
 
 const char *argp_program_version = "vned " VNE_VERSION;
 
 struct arguments {
-	const char *config, *restore;
+	const char *config, *restore, *user;
 	bool check, verbose;
 };
 
@@ -28,6 +29,7 @@ static const struct argp_option options[] = {
 	{ "check", 'n', NULL, 0, "read configuration, substrate and keys, say what is wrong, and end (VNE_CHECK)", 0 },
 	{ "restore", 'r', "FILE", 0, "put a backup of `vnctl backup` in the place of the store, and end; no vned may be running "
 	  "(VNE_RESTORE)", 0 },
+	{ "user", 'u', "USER", 0, "become this user where root starts vned (VNE_USER; `user` in the configuration)", 0 },
 	{ "verbose", 'v', NULL, 0, "log more (VNE_VERBOSE)", 0 },
 	{ 0 },
 };
@@ -44,6 +46,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'r':
 		a->restore = arg;
+		return 0;
+	case 'u':
+		a->user = arg;
 		return 0;
 	case 'v':
 		a->verbose = true;
@@ -145,7 +150,9 @@ static int serve(struct vned_config *config)
 	struct loop_source *signals[3];
 	struct vned v = { 0 };
 	raise_limit();
-	int r = loop_new(&loop, &err);
+	int r = vned_confine(config, &err);
+	if (r == 0)
+		r = loop_new(&loop, &err);
 	if (r == 0)
 		r = loop_add_signal(loop, SIGTERM, stop, &v, &signals[0], &err);
 	if (r == 0)
@@ -161,14 +168,16 @@ static int serve(struct vned_config *config)
 		v.exit_code = r == -EINVAL || r == -ENOENT || r == -EACCES ? 2 : 70;
 	}
 	vned_close(&v);
-	loop_free(loop);
+	if (loop)
+		loop_free(loop);
 	return v.exit_code;
 }
 
 int main(int argc, char **argv)
 {
 	struct arguments a = { .config = getenv("VNE_CONFIG"), .check = environment("VNE_CHECK"),
-		                   .verbose = environment("VNE_VERBOSE"), .restore = getenv("VNE_RESTORE") };
+		                   .verbose = environment("VNE_VERBOSE"), .restore = getenv("VNE_RESTORE"),
+		                   .user = getenv("VNE_USER") };
 	struct vned_config config = { 0 };
 	if (argc > 1 && !strcmp(argv[1], "init"))
 		return init_main(argc - 1, argv + 1);
@@ -179,6 +188,10 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a limit of the size of files is a write that fails */
 	int code = read_config(a.config && *a.config ? a.config : "/etc/vne/vned.yaml", &config);
+	if (code == 0 && a.user && *a.user) {
+		free(config.user);
+		config.user = mem_str(a.user);
+	}
 	if (code == 0)
 		code = a.check ? check(&config) : a.restore && *a.restore ? restore(&config, a.restore) : serve(&config);
 	vned_config_done(&config);

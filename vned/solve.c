@@ -50,7 +50,7 @@ struct worker {
 
 struct solve_pool {
 	struct loop *loop;
-	char *program;
+	char *program, *solver;
 	int64_t grace_ms;
 	size_t queue_max, queued;
 	struct job *first, **last;
@@ -244,7 +244,7 @@ static void ended(void *arg, int status)
 
 static int start(struct worker *w, struct err *err)
 {
-	const char *argv[] = { w->pool->program, "--worker", NULL };
+	const char *argv[] = { w->pool->program, "--worker", w->pool->solver ? "--solver" : NULL, w->pool->solver, NULL };
 	int r = child_spawn(&w->child, argv, NULL, CHILD_IN | CHILD_OUT | CHILD_GROUP, err);
 	if (r < 0) {
 		w->child = (struct child){ .in = -1, .out = -1, .err = -1 };
@@ -306,6 +306,7 @@ int solve_pool_new(struct loop *loop, const struct solve_options *options, struc
 	struct solve_pool *pool = mem_alloc(sizeof(*pool));
 	pool->loop = loop;
 	pool->program = mem_str(options->program);
+	pool->solver = options->solver ? mem_str(options->solver) : NULL;
 	pool->grace_ms = options->grace_ms;
 	pool->queue_max = options->queue_max;
 	pool->last = &pool->first;
@@ -350,6 +351,7 @@ void solve_pool_free(struct solve_pool *pool)
 	standing_drop(pool->newest);
 	free(pool->workers);
 	free(pool->program);
+	free(pool->solver);
 	free(pool);
 }
 

@@ -19,6 +19,7 @@ typedef void solve_answer_fn(void *arg, int failed, struct solution *solution);
 
 struct solve_options {
 	const char *program; /* "…/vnembed"; run with --worker */
+	const char *solver;  /* exec:PROGRAM, where jobs ask for it: workers may run just that; NULL: none */
 	size_t workers;
 	int64_t grace_ms;    /* beyond a job's time limit, before the worker is killed */
 	size_t queue_max;    /* jobs that wait; more are refused */

@@ -281,7 +281,8 @@ static void test_own_program(void **state)
 	assert_int_equal(chmod(own, 0700), 0);
 	w->job.time_limit_s = 5;
 	snprintf(w->job.solver, sizeof(w->job.solver), "exec:%s", own);
-	pool_of(w, "exec $real --worker", 1, 10);
+	mem_auto char *script = mem_printf("exec $real --worker --solver exec:%s", own);
+	pool_of(w, script, 1, 10);
 	submit(w);
 	wait_answers(w, 1);
 	assert_true(w->has_embedding);

@@ -190,7 +190,7 @@ int main(int argc, char **argv)
 	s.solver.solver_given = false; /* one for all programs is no contradiction */
 	argp_parse(&argp, argc, argv, 0, NULL, &s);
 	if (s.worker)
-		return worker_run();
+		return worker_run(s.solver.embed.solver);
 	solver_options_settle(&s.solver);
 	s.solver.embed.explain = true;
 	if (s.requests.n == 0)

@@ -24,8 +24,10 @@ struct work {
 	int exit;
 };
 
-/* Serves jobs of proto/worker.h from stdin until it ends. Returns the exit code. */
-int worker_run(void);
+/* Serves jobs of proto/worker.h from stdin until it ends, having given up all that it takes no more: `solver` as vned's configuration
+ * has it, so that a program of the operator's own can be read. Returns the exit code. */
+int worker_run(const char *solver);
+int worker_confine(const char *solver, struct err *err) VNE_MUST;
 
 /* run.c: embeds what was read, in order, as a batch, or anew where it runs, and writes what came of it to
  * standard output. w->exit grows. */

@@ -137,9 +137,14 @@ static int run(struct substrate *standing)
 	}
 }
 
-int worker_run(void)
+int worker_run(const char *solver)
 {
 	struct substrate standing = { 0 };
+	struct err err = { 0 };
+	if (worker_confine(solver, &err)) {
+		fprintf(stderr, "vnembed: %s\n", err.text);
+		return EXIT_MACHINE;
+	}
 	int ret = run(&standing);
 
 	substrate_done(&standing);
