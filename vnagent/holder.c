@@ -29,6 +29,7 @@
 #include "base/err.h"
 #include "base/ns.h"
 #include "vnagent/cgroup.h"
+#include "vnagent/confine.h"
 #include "vnagent/jail.h"
 
 /* The ids of a router's users outside: a range that systemd-nspawn and containers leave alone,
@@ -154,6 +155,7 @@ static void hold(const struct spawn_router *r, const struct title *title, int so
 		code = set_router_sysctls(&err);
 	if (!code && (chdir("/") < 0 || prctl(PR_SET_DUMPABLE, 0) < 0))
 		code = err_sys(&err, -errno, "settling");
+	router_confine_limits();
 	ready.code = code;
 	snprintf(ready.text, sizeof(ready.text), "%.*s", SPAWN_TEXT_MAX - 1, code ? err.text : "");
 	if (write(3, &ready, sizeof(ready)) != sizeof(ready) || code)

@@ -14,6 +14,7 @@
 #include "base/notify.h"
 #include "vnagent/agent.h"
 #include "vnagent/cgroup.h"
+#include "vnagent/confine.h"
 #include "vnagent/join.h"
 #include "vnagent/probe.h"
 #include "vnagent/program.h"
@@ -224,6 +225,11 @@ static int run(const struct agent_config *c, struct spawner *spawner, struct nod
 	return code;
 }
 
+static bool has_toolstack(const struct agent_config *c)
+{
+	return c->xen.helper || c->xen.images.n || access("/dev/xen/privcmd", F_OK) == 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments a;
@@ -249,6 +255,8 @@ int main(int argc, char **argv)
 	if (a.check && agent_config_load(a.config, &errors, &config, &err)) /* only what it says of Xen and of uplinks is of use here */
 		config = (struct agent_config){ 0 };
 	yaml_errors_done(&errors);
+	if (!code)
+		code = agent_confine_caps(has_toolstack(&config), &err);
 	/* Whoever forks does so before the first thread. */
 	const char **wanted = config.routers.n && !a.check ? mem_array(config.routers.n + 1, sizeof(*wanted)) : NULL;
 	bool fake_only = wanted != NULL;
@@ -273,6 +281,8 @@ int main(int argc, char **argv)
 		return probe_print(&probe, a.json);
 	if (!code && !fake_only)
 		code = spawner_start(argc, argv, &spawner, &err);
+	if (!code)
+		code = agent_confine_calls(&err);
 	if (!code)
 		code = run(&config, spawner, &probe, &err);
 	if (code)

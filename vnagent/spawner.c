@@ -23,9 +23,10 @@
 #include "base/mem.h"
 #include "base/ns.h"
 #include "vnagent/cgroup.h"
+#include "vnagent/confine.h"
 #include "vnagent/holder.h"
 
-enum { WORKERS_MIN = 2, WORKERS_MAX = 8, FDS_MAX = 5, TITLE_MIN = 48 + SPAWN_NAME_MAX };
+enum { WORKERS_MIN = 2, WORKERS_MAX = 8, FDS_MAX = 5, TITLE_MIN = 48 + SPAWN_NAME_MAX, EXIT_MACHINE = 70 };
 
 struct spawner {
 	int fd;
@@ -173,6 +174,7 @@ static _Noreturn void run_command(const struct request *q, char **argv, const in
 		snprintf(text, sizeof(text), "becoming root of the router: %s", strerror(errno));
 		end_command(control, 126, text);
 	}
+	router_confine_limits();
 	pid_t pid = fork();
 	if (pid < 0)
 		end_command(control, 126, "no process left in the router");
@@ -224,6 +226,11 @@ static _Noreturn void serve(int sock, const struct title *title)
 	signal(SIGTERM, SIG_IGN); /* it ends with the agent, by the socket */
 	signal(SIGINT, SIG_IGN);
 	setsid(); /* a terminal's ^C or a service manager's group kill is not for routers */
+	struct err err = { 0 };
+	if (router_confine_calls(&err)) {
+		fprintf(stderr, "vnagent: routers: %s\n", err.text);
+		_exit(EXIT_MACHINE); /* the agent sees that nobody makes routers */
+	}
 	for (;;) {
 		ssize_t n = receive_fds(sock, buffer, sizeof(buffer), fds, FDS_MAX, 0);
 		if (n < (ssize_t)sizeof(struct request))
