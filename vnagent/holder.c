@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/sched.h>
+#include <linux/securebits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -21,6 +22,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -36,6 +38,10 @@
  * above 2^31 minus what they use, the same for all routers: what separates those is the pid,
  * mount, IPC and network namespace, and they share no writable file. */
 enum { OUTSIDE_IDS = 1879048192, IDS = 65536, READY_TIMEOUT_MS = 10000 };
+
+/* Who owns a router's user namespace outside: users whom nobody is, one for each router as far as numbers go. What a router uses of what the
+ * kernel counts for each user (namespaces, inotify instances, processes …) is charged to them; to root it would be everybody's. */
+enum { OWNERS = OUTSIDE_IDS + IDS, OWNERS_N = 0x0ff00000 };
 
 extern char **environ;
 
@@ -166,6 +172,39 @@ static void hold(const struct spawn_router *r, const struct title *title, int so
 }
 
 /* ---- outside -------------------------------------------------------------------------- */
+static uid_t owner_of(const struct spawn_router *r)
+{
+	uint64_t key = (r->home_net << 40) ^ ((uint64_t)r->net << 16) ^ r->router;
+	return OWNERS + (uid_t)((key * 0x9e3779b97f4a7c15u >> 32) % OWNERS_N);
+}
+
+/* clone3 as that user, with all capabilities. The limit of processes that we have at this moment is the one of all users in the new
+ * namespace together (the kernel takes none over from root). */
+static pid_t clone_owned(const struct spawn_router *r, struct clone_args *args)
+{
+	struct rlimit was, limit;
+	uid_t owner = owner_of(r);
+	bool limited = getrlimit(RLIMIT_NPROC, &was) == 0;
+	bool owned = prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) == 0 && setresuid(owner, owner, 0) == 0;
+	limit = (struct rlimit){ ROUTER_PROCESSES_MAX, was.rlim_max };
+	if (owned && limited && (was.rlim_max == RLIM_INFINITY || was.rlim_max >= ROUTER_PROCESSES_MAX))
+		(void)setrlimit(RLIMIT_NPROC, &limit);
+	pid_t pid = (pid_t)syscall(SYS_clone3, args, sizeof(*args));
+	int code = errno;
+	if (pid == 0)
+		return 0;
+	/* Not in a user namespace that has no such user (a lab without root): then it is ours. */
+	if (owned && (setresuid(0, 0, 0) < 0 || prctl(PR_SET_SECUREBITS, 0) < 0)) {
+		perror("cannot become root again");
+		abort();
+	}
+	if (limited)
+		(void)setrlimit(RLIMIT_NPROC, &was);
+	(void)prctl(PR_SET_DUMPABLE, 1);
+	errno = code;
+	return pid;
+}
+
 static int write_maps(pid_t pid, struct err *err)
 {
 	char path[64], map[64];
@@ -219,7 +258,7 @@ int holder_make(const struct spawn_router *r, const struct title *title, struct 
 		.exit_signal = SIGCHLD,
 	};
 	code = jail_enter(&err);
-	pid_t pid = code ? -1 : (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	pid_t pid = code ? -1 : clone_owned(r, &args);
 	if (pid == 0)
 		hold(r, title, pair[1]);
 	if (!code) {
