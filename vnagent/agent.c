@@ -16,7 +16,7 @@
 #include "vnagent/routes.h"
 #include "vnagent/underlay.h"
 
-enum { SEQUENCE_BITS = 48, SOON_MS = 50, PERIOD_MIN_MS = 10, PERIOD_MAX_MS = 60000 };
+enum { SEQUENCE_BITS = 48, SOON_MS = 50, PERIOD_MIN_MS = 10, PERIOD_MAX_MS = 60000, NEIGHBOURS_MS = 2000 };
 #define SEQUENCE_MASK ((UINT64_C(1) << SEQUENCE_BITS) - 1)
 
 struct agent {
@@ -34,6 +34,8 @@ struct agent {
 	char **down;              /* of them, as last reported */
 	size_t n_down;
 	struct loop_source *soon; /* a report before its time */
+	struct loop_source *neighbours;
+	struct addr server; /* family 0: told by name */
 	struct watch *watch;
 	void (*welcome)(void *arg, uint32_t heartbeat_ms, uint32_t report_ms);
 	void *welcome_arg;
@@ -149,6 +151,29 @@ static void routed(void *arg)
 	struct agent *a = arg;
 	if (a->soon)
 		loop_set_timer(a->soon, SOON_MS, 0);
+}
+
+static void keep_neighbours(void *arg)
+{
+	struct agent *a = arg;
+	builder_keep_neighbours(a->builder, a->server.family ? &a->server : NULL);
+}
+
+/* Of tcp://ADDRESS:PORT; a name is not looked up for this. */
+static void find_server(struct agent *a, const char *server)
+{
+	char text[ADDR_TEXT];
+	struct err err = { 0 };
+	const char *at = server && !strncmp(server, "tcp://", 6) ? server + 6 : "", *end = strrchr(at, ':');
+	if (*at == '[' && end && end[-1] == ']') {
+		at++;
+		end--;
+	}
+	if (!end || (size_t)(end - at) >= sizeof(text))
+		return;
+	snprintf(text, sizeof(text), "%.*s", (int)(end - at), at);
+	if (addr_parse(text, &a->server, &err))
+		a->server.family = 0;
 }
 
 /* ---- what is heard of links --------------------------------------------------------------------- */
@@ -436,6 +461,9 @@ int agent_new(const struct agent_options *options, struct agent **ret, struct er
 	int code = loop_add_timer(options->loop, PERIOD_MAX_MS, 0, report_soon, a, &a->soon, err);
 	if (!code)
 		code = builder_new(&build, &a->builder, err);
+	find_server(a, options->config->server);
+	if (!code)
+		code = loop_add_timer(options->loop, NEIGHBOURS_MS, NEIGHBOURS_MS, keep_neighbours, a, &a->neighbours, err);
 	if (!code)
 		code = state_each(options->state, restore, bad_file, a, err);
 	if (code) {
@@ -469,6 +497,7 @@ void agent_free(struct agent *a)
 		return;
 	a->wire_state = WIRE_DOWN;
 	loop_remove(a->soon);
+	loop_remove(a->neighbours);
 	a->soon = NULL;
 	exec_table_free(a->commands);
 	routes_free(a->routes);

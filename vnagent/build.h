@@ -68,6 +68,10 @@ void builder_free(struct builder *b); /* what is built stays. NULL accepted */
 void builder_restore(struct builder *b, const struct node_plan *committed, const struct node_plan *prepared);
 void builder_sweep(struct builder *b);
 
+/* The way to neighbours and to `server` (NULL: not known) stays known whatever routers do to the machine's table (vnagent/neighbours.h).
+ * To be called every few seconds. */
+void builder_keep_neighbours(struct builder *b, const struct addr *server);
+
 /* The result comes later, from the loop. plan (PREPARE, ENSURE): checked by node_plan_check; copied. */
 void builder_start(struct builder *b, enum build_op op, uint32_t net, uint32_t generation,
                    const struct node_plan *plan, uint64_t cookie);

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "vnagent/build_impl.h"
+#include "vnagent/neighbours.h"
 #include "vnagent/wall.h"
 
 /* ---- the second wall ----------------------------------------------------------------------- */
@@ -43,6 +44,22 @@ int build_wall_update(struct builder *b, struct err *err)
 	int code = wall_set(b->wall, x.segments.v, x.segments.n, err);
 	vec_done(&x.segments);
 	return code ? err_add(err, code, "who may send into tunnels") : 0;
+}
+
+void builder_keep_neighbours(struct builder *b, const struct addr *server)
+{
+	struct expected x = { 0 };
+	VEC(struct addr) to = { 0 };
+	if (!b->nl)
+		return;
+	hash_each(b->nets, expect_net, &x);
+	if (server)
+		*vec_add(&to) = *server;
+	for (size_t i = 0; i < x.segments.n; i++)
+		*vec_add(&to) = x.segments.v[i]->remote;
+	neighbours_keep(b->nl, to.v, to.n);
+	vec_done(&to);
+	vec_done(&x.segments);
 }
 
 /* ---- networks and jobs ------------------------------------------------------------------- */

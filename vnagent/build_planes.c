@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "vnagent/build_impl.h"
 #include "vnagent/plane_filter.h"
+#include "vnagent/port.h"
 #include "vnagent/program.h"
 #include "vnagent/split.h"
 
@@ -115,13 +116,6 @@ static int set_split(struct builder *b, struct job *job, const struct open_drive
 }
 
 /* ---- programs ------------------------------------------------------------------------------------------ */
-/* The MAC at the other end of a virtual link between two routers: made from network and port as our own (model/plan.h). */
-static void peer_mac(const struct plan_port *port, uint8_t ret[6])
-{
-	memcpy(ret, port->mac, 6);
-	ret[5] ^= 1; /* the other end of the same link */
-}
-
 static int fill_program(struct builder *b, struct job *job, const struct plan_router *r, struct program *p, struct err *err)
 {
 	VEC(struct program_port) ports = { 0 };
@@ -142,7 +136,7 @@ static int fill_program(struct builder *b, struct job *job, const struct plan_ro
 		*to = (struct program_port){ .number = number, .ifindex = dev->ifindex, .mtu = port->mtu };
 		memcpy(to->mac, port->mac, sizeof(to->mac));
 		if (!port->uplink && !port->lan)
-			peer_mac(port, to->peer);
+			port_peer_mac(port, to->peer);
 	}
 	int code = program_fill(p, ports.v, ports.n, locals.v, locals.n, err);
 	vec_done(&ports);

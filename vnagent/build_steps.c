@@ -308,14 +308,15 @@ static void put_inside(struct nl_batch *b, const struct job *job, const struct p
 		port_put_bridge(b);
 	for (size_t i = 0; i < n_ports; i++) {
 		const struct plan_port *port = &job->want.ports[ports[i]], *was = plan_index_port(&job->old, port->id);
-		if (!port_is_due(job, port))
-			continue;
-		if (was && commits(job) && !fresh)
+		bool due = port_is_due(job, port);
+		if (due && was && commits(job) && !fresh)
 			port_put_stale_address(b, was, port);
-		if (is_switch)
+		if (due && is_switch)
 			port_put_switched(b, port, bridged);
-		else
+		else if (due)
 			port_put_inside(b, port);
+		if (commits(job) && !is_switch)
+			port_put_peer(b, port);
 	}
 	for (size_t i = 0; whole && i < r->n_routes; i++)
 		port_put_route(b, r, &r->routes[i]);

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "vnagent/neighbours.h"
+
 enum { LOOPBACK_IFINDEX = 1, BRIDGE_IFINDEX = 2 };
 
 static uint8_t addr_len(const struct addr *a)
@@ -108,6 +110,24 @@ void port_put_inside(struct nl_batch *b, const struct plan_port *port)
 		put_address(b, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, ifindex, &port->address);
 	if (port->gateway.family)
 		put_default(b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, port);
+}
+
+void port_put_peer(struct nl_batch *b, const struct plan_port *port)
+{
+	uint8_t mac[6];
+	if (!port->peer.family || port->lan || port->uplink)
+		return;
+	port_peer_mac(port, mac);
+	neighbour_put(b, device_inner_ifindex(port->id), &port->peer, mac);
+	nl_label(b, "neighbour of %s", port->ifname);
+	nl_tolerate(b, -ENODEV); /* its root has taken it away, or down */
+	nl_tolerate(b, -ENETDOWN);
+}
+
+void port_peer_mac(const struct plan_port *port, uint8_t ret[6])
+{
+	memcpy(ret, port->mac, 6);
+	ret[5] ^= 1; /* the other end of the same link */
 }
 
 /* No address of its own making: nothing here speaks IPv6. */

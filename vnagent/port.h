@@ -18,6 +18,10 @@ void port_put_inside(struct nl_batch *b, const struct plan_port *port); /* MTU, 
  * bridge (01:80:c2:00:00:00 to 02: STP, pause, LACP); it says nothing itself. */
 void port_put_bridge(struct nl_batch *b);
 void port_put_switched(struct nl_batch *b, const struct plan_port *port, bool bridged); /* not bridged: somebody else's to join */
+/* The router at the other end, once the port has a carrier: what is known without one the kernel forgets. */
+void port_put_peer(struct nl_batch *b, const struct plan_port *port);
+/* The MAC at the other end of a virtual link between two routers: made from network and port as our own (model/plan.h). */
+void port_peer_mac(const struct plan_port *port, uint8_t ret[6]);
 void port_put_route(struct nl_batch *b, const struct plan_router *r, const struct plan_route *route);
 /* Takes back what `old` had and `now` has not (each may be NULL where the other is not). */
 void port_put_stale_routes(struct nl_batch *b, const struct plan_router *old, const struct plan_router *now);

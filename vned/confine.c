@@ -14,14 +14,21 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-/* For the user that vned is going to be, where it is new. */
-static int make_state(const struct vned_config *c, struct err *err)
+/* The folder that the socket file is in; NULL where there is none. */
+static char *local_folder(const struct vned_config *c)
 {
-	if (mkdir(c->state, 0700) < 0)
-		return 0; /* it is there; or the store says why there can be none */
+	const char *slash = c->local ? strrchr(c->local, '/') : NULL;
+	return slash && slash > c->local ? mem_strn(c->local, (size_t)(slash - c->local)) : NULL;
+}
+
+/* For the user that vned is going to be, where it is new. */
+static int make_folder(const struct vned_config *c, const char *path, mode_t mode, struct err *err)
+{
+	if (!path || mkdir(path, mode) < 0)
+		return 0; /* it is there; or whoever needs it says why there can be none */
 	const struct passwd *user = c->user && geteuid() == 0 ? getpwnam(c->user) : NULL;
-	if (user && chown(c->state, user->pw_uid, user->pw_gid) < 0)
-		return err_sys(err, -errno, "%s: giving it to user %s", c->state, c->user);
+	if (user && chown(path, user->pw_uid, user->pw_gid) < 0)
+		return err_sys(err, -errno, "%s: giving it to user %s", path, c->user);
 	return 0;
 }
 
@@ -40,7 +47,10 @@ static int check_access(const struct vned_config *c, struct err *err)
 
 static int become(const struct vned_config *c, struct err *err)
 {
-	int code = make_state(c, err);
+	mem_auto char *local = local_folder(c);
+	int code = make_folder(c, c->state, 0700, err);
+	if (!code)
+		code = make_folder(c, local, 0755, err);
 	if (code)
 		return code;
 	if (!c->user) {
@@ -58,7 +68,9 @@ static int become(const struct vned_config *c, struct err *err)
 static int give_up_files(const struct vned_config *c, struct err *err)
 {
 	/* SQLite sorts what is too much for memory in the temporary folders. */
-	const struct confine_path paths[] = { { "/", false }, { c->state, true }, { "/dev/null", true }, { "/tmp", true }, { "/var/tmp", true } };
+	mem_auto char *local = local_folder(c);
+	const struct confine_path paths[] = { { "/", false },        { c->state, true },  { c->allow, true },   { local ? local : "/dev/null", true },
+		                              { "/dev/null", true }, { "/tmp", true }, { "/var/tmp", true } };
 	int code = confine_files(paths, ARRAY_LEN(paths), err);
 	if (code == -EOPNOTSUPP) {
 		log_info("files are guarded by their owners only: %s", err->text);

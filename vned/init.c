@@ -75,7 +75,8 @@ static int write_texts(const struct init *in, struct err *err)
 			substrate_text(in, &text);
 		else if (i == 1)
 			buf_printf(&text, "# What else can stand here: vne-config(5).\nkind: vned\nsubstrate: substrate.yaml\nlisten: [%s]\nlocal: /run/vned/vned.sock\n"
-			                  "metrics: 127.0.0.1:7411\nkey: vned.key\nallow: allowed\nstate: /var/lib/vned\n", in->server);
+			                  "metrics: 127.0.0.1:7411\nkey: vned.key\nallow: allowed\nstate: /var/lib/vned\n%s", in->server,
+			           getpwnam("vned") ? "user: vned\n" : "");
 		else
 			buf_printf(&text, "kind: vnctl\nserver: %s\nserver_key: vned.pub\nkey: admin.key\n", in->server);
 		r = write_text(path, &text, err);
