@@ -12,8 +12,9 @@
 #include <unistd.h>
 
 #include "base/fault.h"
+#include "vnagent/confine.h"
 
-enum { PERIOD_US = 100000, QUOTA_MIN_US = 1000, WEIGHT_V1 = 1024, PROCESSES_MAX = 512, MEMORY_DEFAULT_KIB = 256 << 10 };
+enum { PERIOD_US = 100000, QUOTA_MIN_US = 1000, WEIGHT_V1 = 1024, MEMORY_DEFAULT_KIB = 256 << 10 };
 
 enum controller { CPU, CPUACCT, MEMORY, PIDS, CONTROLLERS };
 static const char *const controller_names[CONTROLLERS] = { "cpu", "cpuacct", "memory", "pids" };
@@ -100,6 +101,12 @@ bool cgroup_has_memory(void)
 {
 	look();
 	return hierarchy.root[MEMORY][0];
+}
+
+bool cgroup_has_pids(void)
+{
+	look();
+	return hierarchy.root[PIDS][0];
 }
 
 bool cgroup_usable(void)
@@ -198,7 +205,7 @@ int cgroup_set(const char *parent, uint32_t net, uint32_t router, int64_t cpu_mi
 			code = write_number(path, hierarchy.v2 ? "memory.max" : "memory.limit_in_bytes", "%lld",
 			                    (mem_kib > 0 ? mem_kib : MEMORY_DEFAULT_KIB) * 1024, 0);
 		if (c == PIDS) /* no tenant takes the node's process numbers from all others */
-			code = write_number(path, "pids.max", "%lld", PROCESSES_MAX, 0);
+			code = write_number(path, "pids.max", "%lld", ROUTER_PROCESSES_MAX, 0);
 		if (code)
 			return err_sys(err, code, "%s", path);
 	}

@@ -17,6 +17,7 @@
 /* Finds out once what is mounted (reads /proc/self/mountinfo). */
 bool cgroup_has_cpu(void);
 bool cgroup_has_memory(void);
+bool cgroup_has_pids(void);
 bool cgroup_usable(void); /* groups can be made in the cpu hierarchy: tried with one that is removed at once */
 
 /* Makes the parent and tries whether groups can be made in it. -ENOSYS: no hierarchy here; else why not. */

@@ -181,6 +181,13 @@ static const char *open_cgroup(const struct agent_config *c, const char *const *
 	return c->cgroup;
 }
 
+static void tell_missing_caps(void)
+{
+	for (size_t i = 0; i < agent_caps_n; i++)
+		if (!confine_has_cap(agent_caps[i].cap))
+			log_info("CAP_%s is missing: %s", confine_cap_name(agent_caps[i].cap), agent_caps[i].why);
+}
+
 static int run(const struct agent_config *c, struct spawner *spawner, struct node_probe *probe, struct err *err)
 {
 	const char *kinds[KINDS_MAX + 1];
@@ -279,6 +286,8 @@ int main(int argc, char **argv)
 		uplinks_probe(&config.uplinks, &probe, &probe.uplinks, &probe.n_uplinks);
 	if (!code && a.check)
 		return probe_print(&probe, a.json);
+	if (!code && !fake_only)
+		tell_missing_caps();
 	if (!code && !fake_only)
 		code = spawner_start(argc, argv, &spawner, &err);
 	if (!code)

@@ -24,6 +24,7 @@
 #include "base/mem.h"
 #include "base/nl.h"
 #include "vnagent/cgroup.h"
+#include "vnagent/confine.h"
 #include "vnagent/dhcp.h"
 #include "vnagent/gso_guard.h"
 #include "vnagent/nat.h"
@@ -135,6 +136,7 @@ static const struct {
 	{ "netem", "emulating the delay of substrate links (vnlab)", ask_netem },
 	{ "cgroup-cpu", "cpu shares and caps of routers, accounting of their cpu time", NULL },
 	{ "cgroup-memory", "memory limits of routers, accounting of their memory", NULL },
+	{ "cgroup-pids", "a limit of processes for routers besides that of their users", NULL },
 };
 
 /* Answers: one byte per feature, in the child's last breath. */
@@ -283,6 +285,8 @@ int probe_run(const char *const *wanted, struct node_probe *ret, struct err *err
 				f->present = cgroup_has_cpu() && cgroup_usable();
 			else if (!strcmp(f->name, "cgroup-memory"))
 				f->present = cgroup_has_memory() && cgroup_usable();
+			else if (!strcmp(f->name, "cgroup-pids"))
+				f->present = cgroup_has_pids() && cgroup_usable();
 			else if (!strcmp(f->name, "realtime"))
 				f->present = any_realtime(&p);
 			else if (!strcmp(f->name, "dhcp"))
@@ -312,6 +316,10 @@ static void print_json(const struct node_probe *p)
 	for (size_t i = 0; i < p->n_features; i++)
 		printf("%s\n  {\"name\": \"%s\", \"present\": %s, \"used_for\": \"%s\"}", i ? "," : "", p->features[i].name,
 		       p->features[i].present ? "true" : "false", p->features[i].used_for);
+	printf("],\n \"capabilities\": [");
+	for (size_t i = 0; i < agent_caps_n; i++)
+		printf("%s\n  {\"name\": \"%s\", \"present\": %s, \"used_for\": \"%s\"}", i ? "," : "", confine_cap_name(agent_caps[i].cap),
+		       confine_has_cap(agent_caps[i].cap) ? "true" : "false", agent_caps[i].why);
 	printf("],\n \"uplinks\": [");
 	for (size_t i = 0; i < p->n_uplinks; i++) {
 		const struct probe_uplink *u = &p->uplinks[i];
@@ -347,5 +355,8 @@ int probe_print(const struct node_probe *p, bool json)
 	printf("\nkernel\n");
 	for (size_t i = 0; i < p->n_features; i++)
 		printf("  %-14s %-8s %s\n", p->features[i].name, p->features[i].present ? "yes" : "missing", p->features[i].used_for);
+	printf("\ncapabilities (all others are given up)\n");
+	for (size_t i = 0; i < agent_caps_n; i++)
+		printf("  %-14s %-8s %s\n", confine_cap_name(agent_caps[i].cap), confine_has_cap(agent_caps[i].cap) ? "yes" : "missing", agent_caps[i].why);
 	return any ? 0 : 1;
 }

@@ -44,29 +44,25 @@ class Walls:
         return True
 
 
-@pytest.fixture(scope="module", params=["kernel", "split"])
+@pytest.fixture(scope="module")
 def walls(triangle, request):
     eventually(lambda: triangle.nodes_up() >= {"a", "b", "c"})
     triangle.submit(PAIR.format(name="good", more=""))
     triangle.submit(PAIR.format(name="evil", more=", plane: split" if request.param == "split" else ""))
     w = Walls(triangle)
-    w.plane = request.param
     yield w
     for name in ("evil", "good"):
         triangle.vnctl("release", name)
     eventually(lambda: all(triangle.bare(n) for n in "ab"))
 
 
-@pytest.fixture
-def once(walls):
-    """What does not depend on who forwards is tried with one plane."""
-    if walls.plane != "kernel":
-        pytest.skip("the same as with plane: kernel")
-    return walls
+EITHER = pytest.mark.parametrize("walls", ["kernel", "split"], indirect=True)
+ONCE = pytest.mark.parametrize("walls", ["kernel"], indirect=True)  # what does not depend on who forwards
 
 
 # ---- seeing others ---------------------------------------------------------------------------------------------
 
+@ONCE
 def test_sees_no_other_process(walls):
     names = walls.evil("cat /proc/[0-9]*/comm").out.split()
     assert len(names) <= 4 and not [n for n in names if n.startswith(("vned", "vnagent", "vne-"))], names
@@ -76,6 +72,7 @@ def test_sees_no_other_process(walls):
     assert walls.unharmed()
 
 
+@ONCE
 def test_sees_no_other_device_socket_or_key(walls):
     assert set(walls.evil("ls /sys/class/net").out.split()) == {"lo", "eth0"}
     assert walls.evil("tail -n +2 /proc/net/unix; cat /proc/keys").out == ""
@@ -84,12 +81,14 @@ def test_sees_no_other_device_socket_or_key(walls):
     assert not re.search(r"vp|vt[0-9a-f]|mgmt", walls.evil("ip -d link; tc qdisc; nft list ruleset; ip neigh").out)
 
 
+@ONCE
 def test_sees_no_file_of_the_host_that_is_not_everybodys(walls):
     lab = walls.lab.dir
     assert walls.evil(f"cat {lab}/vned.key {lab}/admin.key {lab}/state/* /etc/shadow", code=None).out == ""
     assert walls.evil("ls -A /run /tmp /var/tmp").out.split() == ["/run:", "/tmp:", "/var/tmp:"]
 
 
+@ONCE
 def test_mounts_uncover_nothing(walls):
     """In a mount namespace of its own, so that its own /proc and /tmp stay for the other tests."""
     done = walls.evil(rf"""unshare -m sh -c '
@@ -104,6 +103,7 @@ def test_mounts_uncover_nothing(walls):
     assert walls.lab.on_node("a", "sh", "-c", "ls /wall /etc/wall /usr/wall 2>/dev/null", code=None).out == ""
 
 
+@ONCE
 def test_opens_no_device_of_the_host(walls):
     found = walls.evil("find /dev -type b -o -type c | sort").out.split()
     harmless = {f"/dev/{d}" for d in ("null", "zero", "full", "random", "urandom", "tty", "net/tun", "pts/ptmx", "ptmx")}
@@ -116,6 +116,7 @@ SETTINGS = """kernel/core_pattern kernel/modprobe kernel/sysrq kernel/pid_max ke
 user/max_net_namespaces net/netfilter/nf_conntrack_max net/core/rmem_max net/ipv4/tcp_mem net/ipv4/ip_forward"""
 
 
+@ONCE
 def test_changes_no_setting_of_the_host(walls):
     """Some are its own to set: then the host's stay as they were."""
     read = "cd /proc/sys && grep -H . " + " ".join(SETTINGS.split()) + " 2>/dev/null; true"
@@ -153,6 +154,7 @@ for family in (socket.AF_VSOCK, socket.AF_ALG, socket.AF_CAN, 30, 44, 16 + 64): 
 """
 
 
+@ONCE
 def test_system_calls_for_the_machine_are_refused(walls):
     if walls.evil("uname -m").out.strip() != "x86_64":
         pytest.skip("the numbers are those of x86_64")
@@ -161,6 +163,7 @@ def test_system_calls_for_the_machine_are_refused(walls):
 
 # ---- speaking where it should not -------------------------------------------------------------------------------
 
+@EITHER
 def test_reaches_neither_management_nor_host(walls):
     lab = walls.lab
     heard_of = ("sh", "-c", "grep -E '^(Udp6InDatagrams|Icmp6InEchos|Icmp6InNeighbor|Ip6InMcast)' /proc/net/snmp6; tail -n +2 /proc/net/arp | grep -v -e mgmt -e ' eth' -e '-'; true")
@@ -215,6 +218,7 @@ s.send(inner)
 LISTEN = "import socket; s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88b5)); s.settimeout(3)\nprint('ready', flush=True)\nwhile True:\n    f = s.recv(2000)\n    print('heard' if b'spoofed' in f else 'other', flush=True)"
 
 
+@EITHER
 def test_spoofs_no_tunnel_and_no_underlay_address(walls):
     lab = walls.lab
     vnis = sorted({int(d[2:], 16) for n in "ab" for d in lab.devices_on(n) if re.fullmatch("vt[0-9a-f]+", d)})
@@ -243,6 +247,7 @@ def test_spoofs_no_tunnel_and_no_underlay_address(walls):
     assert walls.unharmed()
 
 
+@EITHER
 def test_sends_no_more_than_promised(walls):
     """Whatever it does to its own end of the port."""
     lab = walls.lab
@@ -272,6 +277,7 @@ while time.time() < end:
 
 # ---- limits ----------------------------------------------------------------------------------------------------
 
+@ONCE
 def test_raises_no_limit_of_its_own(walls):
     done = walls.evil("""unshare -C -m sh -c '
         for c in cpu memory pids; do mount -t cgroup -o $c x /tmp 2>/dev/null && {
@@ -339,20 +345,21 @@ os.system("nft delete table inet t")
 }
 
 
+@ONCE
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_exhausts_nobody_but_itself(once, attack):
-    process = once.start(ATTACKS[attack])
+def test_exhausts_nobody_but_itself(walls, attack):
+    process = walls.start(ATTACKS[attack])
     try:
         deadline, rounds = time.monotonic() + 6, 0
         while process.poll() is None and time.monotonic() < deadline:
-            assert once.unharmed()
+            assert walls.unharmed()
             rounds += 1
         assert rounds or process.poll() is not None
     finally:
         process.kill()
         process.wait(20)
-    assert once.unharmed()
-    eventually(lambda: once.evil("echo back", code=None).out == "back\n")  # and the attacker's own router is there still, or again
+    assert walls.unharmed()
+    eventually(lambda: walls.evil("echo back", code=None).out == "back\n")  # and the attacker's own router is there still, or again
 
 
 NEIGHBOURS = """
@@ -369,36 +376,38 @@ while time.time() < end:
 """
 
 
-def test_a_full_table_of_neighbours_cuts_nobody_off(once):
+@ONCE
+def test_a_full_table_of_neighbours_cuts_nobody_off(walls):
     """The kernel has one for all namespaces. What a node and routers need in it is exempt: it stays when all else is collected."""
     def kept():
-        tables = [once.lab.on_node("a", "ip", "neigh").out, once.lab.in_router("good", "r1", "ip neigh").out]
+        tables = [walls.lab.on_node("a", "ip", "neigh").out, walls.lab.in_router("good", "r1", "ip neigh").out]
         return all("extern_learn" in t for t in tables) and "198.18.0.1 dev mgmt" in tables[0]
     eventually(kept)
-    process = once.lab.start("vnctl", "exec", "evil", "r1", "--", "/usr/bin/python3", "-c", NEIGHBOURS, stdout=-1)
+    process = walls.lab.start("vnctl", "exec", "evil", "r1", "--", "/usr/bin/python3", "-c", NEIGHBOURS, stdout=-1)
     try:
         assert process.stdout.readline() == "full\n"
         fresh = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.sendto(b'', ('198.18.0.1', 9))"
         until = time.monotonic() + 6  # what was not heard of for 5 s is what the kernel collects first
         while time.monotonic() < until:
-            assert once.unharmed() and kept()
-            once.lab.on_node("a", "/usr/bin/python3", "-c", fresh)
+            assert walls.unharmed() and kept()
+            walls.lab.on_node("a", "/usr/bin/python3", "-c", fresh)
     finally:
         process.kill()
         process.wait(20)
-    once.evil("ip address del 11.0.0.1/8 dev eth0", code=None)
-    assert once.unharmed()
+    walls.evil("ip address del 11.0.0.1/8 dev eth0", code=None)
+    assert walls.unharmed()
 
 
-def test_what_the_kernel_counts_by_user_is_not_shared(once):
+@ONCE
+def test_what_the_kernel_counts_by_user_is_not_shared(walls):
     """As many inotify instances as a user may have, in one router: another router's user, and the host's root, have theirs."""
     hold = "import ctypes, time\nlibc = ctypes.CDLL(None)\nn = 0\nwhile n < 100000 and libc.inotify_init1(0) >= 0: n += 1\nprint(n, flush=True)\ntime.sleep(30)"
     some = "import ctypes; print(ctypes.CDLL(None).inotify_init1(0) >= 0)"
-    process = once.lab.start("vnctl", "exec", "evil", "r1", "--", "/usr/bin/python3", "-c", hold, stdout=-1)
+    process = walls.lab.start("vnctl", "exec", "evil", "r1", "--", "/usr/bin/python3", "-c", hold, stdout=-1)
     try:
         assert 0 < int(process.stdout.readline()) < 100000
-        assert once.lab.vnctl("exec", "good", "r1", "--", "/usr/bin/python3", "-c", some).out == "True\n"
-        assert once.lab.on_node("a", "/usr/bin/python3", "-c", some).out == "True\n"
+        assert walls.lab.vnctl("exec", "good", "r1", "--", "/usr/bin/python3", "-c", some).out == "True\n"
+        assert walls.lab.on_node("a", "/usr/bin/python3", "-c", some).out == "True\n"
     finally:
         process.kill()
         process.wait(20)
@@ -406,6 +415,7 @@ def test_what_the_kernel_counts_by_user_is_not_shared(once):
 
 # ---- and what it may ---------------------------------------------------------------------------------------------
 
+@EITHER
 def test_does_what_root_of_a_network_does(walls):
     walls.evil("""set -e
         ip link add d0 type bridge; ip link set d0 up; ip address add 172.16.0.1/24 dev d0; ip route add 172.17.0.0/16 via 172.16.0.2

@@ -3,6 +3,7 @@
  * others do (SCHED_FIFO, memory locked) where that is permitted: it needs little, and what it is late is lost by tenants. */
 #include <argp.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/confine.h"
 #include "base/log.h"
 #include "vnagent/watch/impl.h"
 
@@ -34,6 +36,19 @@ static void hurry(void)
 		log_debug("no real-time priority here: a busy machine may switch later");
 }
 
+/* Its sockets are open: what may come is more of those that any program may have. */
+static int confine(struct err *err)
+{
+	static const struct confine_cap keep[] = {
+		{ CAP_NET_ADMIN, "switching protected links" },
+		{ CAP_NET_RAW, "sockets that are tied to a device" },
+		{ CAP_IPC_LOCK, "memory that comes later is locked, too" },
+	};
+	static const struct confine_call *const calls[] = { confine_ordinary, confine_network };
+	int code = confine_caps(keep, sizeof(keep) / sizeof(keep[0]), err);
+	return code ? code : confine_calls_only(calls, sizeof(calls) / sizeof(calls[0]), err);
+}
+
 static int run(struct watcher *w, struct err *err)
 {
 	struct loop_source *source;
@@ -48,6 +63,8 @@ static int run(struct watcher *w, struct err *err)
 		code = links_open(w, err);
 	if (!code)
 		code = control_open(w, WATCH_FD, err);
+	if (!code)
+		code = confine(err);
 	if (!code)
 		code = loop_run(w->loop, err);
 	control_close(w);
