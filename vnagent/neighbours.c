@@ -37,7 +37,7 @@ struct hop {
 static int take_route(void *arg, const struct nlmsghdr *m)
 {
 	struct hop *hop = arg;
-	const struct nlattr *table[RTA_MAX + 1];
+	const struct nlattr *table[RTA_MAX + 1] = { 0 };
 	const struct rtmsg *head = nl_head(m, sizeof(*head));
 	if (m->nlmsg_type != RTM_NEWROUTE || !head || head->rtm_type != RTN_UNICAST || head->rtm_family != hop->address.family)
 		return 0;
