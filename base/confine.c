@@ -45,6 +45,14 @@ bool confine_has_cap(int cap)
 	return get_caps(data) == 0 && data[CAP_TO_INDEX(cap)].effective & CAP_TO_MASK(cap);
 }
 
+/* Without CAP_SETPCAP they stay: then no_new_privs alone is the bound. */
+static void drop_bounds(const uint32_t kept[2])
+{
+	for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+		if (!(kept[CAP_TO_INDEX(cap)] & CAP_TO_MASK(cap)))
+			(void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+}
+
 int confine_caps(const struct confine_cap *keep, size_t n, struct err *err)
 {
 	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
@@ -53,10 +61,7 @@ int confine_caps(const struct confine_cap *keep, size_t n, struct err *err)
 	for (size_t i = 0; i < n; i++)
 		kept[CAP_TO_INDEX(keep[i].cap)] |= CAP_TO_MASK(keep[i].cap);
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-		/* Without CAP_SETPCAP it stays: then no_new_privs alone is the bound. */
-		if (!(kept[CAP_TO_INDEX(cap)] & CAP_TO_MASK(cap)))
-			(void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+	drop_bounds(kept);
 	int code = get_caps(data);
 	for (int i = 0; i < 2; i++) {
 		data[i].permitted &= kept[i];
@@ -242,6 +247,7 @@ int confine_user(const char *name, struct err *err)
 		return err_set(err, -ENOENT, "there is no user %s; make it (systemd-sysusers, or adduser --system --group %s)", name, name);
 	if (geteuid() == user->pw_uid)
 		return 0;
+	drop_bounds((uint32_t[2]){ 0 }); /* while we may */
 	if (initgroups(name, user->pw_gid) < 0 || setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0 ||
 	    setresuid(user->pw_uid, user->pw_uid, user->pw_uid) < 0)
 		return err_sys(err, -errno, "becoming user %s", name);

@@ -49,5 +49,5 @@ struct confine_path {
 };
 int confine_files(const struct confine_path *paths, size_t n, struct err *err) VNE_MUST;
 
-/* Becomes this user, with its groups, for good; no more root. -ENOENT: there is none of this name. */
+/* Becomes this user, with its groups and an empty bounding set, for good; no more root. -ENOENT: there is none of this name. */
 int confine_user(const char *name, struct err *err) VNE_MUST;

@@ -284,8 +284,12 @@ int main(int argc, char **argv)
 		probe_programs(&config.programs, &probe, a.check);
 	if (!code && a.check)
 		uplinks_probe(&config.uplinks, &probe, &probe.uplinks, &probe.n_uplinks);
-	if (!code && a.check)
-		return probe_print(&probe, a.json);
+	if (!code && a.check) {
+		int answer = probe_print(&probe, a.json);
+		node_probe_done(&probe);
+		agent_config_done(&config);
+		return answer;
+	}
 	if (!code && !fake_only)
 		tell_missing_caps();
 	if (!code && !fake_only)
