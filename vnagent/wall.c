@@ -20,7 +20,7 @@
 #include "vnagent/device.h"
 #include "vnagent/nft.h"
 
-enum { PRIORITY = -450, VXLAN_PORT = 4789, ELEMENTS_PER_MESSAGE = 120 };
+enum { PRIORITY = -450, PRIORITY_RAW = -300, VXLAN_PORT = 4789, ELEMENTS_PER_MESSAGE = 120 };
 enum { REG = NFT_SCRATCH, REG_VNI = NFT_REG32_00, REG_SOURCE = NFT_REG32_01 };
 
 /* ---- expressions ----------------------------------------------------------------------------------- */
@@ -120,6 +120,35 @@ void wall_put_table(struct nl_batch *b)
 	nft_frame(b, NFNL_MSG_BATCH_END);
 }
 
+/* Each flow inside a tunnel has an outer source port of its own (for load balancing): where the host tracks connections, a tenant with many
+ * flows would fill its table. Of tunnels it tracks none. */
+static void put_untracked(struct nl_batch *b, const char *chain, uint32_t hook)
+{
+	uint8_t udp = IPPROTO_UDP;
+	uint16_t port = htons(VXLAN_PORT);
+	nft_put_chain(b, chain, "filter", hook, PRIORITY_RAW);
+	nft_rule_begin(b, chain);
+	nft_load_meta(b, NFT_META_L4PROTO);
+	nft_must_equal(b, &udp, sizeof(udp));
+	load_packet(b, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, REG);
+	nft_must_equal(b, &port, sizeof(port));
+	nft_expr_begin(b, "notrack");
+	nft_expr_end(b);
+	nl_nest_end(b);
+}
+
+/* By itself: a kernel without it has no table to fill, and the wall stands all the same. */
+static void leave_untracked(struct nl *nl)
+{
+	struct nl_batch *b = nl_batch_new();
+	nft_frame(b, NFNL_MSG_BATCH_BEGIN);
+	put_untracked(b, "untracked-in", NF_INET_PRE_ROUTING);
+	put_untracked(b, "untracked-out", NF_INET_LOCAL_OUT);
+	nft_frame(b, NFNL_MSG_BATCH_END);
+	(void)!nl_send_transaction(nl, b, NULL);
+	nl_batch_free(b);
+}
+
 int wall_open(struct nl **ret, struct err *err)
 {
 	struct nl *nl;
@@ -134,6 +163,7 @@ int wall_open(struct nl **ret, struct err *err)
 		nl_close(nl);
 		return code;
 	}
+	leave_untracked(nl);
 	*ret = nl;
 	return 0;
 }

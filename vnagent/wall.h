@@ -2,7 +2,8 @@
 /* The second wall, in nftables (table `inet vne` of the agent's namespace), for what the first cannot stop:
  *
  * - what enters by a device of ours and was not redirected never reaches the host's own stack;
- * - a tunnel takes frames from its neighbour's address only (the kernel takes its VNI from anybody).
+ * - a tunnel takes frames from its neighbour's address only (the kernel takes its VNI from anybody);
+ * - where the host tracks connections, its tunnels are not among them: a tenant decides how many there would be.
  *
  * Where the kernel has no nftables the first wall stands alone, and the probe says so. */
 #pragma once

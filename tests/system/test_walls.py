@@ -399,6 +399,25 @@ def test_a_full_table_of_neighbours_cuts_nobody_off(walls):
 
 
 @ONCE
+def test_fills_no_table_of_connections_of_the_host(walls):
+    """A node that tracks connections, for a firewall of its own: flows in tunnels, each with an outer port of its own, are none of them."""
+    lab = walls.lab
+    lab.on_node("a", "nft", "add table inet own; add chain inet own c { type filter hook output priority 0; }; add rule inet own c ct state new counter")
+    try:
+        lab.on_node("a", "ping", "-c", "1", "-W", "2", "198.18.0.1")
+        before = int(lab.on_node("a", "cat", "/proc/sys/net/netfilter/nf_conntrack_count").out)
+        assert before > 0  # it does track
+        walls.python(f"""
+import socket
+for port in range(30000, 32000):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', port)); s.sendto(b'', ('{lab.loopback("evil", "r2")}', 9)); s.close()
+""")
+        assert int(lab.on_node("a", "cat", "/proc/sys/net/netfilter/nf_conntrack_count").out) < before + 100
+    finally:
+        lab.on_node("a", "nft", "delete", "table", "inet", "own")
+
+
+@ONCE
 def test_what_the_kernel_counts_by_user_is_not_shared(walls):
     """As many inotify instances as a user may have, in one router: another router's user, and the host's root, have theirs."""
     hold = "import ctypes, time\nlibc = ctypes.CDLL(None)\nn = 0\nwhile n < 100000 and libc.inotify_init1(0) >= 0: n += 1\nprint(n, flush=True)\ntime.sleep(30)"
