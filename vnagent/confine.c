@@ -6,6 +6,8 @@
 #include "vnagent/confine.h"
 
 #include <linux/capability.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -38,14 +40,27 @@ static const struct confine_cap toolstack_caps[] = {
 	{ CAP_IPC_OWNER, "" }, { CAP_NET_BROADCAST, "" }, { CAP_SYS_TTY_CONFIG, "" }, { CAP_SYS_MODULE, "" },
 };
 
+/* In a user namespace that has not all users (a lab without root) routers' root is its own root, and to map that takes one more. */
+static bool has_all_users(void)
+{
+	unsigned inside, outside, n;
+	FILE *f = fopen("/proc/self/uid_map", "re");
+	bool all = f && fscanf(f, "%u %u %u", &inside, &outside, &n) == 3 && n == UINT32_MAX;
+	if (f)
+		(void)fclose(f);
+	return all;
+}
+
 int agent_confine_caps(bool toolstack, struct err *err)
 {
-	struct confine_cap keep[ARRAY_LEN(agent_caps) + ARRAY_LEN(toolstack_caps)];
+	struct confine_cap keep[ARRAY_LEN(agent_caps) + ARRAY_LEN(toolstack_caps) + 1];
 	size_t n = 0;
 	for (size_t i = 0; i < ARRAY_LEN(agent_caps); i++)
 		keep[n++] = agent_caps[i];
 	for (size_t i = 0; toolstack && i < ARRAY_LEN(toolstack_caps); i++)
 		keep[n++] = toolstack_caps[i];
+	if (!has_all_users())
+		keep[n++] = (struct confine_cap){ CAP_SETFCAP, "" };
 	return confine_caps(keep, n, err);
 }
 

@@ -185,7 +185,8 @@ static pid_t clone_owned(const struct spawn_router *r, struct clone_args *args)
 	struct rlimit was, limit;
 	uid_t owner = owner_of(r);
 	bool limited = getrlimit(RLIMIT_NPROC, &was) == 0;
-	bool owned = prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) == 0 && setresuid(owner, owner, 0) == 0;
+	bool keeps = prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) == 0;
+	bool owned = keeps && setresuid(owner, owner, 0) == 0;
 	limit = (struct rlimit){ ROUTER_PROCESSES_MAX, was.rlim_max };
 	if (owned && limited && (was.rlim_max == RLIM_INFINITY || was.rlim_max >= ROUTER_PROCESSES_MAX))
 		(void)setrlimit(RLIMIT_NPROC, &limit);
@@ -194,7 +195,7 @@ static pid_t clone_owned(const struct spawn_router *r, struct clone_args *args)
 	if (pid == 0)
 		return 0;
 	/* Not in a user namespace that has no such user (a lab without root): then it is ours. */
-	if (owned && (setresuid(0, 0, 0) < 0 || prctl(PR_SET_SECUREBITS, 0) < 0)) {
+	if ((owned && setresuid(0, 0, 0) < 0) || (keeps && prctl(PR_SET_SECUREBITS, 0) < 0)) {
 		perror("cannot become root again");
 		abort();
 	}
