@@ -4,7 +4,7 @@
  * and programs log; libraries return reasons. Control characters in arguments are escaped. */
 #pragma once
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_level { LOG_LEVEL_NONE = -1, LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 void log_open(const char *program, enum log_level level);
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

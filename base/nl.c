@@ -21,7 +21,7 @@
 #include "base/ns.h"
 #include "base/vec.h"
 
-enum { CHUNK_BYTES = 48 << 10, RECEIVE_BYTES = 64 << 10, SOCKET_BUFFER = 4 << 20, ANSWER_TIMEOUT_S = 20 };
+enum { CHUNK_BYTES = 48 << 10, RECEIVE_BYTES = 64 << 10, SOCKET_BUFFER = 4 << 20, ANSWER_TIMEOUT_S = 20, ERRNO_MAX = 4095 };
 
 struct nl {
 	int fd;
@@ -35,6 +35,7 @@ struct nl {
 struct message {
 	size_t offset;
 	int tolerate[2];
+	bool failed;
 	char label[56];
 };
 
@@ -287,6 +288,8 @@ static ssize_t receive(struct nl *nl, int flags, struct err *err)
 			continue;
 		if (n < 0)
 			return errno == EAGAIN ? -EAGAIN : err_sys(err, -errno, "netlink receive");
+		if (n == 0)
+			return err_set(err, -EPIPE, "netlink receive: nobody answers any more");
 		if (msg.msg_flags & MSG_TRUNC)
 			return err_set(err, -EMSGSIZE, "netlink receive: an answer larger than %d bytes", RECEIVE_BYTES);
 		if (from.nl_pid == 0) /* only the kernel is believed */
@@ -297,12 +300,12 @@ static ssize_t receive(struct nl *nl, int flags, struct err *err)
 /* The kernel's words behind an error, "" where there are none. */
 static const char *kernel_words(const struct nlmsghdr *h)
 {
-	const struct nlmsgerr *e = mnl_nlmsg_get_payload(h);
-	if (!(h->nlmsg_flags & NLM_F_ACK_TLVS))
+	const struct nlmsgerr *e = nl_head(h, sizeof(*e));
+	if (!e || !(h->nlmsg_flags & NLM_F_ACK_TLVS))
 		return "";
 	size_t skip = sizeof(*e);
-	if (!(h->nlmsg_flags & NLM_F_CAPPED) && e->msg.nlmsg_len >= sizeof(e->msg))
-		skip += NLMSG_ALIGN(e->msg.nlmsg_len) - sizeof(e->msg);
+	if (!(h->nlmsg_flags & NLM_F_CAPPED) && e->msg.nlmsg_len >= sizeof(e->msg) && e->msg.nlmsg_len < RECEIVE_BYTES)
+		skip += NLMSG_ALIGN((size_t)e->msg.nlmsg_len) - sizeof(e->msg);
 	const struct nlattr *table[NLMSGERR_ATTR_MAX + 1] = { 0 };
 	if (h->nlmsg_len < NLMSG_HDRLEN + skip)
 		return "";
@@ -318,13 +321,29 @@ static int fail(const struct message *m, const struct nlmsghdr *h, int code, str
 	return err_sys(err, code, "%s", m && m->label[0] ? m->label : "netlink");
 }
 
+/* libmnl's own test takes a length beyond 2^31 for a negative one, and lets it pass. */
+static bool is_whole(const struct nlmsghdr *h, int left)
+{
+	return left >= (int)sizeof(*h) && h->nlmsg_len >= sizeof(*h) && h->nlmsg_len <= (uint32_t)left;
+}
+
+/* What an NLMSG_ERROR says: 0 or a negative errno; -EBADMSG where it says something else. */
+static int error_of(const struct nlmsghdr *h)
+{
+	if (h->nlmsg_len < NLMSG_HDRLEN + sizeof(int))
+		return -EBADMSG;
+	int code;
+	memcpy(&code, mnl_nlmsg_get_payload(h), sizeof(code));
+	return code > 0 || code < -ERRNO_MAX ? -EBADMSG : code;
+}
+
 static bool tolerated(const struct message *m, int code)
 {
 	return code == m->tolerate[0] || code == m->tolerate[1];
 }
 
 /* Reads answers until that of the last message of messages[0..n) has come. */
-static int collect(struct nl *nl, const struct message *messages, size_t n, uint32_t first, size_t *failed,
+static int collect(struct nl *nl, struct message *messages, size_t n, uint32_t first, size_t *failed,
                    struct err *err)
 {
 	int result = 0;
@@ -335,12 +354,13 @@ static int collect(struct nl *nl, const struct message *messages, size_t n, uint
 		if (got < 0)
 			return (int)got;
 		int left = (int)got;
-		for (struct nlmsghdr *h = (void *)nl->receive; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+		for (struct nlmsghdr *h = (void *)nl->receive; is_whole(h, left); h = mnl_nlmsg_next(h, &left)) {
 			uint32_t index = h->nlmsg_seq - first;
 			if (h->nlmsg_type != NLMSG_ERROR || index >= n)
 				continue;
-			int code = ((struct nlmsgerr *)mnl_nlmsg_get_payload(h))->error;
-			if (code && !tolerated(&messages[index], code)) {
+			int code = error_of(h);
+			if (code && !messages[index].failed && !tolerated(&messages[index], code)) {
+				messages[index].failed = true; /* once, however often it is told */
 				++*failed;
 				if (!result)
 					result = fail(&messages[index], h, code, err);
@@ -428,14 +448,14 @@ int nl_dump(struct nl *nl, struct nl_batch *b, int (*each)(void *arg, const stru
 		if (got < 0)
 			return (int)got;
 		int left = (int)got;
-		for (struct nlmsghdr *h = (void *)nl->receive; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+		for (struct nlmsghdr *h = (void *)nl->receive; is_whole(h, left); h = mnl_nlmsg_next(h, &left)) {
 			if (h->nlmsg_seq != sequence)
 				continue;
 			interrupted |= (h->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
 			if (h->nlmsg_type == NLMSG_DONE)
 				return result ? result : interrupted ? -EINTR : 0;
 			if (h->nlmsg_type == NLMSG_ERROR) {
-				int code = ((struct nlmsgerr *)mnl_nlmsg_get_payload(h))->error;
+				int code = error_of(h);
 				return code ? fail(&about, h, code, err) : result;
 			}
 			if (!result)
@@ -467,7 +487,7 @@ static int stream_events(struct nl *nl, int (*each)(void *arg, const struct nlms
 	while (!code && nl->have - at >= NLMSG_HDRLEN) {
 		const struct nlmsghdr *m = (const void *)(nl->receive + at);
 		size_t len = NLMSG_ALIGN((size_t)m->nlmsg_len);
-		if (m->nlmsg_len < NLMSG_HDRLEN || len > RECEIVE_BYTES)
+		if (m->nlmsg_len < NLMSG_HDRLEN || m->nlmsg_len > RECEIVE_BYTES || len > RECEIVE_BYTES) /* rounding up wraps */
 			return err_set(err, -EPROTO, "netlink over a connection: a message of %u bytes", m->nlmsg_len);
 		if (nl->have - at < len)
 			break;
@@ -491,7 +511,7 @@ static int events(struct nl *nl, size_t rounds, size_t most, int (*each)(void *a
 		if (got < 0)
 			return (int)got;
 		int left = (int)got;
-		for (struct nlmsghdr *h = (void *)nl->receive; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left), done++) {
+		for (struct nlmsghdr *h = (void *)nl->receive; is_whole(h, left); h = mnl_nlmsg_next(h, &left), done++) {
 			int code = each(arg, h);
 			if (code)
 				return code;

@@ -17,6 +17,7 @@ struct vned_config {
 	char *user;    /* whom vned becomes where root starts it; NULL: nobody else */
 	int64_t time_limit_us, heartbeat_us, timeout_us, prepare_timeout_us, guest_timeout_us, routing_timeout_us, repair_after_us, flap_hold_us;
 	int64_t workers;
+	const struct store_driver *store; /* not in the file; NULL: SQLite */
 };
 
 /* Errors go to `errors` with their places; -EINVAL where there were some. */

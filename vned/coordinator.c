@@ -14,9 +14,9 @@ enum { EVENTS_KEPT = 4096, SOLVE_GRACE_MS = 2000, SOLVE_QUEUE = 1000, REFUSED_LO
 
 /* ---- what comes in --------------------------------------------------------------------------- */
 
-static void message(void *arg, const struct peer *peer, struct message *m)
+void vned_message(void *vned, const struct peer *peer, struct message *m)
 {
-	struct vned *v = arg;
+	struct vned *v = vned;
 	v->counters.messages++;
 	if (peer->role == ROLE_AGENT)
 		agents_message(v, peer, m);
@@ -37,9 +37,9 @@ static void refused(void *arg, const char *address, const char *why)
 	log_warn("refused %s: %s", address, why);
 }
 
-static void tick(void *arg)
+void vned_tick(void *vned)
 {
-	struct vned *v = arg;
+	struct vned *v = vned;
 	agents_tick(v);
 	flow_tick(v);
 	repair_tick(v);
@@ -66,7 +66,7 @@ static int open_wire(struct vned *v, struct err *err)
 	const char **listen = mem_array(v->config.listen.n + 1, sizeof(*listen));
 	for (size_t i = 0; i < v->config.listen.n; i++)
 		listen[i] = v->config.listen.v[i];
-	struct wire_server_options options = { .listen = listen, .self = &v->self, .allow = v->allow, .local = v->config.local, .message = message,
+	struct wire_server_options options = { .listen = listen, .self = &v->self, .allow = v->allow, .local = v->config.local, .message = vned_message,
 		                                   .refused = refused, .arg = v };
 	int r = wire_listen(v->loop, &options, &v->wire, err);
 	free(listen);
@@ -93,7 +93,7 @@ static void term_durable(void *arg, int code, const char *reason)
 		r = metrics_open(v, v->config.metrics, &err);
 	v->ticked_ms = clock_ms();
 	if (r == 0)
-		r = loop_add_timer(v->loop, TICK_MS, TICK_MS, tick, v, &v->tick, &err);
+		r = loop_add_timer(v->loop, TICK_MS, TICK_MS, vned_tick, v, &v->tick, &err);
 	if (r < 0) {
 		log_error("%s", err.text);
 		v->exit_code = r == -EINVAL ? 2 : 70;
@@ -192,7 +192,7 @@ int vned_open(struct vned *v, struct loop *loop, struct vned_config *config, voi
 		return r;
 	r = open_quotas(v, err);
 	if (r == 0)
-		r = store_sqlite.open(loop, v->config.state, &v->store, err);
+		r = (v->config.store ? v->config.store : &store_sqlite)->open(loop, v->config.state, &v->store, err);
 	if (r == 0)
 		r = audit_open(v, err);
 	if (r == 0)

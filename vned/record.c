@@ -316,6 +316,11 @@ int network_unpack(const void *data, size_t len, const struct substrate *s, stru
 		get_embedding(&r, s, &net->embedding);
 		get_plan(&r, s, net);
 	}
+	if (r.code == 0 && !net->id)
+		(void)bad(&r, "a network without a number");
+	for (size_t i = 0; r.code == 0 && i < net->plan.n_nodes; i++)
+		if (net->plan.nodes[i].net != net->id)
+			(void)bad(&r, "the plan of another network");
 	if (r.code < 0) {
 		network_free(net);
 		return err_set(err, r.code, "a network in the store: %s", reason.text);

@@ -421,4 +421,6 @@ void metrics_text(const struct vned *v, struct buf *out);
  * term is made durable before the first connection is taken; then `ready` is called. */
 int vned_open(struct vned *v, struct loop *loop, struct vned_config *config, void (*ready)(struct vned *v), struct err *err) VNE_MUST;
 void vned_close(struct vned *v); /* also after a failed vned_open; networks are not touched */
+void vned_message(void *vned, const struct peer *peer, struct message *m); /* what a connection says */
+void vned_tick(void *vned);                                                 /* every TICK_MS */
 int vned_reload(struct vned *v, struct buf *out); /* the keys and the substrate's file again; out: what has changed, and what is wrong: then -EINVAL */
