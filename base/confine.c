@@ -147,6 +147,12 @@ static int put_rule(scmp_filter_ctx filter, uint32_t action, const struct confin
 	return seccomp_rule_add(filter, action, number, 1, SCMP_A0_64(SCMP_CMP_MASKED_EQ, c->mask, 0));
 }
 
+/* A condition on the first argument; libseccomp's own macro leaves a field out that clang misses. */
+static struct scmp_arg_cmp family_is(enum scmp_compare how, uint32_t family)
+{
+	return (struct scmp_arg_cmp){ .arg = 0, .op = how, .datum_a = family, .datum_b = 0 };
+}
+
 static int load(scmp_filter_ctx filter, int code, struct err *err)
 {
 	/* Where audit runs, it says who was refused what. */
@@ -168,7 +174,7 @@ int confine_calls_only(const struct confine_call *const *lists, size_t n, struct
 			bool socket = !strcmp(c->name, "socket");
 			for (size_t k = 0; socket && k < ARRAY_LEN(network_families) && !code; k++)
 				code = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-				                        SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)network_families[k]));
+				                        family_is(SCMP_CMP_EQ, (uint32_t)network_families[k]));
 			if (!socket && !code)
 				code = put_rule(filter, SCMP_ACT_ALLOW, c);
 		}
@@ -188,10 +194,10 @@ int confine_calls_never(const struct confine_call *list, const int *families, si
 			allowed |= families[k] == family;
 		if (!allowed)
 			code = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-			                        SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)family));
+			                        family_is(SCMP_CMP_EQ, (uint32_t)family));
 	}
 	if (n_families && !code)
-		code = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1, SCMP_A0_32(SCMP_CMP_GE, FAMILIES));
+		code = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1, family_is(SCMP_CMP_GE, FAMILIES));
 	return load(filter, code, err);
 }
 
