@@ -18,6 +18,8 @@ void vned_message(void *vned, const struct peer *peer, struct message *m)
 {
 	struct vned *v = vned;
 	v->counters.messages++;
+	if (!pace_admit(v, peer, m))
+		return;
 	if (peer->role == ROLE_AGENT)
 		agents_message(v, peer, m);
 	else if (peer->role == ROLE_JOIN)
@@ -185,6 +187,7 @@ int vned_open(struct vned *v, struct loop *loop, struct vned_config *config, voi
 	v->events = events_new(EVENTS_KEPT, api_event, v);
 	v->monitor = monitor_new();
 	v->samples = samples_new();
+	v->paces = hash_new();
 	int r = open_substrate(v, err);
 	if (r == 0)
 		r = open_keys(v, err);
@@ -237,6 +240,7 @@ void vned_close(struct vned *v)
 	samples_free(v->samples);
 	events_free(v->events);
 	audit_done(v);
+	pace_done(v);
 	quotas_free(v->quotas);
 	allow_list_free(v->allow);
 	explicit_bzero(&v->self, sizeof(v->self));

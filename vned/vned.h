@@ -130,6 +130,7 @@ struct vned {
 	struct solve_pool *pool;
 	struct events *events;
 	struct monitor *monitor;
+	struct hash *paces; /* of identities, pace.c */
 	struct audit_log *audit;
 	struct usage *usage;
 	struct quotas *quotas;
@@ -148,7 +149,7 @@ struct vned {
 	int exit_code;
 	void (*ready)(struct vned *v);
 	struct {
-		uint64_t accepted, rejected, failed, released, messages, refused_peers, claims;
+		uint64_t accepted, rejected, failed, released, messages, refused_peers, claims, paced;
 		double solve_seconds;
 		uint64_t solves;
 	} counters;
@@ -192,6 +193,10 @@ int usable_make(struct vned *v, struct err *err) VNE_MUST; /* as declared; agent
 void usable_kinds(struct vned *v, struct agent *a);
 void usable_guests(struct vned *v, struct agent *a);
 void usable_ways(const struct agent *a, const struct snode *declared, struct snode *usable);
+
+/* pace.c: how often. false: answered with code 3. */
+bool pace_admit(struct vned *v, const struct peer *peer, const struct message *m);
+void pace_done(struct vned *v);
 
 /* rights.c: who may ask what. */
 bool rights_may(enum role role, const struct message *m);
