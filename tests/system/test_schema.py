@@ -15,7 +15,8 @@ BUILD = Path(os.environ.get("VNE_BUILD", ROOT / "build"))
 SCHEMAS = {p.stem: json.loads(p.read_text()) for p in (ROOT / "docs/schema").glob("*.json")}
 # sample → (schema, whether it is a list of what the schema describes)
 SAMPLES = {"vnembed": ("vnembed", False), "network": ("network", False), "planned": ("network", False), "networks": ("network", True),
-           "nodes": ("node", True), "slinks": ("slink", True), "events": ("event", True)}
+           "nodes": ("node", True), "slinks": ("slink", True), "events": ("event", True),
+           "keys": ("key", True), "log": ("log", True), "usage": ("usage", True), "quotas": ("quota", True), "series": ("series", False)}
 
 
 @pytest.fixture(scope="module")

@@ -535,13 +535,59 @@ static void test_event(void **state)
 	event_view_done(&v);
 }
 
+/* What operators ask of people, and history: lists, as the commands print them. */
+static void finish_sample(struct writer *w, const char *name, const char *expected)
+{
+	buf_auto struct buf out = BUF_INIT;
+	writer_finish(w, &out);
+	if (expected)
+		assert_non_null(strstr(buf_cstr(&out), expected));
+	else
+		leave_sample(name, buf_cstr(&out));
+}
+
+static void test_rights_samples(void **state)
+{
+	char *text = (char *)(uintptr_t)"alice", *column = (char *)(uintptr_t)"cpu", *columns[] = { column }, *of = (char *)(uintptr_t)"router:alice/demo/r1";
+	struct key_view keys[] = { { text, (char *)(uintptr_t)"tenant", (char *)(uintptr_t)"", (char *)(uintptr_t)"0000-1111-2222-3333-4444-5555-6666-7777", 0 },
+		                       { (char *)(uintptr_t)"join-a", (char *)(uintptr_t)"join", (char *)(uintptr_t)"a",
+		                         (char *)(uintptr_t)"0000-1111-2222-3333-4444-5555-6666-8888", 1767225600000 } };
+	struct log_view entry = { 7, 1767225600000, text, (char *)(uintptr_t)"tenant", (char *)(uintptr_t)"192.0.2.1", (char *)(uintptr_t)"submit",
+		                      (char *)(uintptr_t)"alice/demo", 1, (char *)(uintptr_t)"no room" };
+	struct usage_view usage = { text, 1767225600000, 1767229200000, 1.5, 2.25, 40, 123456 };
+	struct quota_view quota = { text, { 1, 3, 1500, 1 << 20, 20000 }, { 2, -1, 4000, 1 << 22, 1000000 } };
+	struct series_point points[] = { { 1767225600000, { 0.5, -1, -1, -1 }, { 0.75, -1, -1, -1 } }, { 1767225610000, { -1, -1, -1, -1 }, { -1, -1, -1, -1 } } };
+	struct series_view series = { of, 10000, columns, 1, points, 2 };
+	for (int json = 0; json < 2; json++) {
+		struct writer *w = json ? writer_json() : writer_text(false);
+		write_key_views(w, NULL, "", keys, 2);
+		finish_sample(w, "keys.json", json ? NULL : "2026-01-01 00:00:00Z");
+		w = json ? writer_json() : writer_text(false);
+		if (json)
+			write_list(w, NULL, NULL);
+		write_log_view(w, &entry);
+		if (json)
+			write_end(w);
+		finish_sample(w, "log.json", json ? NULL : "alice (tenant from 192.0.2.1) submit alice/demo: refused: no room");
+		w = json ? writer_json() : writer_text(false);
+		write_usage_views(w, NULL, "", &usage, 1);
+		finish_sample(w, "usage.json", json ? NULL : "2.250");
+		w = json ? writer_json() : writer_text(false);
+		write_quota_views(w, NULL, "", &quota, 1);
+		finish_sample(w, "quotas.json", json ? NULL : "1.5 of 4");
+		w = json ? writer_json() : writer_text(false);
+		write_series_view(w, &series);
+		finish_sample(w, "series.json", json ? NULL : "0.750");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_json),         cmocka_unit_test(test_json_utf8), cmocka_unit_test(test_table),
 		cmocka_unit_test(test_page),         cmocka_unit_test(test_colour),    cmocka_unit_test(test_solution),
 		cmocka_unit_test(test_solution_protected), cmocka_unit_test(test_solution_refused),
-		cmocka_unit_test(test_vnembed_sample), cmocka_unit_test(test_network_text),
+		cmocka_unit_test(test_vnembed_sample), cmocka_unit_test(test_rights_samples), cmocka_unit_test(test_network_text),
 		cmocka_unit_test(test_network_json), cmocka_unit_test(test_network_only_planned), cmocka_unit_test(test_node),      cmocka_unit_test(test_slink),
 		cmocka_unit_test(test_event),
 	};

@@ -23,12 +23,14 @@ _vnctl() {
 		audit) words+=' --probe' ;;
 		events) words+=' --follow' ;;
 		join) words+=' --expires' ;;
+		log) words+=' --since --until' ;;
+		usage) words+=' --since --until --by' ;;
 		show) words+=' --history --routes' ;;
 		esac
 		;;
 	*)
 		case $command in
-		'') words='submit plan update release drain undrain reload list show nodes links events audit backup exec console plane keys join' ;;
+		'') words='submit plan update release drain undrain reload list show nodes links events audit backup exec console plane keys join log usage quota' ;;
 		submit | plan | update | backup) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
 		drain | undrain | join) words=$(vnctl --timeout 2s -o json nodes 2>/dev/null | _vne_names) ;;
 		release | show | audit) words=$(vnctl --timeout 2s -o json list 2>/dev/null | _vne_names) ;;
