@@ -178,7 +178,7 @@ compare: deps ## the same network with routers of each kind and plane, as a tabl
 	@$(MAKE) --no-print-directory -s -j2 all $B/tests/bench/blast
 	@tests/bench/compare.py $B
 
-# Each tests/fuzz/fuzz_NAME.c for FUZZ_SECONDS, from the seeds in tests/fuzz/corpus/NAME; what is found
+# Each tests/fuzz/fuzz_NAME.c for FUZZ_SECONDS, two at a time, from the seeds in tests/fuzz/corpus/NAME; what is found
 # on the way stays in build/.
 FUZZ_SECONDS ?= 60
 FUZZERS := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -186,11 +186,7 @@ FUZZFLAGS := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-re
 fuzz: ## fuzz what reads input from outside (clang; FUZZ_SECONDS=60 for each)
 	@tools/deps.sh fuzz
 	@$(MAKE) --no-print-directory -s -j2 B=$B/fuzz CC=clang CFLAGS='$(FUZZFLAGS)' fuzzers
-	@for f in $(FUZZERS); do name=$${f##*/fuzz_}; mkdir -p $B/fuzz/corpus/$$name; echo "fuzzing $$name"; \
-		$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-			-artifact_prefix=$B/fuzz/$$name- $B/fuzz/corpus/$$name tests/fuzz/corpus/$$name \
-			>$B/fuzz/$$name.log 2>&1 || { tail -40 $B/fuzz/$$name.log; exit 1; }; \
-		tail -7 $B/fuzz/$$name.log; done
+	@printf '%s\n' $(FUZZERS) | xargs -P 2 -I @ tests/fuzz/run @ $B/fuzz $(FUZZ_SECONDS)
 .PHONY: fuzzers
 fuzzers: $(patsubst tests/fuzz/%.c,$B/%,$(wildcard tests/fuzz/fuzz_*.c))
 $B/fuzz_%: $B/obj/tests/fuzz/fuzz_%.o $(call library,$(NEEDS_tests))
