@@ -83,6 +83,21 @@ def test_what_nodes_and_links_show_to_tenants(triangle, keys):
     assert all("mbit_now" not in link for link in ask_as(triangle, keys, "alice", "links"))
 
 
+def test_what_was_measured(triangle, keys):
+    """History is everybody's of the own networks, and of nodes and links the operator's."""
+    def history(who, of, code=0):
+        return as_(triangle, keys, who, "-o", "json", "audit", of, "--history", "--since", "1h", code=code)
+    eventually(lambda: any("cpu_ratio" in p for p in json.loads(history("eve", "node:a").out)["points"]))
+    eventually(lambda: history("alice", "network:alice/demo", None).code == 0)
+    for of in ("link:a-b", "network:alice/demo", "router:alice/demo/r1", "vlink:alice/demo/r1-r2"):
+        check_schema("series", json.loads(history("eve", of).out))
+    assert json.loads(history("alice", "vlink:alice/demo/r1-r2").out)["step_ms"] == 60000
+    assert "admins and viewers" in history("alice", "node:a", 1).err
+    assert "no history" in history("alice", "network:bob/demo", 1).err and "no history" in history("eve", "node:nowhere", 1).err
+    assert "expected node:NAME" in history("eve", "a", 1).err
+    triangle.vnctl("audit", "node:a", "--history", "--probe", code=2)
+
+
 def test_quotas(triangle, keys):
     set_quotas(triangle, "default: {networks: 2}\ntenants:\n  - {name: alice, networks: 5, routers: 5, bandwidth: 100mbit}\n")
     err = as_(triangle, keys, "alice", "submit", "-", stdin=demo("second"), code=1).err

@@ -20,7 +20,7 @@ _vnctl() {
 		words='--config --server --server-key --key --output --timeout --help --version'
 		case $command in
 		submit | update) words+=' --wait' ;;
-		audit) words+=' --probe' ;;
+		audit) words+=' --probe --history --since' ;;
 		events) words+=' --follow' ;;
 		join) words+=' --expires' ;;
 		log) words+=' --since --until' ;;

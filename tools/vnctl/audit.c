@@ -17,12 +17,14 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "model/units.h"
+#include "model/view_write.h"
 #include "tools/vnctl/probe.h"
 
 #define LEAST 0.98
 #define MOST 1.02
 #define PAYLOAD_LEAST 0.7
 enum { PROBE_SECONDS = 6 };
+#define HISTORY_US (INT64_C(600) * 1000000)
 
 struct audit {
 	const struct settings *settings;
@@ -204,13 +206,42 @@ static int probe(struct audit *a)
 	return code;
 }
 
+/* ---- what was measured before -------------------------------------------------------------- */
+
+static int show_history(const struct settings *s, const char *of)
+{
+	struct err err = { 0 };
+	struct client c;
+	struct kept answer = { 0 };
+	struct message m = { .type = MSG_SERIES, .u.series = { .of = (char *)(uintptr_t)of, .span_us = HISTORY_US } };
+	if (s->since && units_duration(s->since, &m.u.series.span_us, &err)) {
+		fprintf(stderr, "vnctl: --since: %s\n", err.text);
+		return 2;
+	}
+	int code = client_open(&c, s);
+	if (code)
+		return code;
+	code = client_ask(&c, &m, s->timeout_us, keep_message, &answer);
+	if (!code && answer.m.type == MSG_SERIES_DATA) {
+		struct writer *w = settings_writer(s);
+		write_series_view(w, &answer.m.u.series_data);
+		code = print_result(s, w);
+	}
+	message_done(&answer.m);
+	client_close(&c);
+	return code;
+}
+
 int command_audit(const struct settings *s, int argc, char **argv)
 {
 	struct audit a = { .settings = s };
-	if (argc > 2) {
-		fprintf(stderr, "usage: vnctl audit [NAME] [--probe]\n");
+	if (argc > 2 || (s->history && (argc != 2 || s->probe)) || (!s->history && (s->since || s->until)) || s->until) {
+		fprintf(stderr, "usage: vnctl audit [NAME] [--probe]\n"
+		                "       vnctl audit node:NAME|link:NAME|network:OWNER/NAME|router:OWNER/NAME/ROUTER|vlink:OWNER/NAME/LINK --history [--since 2h]\n");
 		return 2;
 	}
+	if (s->history)
+		return show_history(s, argv[1]);
 	int code = client_open(&a.client, s);
 	if (code)
 		return code;
