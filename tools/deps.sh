@@ -8,7 +8,7 @@ build="gcc make pkg-config libc6-dev libglpk-dev libzmq3-dev libprotobuf-c-dev p
        libyaml-dev libexpat1-dev libmnl-dev libjansson-dev libmicrohttpd-dev libsqlite3-dev scdoc libxen-dev
        clang libbpf-dev libseccomp-dev"
 tests="libcmocka-dev libigraph-dev gnuplot-nox python3 python3-pytest python3-yaml python3-jsonschema
-       qemu-system-x86 binutils xz-utils curl openvswitch-testcontroller frr"
+       qemu-system-x86 binutils xz-utils curl openvswitch-testcontroller frr graphviz"
 # what the routers of the demo and the tests run inside, and what looks at the result from outside
 run="bird2 openvswitch-switch udhcpc iputils-ping iperf3 iproute2 nftables tcpdump util-linux procps"
 more=

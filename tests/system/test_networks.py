@@ -49,6 +49,19 @@ def test_delays_are_within_their_bounds(networks):
         assert 0 < link["delay_us"] <= link["max_delay_us"]
 
 
+def test_graph(abilene, networks):
+    """Text that Graphviz takes, and pictures by it; a network's routers and paths stand in it."""
+    name, view = sorted(networks.items())[0]
+    text = abilene.vnctl("graph", name).out
+    assert all(f'"router {r["name"]}" [shape=box' in text for r in view["routers"])
+    assert all(f'label="{link["name"]} ' in text for link in view["links"] if link["paths"])
+    svg = abilene.vnctl("-o", "svg", "graph", name).out
+    assert svg.count("<svg") == 1 and all(f">{n['name']} (" in svg for n in abilene.ask("nodes"))
+    assert abilene.vnctl("graph").out.count(" -- ") == len(abilene.ask("links"))
+    assert "no network is named" in abilene.vnctl("graph", "nothing", code=1).err
+    assert "only a graph" in abilene.vnctl("-o", "svg", "list", code=2).err
+
+
 @pytest.mark.parametrize("name", ["ring", "chain"])
 def test_every_router_reaches_every_other(abilene, networks, name):
     routers = networks[name]["routers"]

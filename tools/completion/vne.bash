@@ -30,10 +30,10 @@ _vnctl() {
 		;;
 	*)
 		case $command in
-		'') words='submit plan update release drain undrain reload list show nodes links events audit backup exec console plane keys join log usage quota' ;;
+		'') words='submit plan update release drain undrain reload list show nodes links events audit backup exec console plane keys join log usage quota graph' ;;
 		submit | plan | update | backup) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
 		drain | undrain | join) words=$(vnctl --timeout 2s -o json nodes 2>/dev/null | _vne_names) ;;
-		release | show | audit) words=$(vnctl --timeout 2s -o json list 2>/dev/null | _vne_names) ;;
+		release | show | audit | graph) words=$(vnctl --timeout 2s -o json list 2>/dev/null | _vne_names) ;;
 		keys) words='new show list allow revoke' ;;
 		exec | console | plane)
 			if ((COMP_CWORD == i + 1)); then

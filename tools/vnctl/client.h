@@ -16,7 +16,8 @@ struct settings {
 	char *server, *server_key, *key; /* from flags, else environment, else the file; owned */
 	char *config;                    /* the file itself, NULL: found by itself */
 	char *since, *until, *by;        /* as given, or NULL; owned */
-	bool json, csv, wait_accepted, probe, follow, history, routes;
+	const char *drawn;               /* of graph: "svg", "png"; NULL: DOT */
+	bool json, csv, dot, wait_accepted, probe, follow, history, routes;
 	int64_t timeout_us, expires_us; /* 0: as long as is usual */
 };
 void settings_done(struct settings *s);
@@ -59,7 +60,7 @@ void client_told(struct client *c);
 int client_run(struct client *c, int64_t timeout_us);
 void client_end(struct client *c, int code);
 
-/* commands.c, audit.c, backup.c, exec.c, keys.c, log.c, plane.c: each takes its own words; returns the exit code. */
+/* commands.c, audit.c, backup.c, exec.c, graph.c, keys.c, log.c, plane.c: each takes its own words; returns the exit code. */
 int command_reload(const struct settings *s, int argc, char **argv);
 int command_drain(const struct settings *s, int argc, char **argv);
 int command_undrain(const struct settings *s, int argc, char **argv);
@@ -82,6 +83,7 @@ bool keys_local(int argc, char **argv); /* what is asked of `keys` needs no vned
 int command_log(const struct settings *s, int argc, char **argv);
 int command_usage(const struct settings *s, int argc, char **argv);
 int command_quota(const struct settings *s, int argc, char **argv);
+int command_graph(const struct settings *s, int argc, char **argv);
 int command_join(const struct settings *s, int argc, char **argv);
 
 int print_result(const struct settings *s, struct writer *w); /* finishes w onto stdout; 0 or 70 */

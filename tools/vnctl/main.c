@@ -39,6 +39,7 @@ static const struct command {
 	{ "events", "[--follow]", "what happened", command_events, TAKES_FOLLOW, NULL },
 	{ "audit", "[NAME] [--probe]|OBJECT --history", "what was promised beside what is delivered; what was", command_audit,
 	  TAKES_PROBE | TAKES_HISTORY | TAKES_TIMES, NULL },
+	{ "graph", "[NAME] [-o dot|svg|png]", "the substrate, or a network on it, for Graphviz", command_graph, 0, NULL },
 	{ "exec", "NAME ROUTER -- COMMAND ...", "run a command inside a router; its exit code", command_exec, 0, NULL },
 	{ "console", "NAME ROUTER", "the console of a router that is a guest; Ctrl-] ends", command_console, 0, NULL },
 	{ "plane", "NAME ROUTER get|set|delete ...", "the map of a router's forwarding program", command_plane, 0, NULL },
@@ -58,7 +59,7 @@ static const struct argp_option options[] = {
 	{ "server", 's', "tcp://HOST:PORT", 0, "vned's address (VNE_SERVER)", 0 },
 	{ "server-key", 'S', "FILE", 0, "vned's .pub file (VNE_SERVER_KEY)", 0 },
 	{ "key", 'k', "FILE", 0, "your .key file (VNE_KEY)", 0 },
-	{ "output", 'o', "FORMAT", 0, "text or json; of usage csv, too (VNE_OUTPUT)", 0 },
+	{ "output", 'o', "FORMAT", 0, "text or json; of usage csv, too; of graph dot, svg or png (VNE_OUTPUT)", 0 },
 	{ "timeout", 't', "DURATION", 0, "how long to wait for an answer (VNE_TIMEOUT; 30s)", 0 },
 	{ "wait", 'w', "accepted|active", 0, "of submit: wait until it is stored, or until it carries traffic (VNE_WAIT; "
 	  "active)", 0 },
@@ -96,8 +97,10 @@ static error_t set(int key, const char *value, struct settings *s, const struct 
 		put(&s->key, value);
 		return 0;
 	case 'o':
-		if (strcmp(value, "json") && strcmp(value, "text") && strcmp(value, "csv"))
-			argp_failure(state, 2, 0, "--output: %s; expected text or json (csv: of usage only)", value);
+		if (strcmp(value, "json") && strcmp(value, "text") && strcmp(value, "csv") && strcmp(value, "dot") && strcmp(value, "svg") && strcmp(value, "png"))
+			argp_failure(state, 2, 0, "--output: %s; expected text or json (usage: csv, too; graph: dot, svg or png)", value);
+		s->drawn = !strcmp(value, "svg") ? "svg" : !strcmp(value, "png") ? "png" : NULL;
+		s->dot = !strcmp(value, "dot") || s->drawn;
 		s->json = !strcmp(value, "json");
 		s->csv = !strcmp(value, "csv");
 		return 0;
@@ -219,8 +222,8 @@ int main(int argc, char **argv)
 			code = 2;
 			break;
 		}
-		if (a.settings.csv && commands[i].run != command_usage) {
-			fprintf(stderr, "vnctl: only usage is written as csv; expected --output text or json\n");
+		if ((a.settings.csv && commands[i].run != command_usage) || (a.settings.dot && commands[i].run != command_graph)) {
+			fprintf(stderr, "vnctl: only usage is written as csv, only a graph as dot, svg or png; expected --output text or json\n");
 			code = 2;
 			break;
 		}
