@@ -450,7 +450,8 @@ int agent_new(const struct agent_options *options, struct agent **ret, struct er
 	a->wire_state = WIRE_DOWN;
 	struct build_options build = { .loop = options->loop, .spawner = options->spawner, .cgroup = options->cgroup,
 		                       .kinds = options->kinds, .uplinks = &options->config->uplinks,
-		                       .controllers = options->config->controllers, .n_controllers = options->config->n_controllers, .programs = &options->config->programs, .result = built, .progress = progressed, .notice = noticed, .links = links_changed, .routed = routed,
+		                       .controllers = options->config->controllers, .n_controllers = options->config->n_controllers, .programs = &options->config->programs,
+		                       .underlay = options->config->underlay, .n_underlay = options->config->n_underlay, .result = built, .progress = progressed, .notice = noticed, .links = links_changed, .routed = routed,
 		                       .store = keep, .arg = a };
 	struct watch_options watch = { .loop = options->loop, .dir = options->config->state, .link = link_changed, .guard = guard_changed, .arg = a };
 	if (options->spawner && options->config->state) /* else there is no data plane here */

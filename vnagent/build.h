@@ -15,6 +15,7 @@
 #include "model/load.h"
 #include "model/plan.h"
 #include "proto/message.h"
+#include "vnagent/config.h"
 #include "vnagent/router.h"
 #include "vnagent/uplink.h"
 #include "vnagent/watch.h"
@@ -47,6 +48,8 @@ struct build_options {
 	const struct addr *controllers; /* prefixes where controllers outside of a network may be; must outlive the builder */
 	size_t n_controllers;
 	const struct yaml_names *programs; /* forwarding programs, NAME=PATH each; NULL: none; must outlive the builder */
+	const struct agent_underlay *underlay; /* devices that are shaped; must outlive the builder */
+	size_t n_underlay;
 	struct watch *watch;          /* NULL: links are not watched, protected ones not switched */
 	void (*result)(void *arg, const struct build_result *result);
 	void (*progress)(void *arg, uint32_t net, uint64_t cookie, uint32_t ready, uint32_t all);

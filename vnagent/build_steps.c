@@ -16,6 +16,7 @@
 #include "vnagent/build_impl.h"
 #include "vnagent/port.h"
 #include "vnagent/segment.h"
+#include "vnagent/underlay.h"
 #include "vnagent/wire_tc.h"
 
 enum { SLICE_OBJECTS = 48, SLICE_ROUTERS = 24, PROGRESS_MS = 200 };
@@ -234,7 +235,10 @@ static void put_segment(struct builder *b, struct job *job, const struct plan_se
 	if (!segment_is_real(b, job, s) || device_of(b, job, segment_end(s->vni)))
 		return;
 	struct device *d = inventory_add(b->inv, DEVICE_SEGMENT, job->net->id, s->vni, s->mtu);
-	segment_vxlan.put_create(b->batch, d, s);
+	uint16_t share = tc_share_of(job->want.owner);
+	if (s->best_effort)
+		underlay_put_share(b->batch, b->options.underlay, b->options.n_underlay, share);
+	segment_vxlan.put_create(b->batch, d, s, share);
 	build_put_gate(b, d);
 	job->full |= commits(job);
 }

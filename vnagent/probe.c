@@ -63,7 +63,7 @@ static void ask_vxlan(struct nl_batch *b)
 	struct device d = { .name = "probe2", .ifindex = SCRATCH_TUNNEL };
 	struct plan_segment s = { .vni = 1, .mtu = 1400, .local = { AF_INET, 32, { 192, 0, 2, 1 } },
 		                  .remote = { AF_INET, 32, { 192, 0, 2, 2 } } };
-	segment_vxlan.put_create(b, &d, &s);
+	segment_vxlan.put_create(b, &d, &s, 0);
 }
 
 static void ask_ipv6(struct nl_batch *b)

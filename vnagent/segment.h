@@ -11,7 +11,8 @@
 struct segment_driver {
 	const char *kind;
 	/* Messages that make the device, down, marked as ours: it is dev's name, number and group. */
-	void (*put_create)(struct nl_batch *b, const struct device *dev, const struct plan_segment *segment);
+	/* share: of its owner, tc_share_of. */
+	void (*put_create)(struct nl_batch *b, const struct device *dev, const struct plan_segment *segment, uint16_t share);
 };
 
 extern const struct segment_driver segment_vxlan;

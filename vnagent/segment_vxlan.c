@@ -12,7 +12,7 @@
 
 enum { VXLAN_PORT = 4789 };
 
-static void put_create(struct nl_batch *b, const struct device *dev, const struct plan_segment *s)
+static void put_create(struct nl_batch *b, const struct device *dev, const struct plan_segment *s, uint16_t share)
 {
 	struct ifinfomsg head = { .ifi_family = AF_UNSPEC, .ifi_index = (int)dev->ifindex };
 	bool v6 = s->remote.family == AF_INET6;
@@ -32,6 +32,11 @@ static void put_create(struct nl_batch *b, const struct device *dev, const struc
 	nl_put_u8(b, IFLA_VXLAN_LEARNING, 0);
 	nl_put_u8(b, IFLA_VXLAN_TTL, 64);
 	nl_put_u8(b, IFLA_VXLAN_TOS, s->best_effort ? TOS_BEST_EFFORT : TOS_PROMISED);
+	if (s->best_effort) { /* from low to before high */
+		uint16_t first = (uint16_t)(SHARE_PORT_FIRST + 4 * share);
+		struct ifla_vxlan_port_range range = { .low = htons(first), .high = htons((uint16_t)(first + 3)) };
+		nl_put(b, IFLA_VXLAN_PORT_RANGE, &range, sizeof(range));
+	}
 	if (!v6)
 		nl_put_u8(b, IFLA_VXLAN_DF, VXLAN_DF_SET);
 	nl_nest_end(b);

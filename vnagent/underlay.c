@@ -53,6 +53,15 @@ size_t underlay_shape(const struct agent_config *c, void (*failed)(const char *d
 	return n;
 }
 
+void underlay_put_share(struct nl_batch *b, const struct agent_underlay *devices, size_t n, uint16_t share)
+{
+	for (size_t i = 0; i < n; i++) {
+		unsigned ifindex = if_nametoindex(devices[i].device);
+		if (ifindex)
+			tc_put_share(b, ifindex, share, devices[i].bw_kbps, devices[i].device);
+	}
+}
+
 void underlay_unshape(const struct agent_config *c)
 {
 	struct nl *nl;

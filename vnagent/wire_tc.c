@@ -408,7 +408,9 @@ void tc_put_unlimited(struct nl_batch *b, uint32_t ifindex, const char *label)
 }
 
 /* ---- underlay --------------------------------------------------------------------------------- */
-enum { CLASS_ALL = 0x10001, CLASS_PROBES = 0x10008, CLASS_PROMISED = 0x10010, CLASS_BEST_EFFORT = 0x10020, BEST_EFFORT_KBPS = 8, PROBES_SHARE = 100, PROBES_KBPS = 1000 };
+enum { CLASS_ALL = 0x10001, CLASS_PROBES = 0x10008, CLASS_PROMISED = 0x10010, CLASS_BEST_EFFORT = 0x10020, CLASS_REST = 0x10021, CLASS_SHARES = 0x14000,
+       BEST_EFFORT_KBPS = 8, PROBES_SHARE = 100, PROBES_KBPS = 1000 };
+enum { PRIO_PROMISED = 1, PRIO_BEST_EFFORT = 7 };
 
 static void put_class(struct nl_batch *b, uint32_t ifindex, uint32_t id, uint32_t parent, int64_t rate_kbps,
                       int64_t ceil_kbps, uint32_t prio, const char *label)
@@ -447,8 +449,25 @@ static void put_probe_inside(struct program *p, uint32_t protocol_at, uint32_t h
 	emit(p, BPF_RET | BPF_K, 0, 0, CLASS_PROBES);
 }
 
-/* Returns the class of probes for them and for control, that of best effort by the outer header's DSCP, 0 (the default class) else. A load
- * beyond a frame's end returns 0, too. */
+/* A best-effort tunnel's frame: its source port says whose it is. header: of the outer network header. Ends with the class of the share. */
+static void put_share(struct program *p, uint32_t protocol_at, uint32_t header)
+{
+	emit(p, BPF_LD | BPF_B | BPF_ABS, 0, 0, protocol_at);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 9, IPPROTO_UDP);
+	emit(p, BPF_LD | BPF_H | BPF_ABS, 0, 0, ETH_HLEN + header + 2);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 7, VXLAN_UDP_PORT);
+	emit(p, BPF_LD | BPF_H | BPF_ABS, 0, 0, ETH_HLEN + header);
+	emit(p, BPF_JMP | BPF_JGE | BPF_K, 0, 5, SHARE_PORT_FIRST);
+	emit(p, BPF_ALU | BPF_SUB | BPF_K, 0, 0, SHARE_PORT_FIRST);
+	emit(p, BPF_ALU | BPF_RSH | BPF_K, 0, 0, 2);
+	emit(p, BPF_ALU | BPF_AND | BPF_K, 0, 0, SHARES - 1);
+	emit(p, BPF_ALU | BPF_OR | BPF_K, 0, 0, CLASS_SHARES);
+	emit(p, BPF_RET | BPF_A, 0, 0, 0);
+	emit(p, BPF_RET | BPF_K, 0, 0, CLASS_REST);
+}
+
+/* Returns the class of probes for them and for control, that of its tenant's share for best effort (the outer header's DSCP), that of promises
+ * else. A load beyond a frame's end returns 0: the default class, below all promises, as has a share that is not there. */
 static void tos_program(struct program *p)
 {
 	emit(p, BPF_LD | BPF_H | BPF_ABS, 0, 0, 12);
@@ -461,20 +480,38 @@ static void tos_program(struct program *p)
 	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 2, ETH_P_IP);
 	emit(p, BPF_LD | BPF_B | BPF_ABS, 0, 0, 15);
 	emit(p, BPF_JMP | BPF_JA, 0, 0, 3);
-	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 7, ETH_P_IPV6);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 6, ETH_P_IPV6);
 	emit(p, BPF_LD | BPF_H | BPF_ABS, 0, 0, 14);
 	emit(p, BPF_ALU | BPF_RSH | BPF_K, 0, 0, 4);
 	emit(p, BPF_ALU | BPF_AND | BPF_K, 0, 0, 0xfc);
 	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, TOS_CONTROL);
 	emit(p, BPF_RET | BPF_K, 0, 0, CLASS_PROBES);
-	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, TOS_BEST_EFFORT);
-	emit(p, BPF_RET | BPF_K, 0, 0, CLASS_BEST_EFFORT);
-	emit(p, BPF_RET | BPF_K, 0, 0, 0);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, TOS_BEST_EFFORT);
+	emit(p, BPF_RET | BPF_K, 0, 0, CLASS_PROMISED);
+	emit(p, BPF_LD | BPF_H | BPF_ABS, 0, 0, 12);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 12, ETH_P_IP);
+	put_share(p, 23, 20);
+	put_share(p, 20, 40);
+}
+
+uint16_t tc_share_of(const char *owner)
+{
+	uint32_t h = 2166136261u; /* FNV-1a */
+	for (; *owner; owner++)
+		h = (h ^ (uint8_t)*owner) * 16777619u;
+	return (uint16_t)((h ^ h >> 16) % SHARES);
+}
+
+void tc_put_share(struct nl_batch *b, uint32_t ifindex, uint16_t share, int64_t bw_kbps, const char *label)
+{
+	put_class(b, ifindex, CLASS_SHARES + share, CLASS_BEST_EFFORT, BEST_EFFORT_KBPS < bw_kbps ? BEST_EFFORT_KBPS : bw_kbps, bw_kbps, PRIO_BEST_EFFORT, label);
+	nl_tolerate(b, -ENOENT); /* a device that could not be shaped: the log has said so */
+	nl_tolerate(b, -EINVAL);
 }
 
 void tc_put_underlay(struct nl_batch *b, uint32_t ifindex, int64_t bw_kbps, const char *label)
 {
-	struct tc_htb_glob glob = { .version = 3, .rate2quantum = 10, .defcls = CLASS_PROMISED & 0xffff };
+	struct tc_htb_glob glob = { .version = 3, .rate2quantum = 10, .defcls = CLASS_REST & 0xffff };
 	begin_qdisc(b, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, ifindex, TC_H_MAKE(1 << 16, 0), label);
 	nl_put_str(b, TCA_KIND, "htb");
 	nl_nest(b, TCA_OPTIONS);
@@ -485,10 +522,11 @@ void tc_put_underlay(struct nl_batch *b, uint32_t ifindex, int64_t bw_kbps, cons
 	/* Probes are few, and come on top: a full link is not to look dead. */
 	int64_t probes = bw_kbps / PROBES_SHARE > PROBES_KBPS ? bw_kbps / PROBES_SHARE : PROBES_KBPS;
 	put_class(b, ifindex, CLASS_PROBES, CLASS_ALL, probes < bw_kbps ? probes : bw_kbps, bw_kbps, 0, label);
-	put_class(b, ifindex, CLASS_PROMISED, CLASS_ALL, bw_kbps, bw_kbps, 1, label);
+	put_class(b, ifindex, CLASS_PROMISED, CLASS_ALL, bw_kbps, bw_kbps, PRIO_PROMISED, label);
 	/* HTB serves a class its own rate before any priority counts: so next to nothing. */
-	put_class(b, ifindex, CLASS_BEST_EFFORT, CLASS_ALL, BEST_EFFORT_KBPS < bw_kbps ? BEST_EFFORT_KBPS : bw_kbps, bw_kbps, 7,
-	          label);
+	int64_t little = BEST_EFFORT_KBPS < bw_kbps ? BEST_EFFORT_KBPS : bw_kbps;
+	put_class(b, ifindex, CLASS_BEST_EFFORT, CLASS_ALL, little, bw_kbps, PRIO_BEST_EFFORT, label);
+	put_class(b, ifindex, CLASS_REST, CLASS_BEST_EFFORT, little, bw_kbps, PRIO_BEST_EFFORT, label);
 	struct program p = { .n = 0 };
 	tos_program(&p);
 	begin_filter(b, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_REPLACE, ifindex, TC_H_MAKE(1 << 16, 0), PRIO_REDIRECT, label);

@@ -60,6 +60,13 @@ void tc_put_limit(struct nl_batch *b, uint32_t ifindex, int64_t bw_kbps, uint32_
 void tc_put_unlimited(struct nl_batch *b, uint32_t ifindex, const char *label);
 
 /* Marks in the outer header of tunnels (DSCP in the upper six bits). */
+/* Best effort is shared out by tenant: each has a class of its own under what promises leave, all with the same weight, so they take turns byte by byte. A
+ * tunnel's frames say whose they are by their UDP source port, SHARE_PORT_FIRST + 4 * share …, which the tunnel's device draws from.
+ * Two tenants whose names have the same share (one pair in 4096) have one together. */
+enum { SHARES = 4096, SHARE_PORT_FIRST = 49152 };
+uint16_t tc_share_of(const char *owner);
+/* On an underlay device; where it is there already nothing changes. */
+void tc_put_share(struct nl_batch *b, uint32_t ifindex, uint16_t share, int64_t bw_kbps, const char *label);
 enum { TOS_PROMISED = 0x48 /* AF21 */, TOS_BEST_EFFORT = 0x20 /* CS1 */ };
 /* An underlay device carries at most bw_kbps; what is marked best effort gets what others leave. */
 void tc_put_underlay(struct nl_batch *b, uint32_t ifindex, int64_t bw_kbps, const char *label);
