@@ -6,6 +6,7 @@ Timings are the machine's of the day: compare the ratios, not the seconds. All t
 written to BUILD/bench/*.tsv. The exit code is 0 whatever they say. Settings, by the environment: PEER_SECONDS (10)
 limits other solvers, PEERS=all gives them all instances instead of one of each class, VNE_DATA=DIR takes the
 streams from DIR/workloads instead of vngen's of the same kind.
+FAIRNESS_SECONDS (5) is how long each measurement of fairness takes.
 """
 import sys
 
@@ -13,7 +14,7 @@ import common
 
 
 def main():
-    parts = sys.argv[2:] or ["instances", "streams", "scaling", "compilers", "daemons", "ospf", "uplinks", "changes", "protection", "scale"]
+    parts = sys.argv[2:] or ["instances", "streams", "scaling", "compilers", "daemons", "ospf", "uplinks", "changes", "protection", "fairness", "scale"]
     for part in parts:
         print(f"{part}:", flush=True)
         try:
