@@ -12,7 +12,7 @@ from lab import eventually
 PAIR = """\
 kind: network
 name: {name}
-defaults: {{node: {{cpu: 0.5, memory: 64MiB, router: netns}}, link: {{bandwidth: 10mbit}}}}
+defaults: {{node: {{cpu: 0.5, memory: 96MiB, router: netns}}, link: {{bandwidth: 10mbit}}}}
 nodes:
   - {{name: r1, place: {{on: [a]}}{more}}}
   - {{name: r2, place: {{on: [b]}}}}

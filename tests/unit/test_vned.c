@@ -851,7 +851,7 @@ static void test_load(void **state)
 	assert_int_equal(v->links[0].bytes[0], 1000);
 }
 
-enum { PLANS = 90 };
+enum { PLANS = 400 };
 static bool all_answered(struct world *w) { return w->replies == PLANS; }
 static bool one_unavailable(struct world *w) { return w->unavailable > 0; }
 
