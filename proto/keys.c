@@ -372,7 +372,7 @@ int allow_list_load(const char *dir, struct buf *faults, struct allow_list **ret
 		struct err fault = { 0 };
 		int bad = allow_add(list, paths[i], &fault);
 		if (bad < 0 && faults && bad != -ENOENT) /* one that is just being removed is no fault */
-			buf_printf(faults, "%s%s", faults->len ? "\n" : "", fault.text);
+			buf_printf(faults, "%s%s", faults->len ? "; " : "", fault.text);
 		else if (bad < 0 && !faults)
 			r = err_set(err, bad, "%s", fault.text);
 	}

@@ -59,7 +59,7 @@ int token_read(const char *text, struct identity *ret, uint8_t ret_server[32], s
 int token_make(const char *node, int64_t expires_us, struct identity *ret, struct err *err) VNE_MUST;
 
 struct allow_list; /* public key → identity */
-/* Every *.pub. faults: what is wrong with those that are left out, a line each; NULL: a bad file fails it. */
+/* Every *.pub. faults: what is wrong with those that are left out; NULL: a bad file fails it. */
 int allow_list_load(const char *dir, struct buf *faults, struct allow_list **ret, struct err *err) VNE_MUST;
 void allow_list_free(struct allow_list *list);
 const struct identity *allow_list_find(const struct allow_list *list, const uint8_t public[32]); /* NULL: refused, or expired */

@@ -20,6 +20,7 @@ struct join {
 	struct loop *loop;
 	struct wire *wire;
 	struct identity token, server, agent;
+	bool up;  /* it was, once: what follows a loss says why */
 	int code; /* exit code; -1: not known yet */
 };
 
@@ -50,6 +51,9 @@ static void state(void *arg, enum wire_state state, const char *why)
 	struct err err = { 0 };
 	struct message m = { .type = MSG_JOIN };
 	memcpy(m.u.join.key, j->agent.public, sizeof(m.u.join.key));
+	if (state == WIRE_DOWN && j->up)
+		return; /* another may have used the token meanwhile: the next attempt tells */
+	j->up |= state == WIRE_UP;
 	if (state == WIRE_REFUSED || state == WIRE_DOWN)
 		end(j, state == WIRE_REFUSED ? EXIT_REFUSED : EXIT_SILENT, why);
 	else if (state == WIRE_UP && wire_send(j->wire, NULL, &m, &err) < 0)

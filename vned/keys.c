@@ -220,6 +220,8 @@ void keys_message(struct vned *v, const struct peer *peer, const struct message 
 	}
 	if (r == 0)
 		log_info("keys: %s from %s: %s", peer->identity, peer->address, q->u.keys.op == KEYS_INVITE ? q->u.keys.name : text);
+	if (r == 0 && q->u.keys.op == KEYS_INVITE)
+		audit_end(v, peer, q->sequence, 0, "a token was made"); /* which is for whoever asked, and for no log */
 	answer(v, peer, q, r, text, &err);
 }
 
@@ -246,6 +248,7 @@ void keys_join(struct vned *v, const struct peer *peer, const struct message *q)
 		r = allow_put(v->config.allow, &id, &err);
 	log_info("node %s from %s: %s%s", peer->node, peer->address, r < 0 ? "cannot join: " : "has joined, fingerprint ",
 	         r < 0 ? err.text : key_fingerprint(id.public, print));
+	audit_note(v, peer, "join", peer->node, r < 0 ? 1 : 0, r < 0 ? err.text : key_fingerprint(id.public, print));
 	answer(v, peer, q, r, peer->node, &err);
 	buf_auto struct buf out = BUF_INIT;
 	if (keys_reload(v, &out) < 0) /* after the answer: the token counts no more */

@@ -87,7 +87,10 @@ def check_identities(alpha, beta, used, nodes_up):
     eventually(lambda: "was never allowed there, or was revoked" in (beta.etc / "vnagent.log").read_text())
     alpha.run("vnctl", "exec", "net", "a", "--", "ping", "-c", "2", "-i", "0.1", "10.255.0.1")
     line = alpha.run("vnctl", "join", "beta", "--expires", "5m").stdout
+    assert line.split()[3].split(".")[1] not in alpha.run("vnctl", "log").stdout, "what opens a door is in no log"
     beta.run(*line.split())  # beside the configuration that is there, which stays
+    entries = [(e["what"], e["object"], e["code"]) for e in json.loads(alpha.run("vnctl", "-o", "json", "log").stdout)]
+    assert entries.count(("join", "beta", 0)) == 2 and ("keys", "invite beta", 0) in entries and ("keys", "revoke beta", 0) in entries
     agent = beta.daemons.pop()
     agent.terminate()
     agent.wait(20)
