@@ -69,7 +69,7 @@ def test_bad_usage(vnctl, tmp_path, words):
     assert done.returncode == 2 and done.stderr
 
 
-@pytest.mark.parametrize("command", ["top", "graph"])
+@pytest.mark.parametrize("command", ["top", "capture"])
 def test_what_is_not_there_yet_is_not_pretended(vnctl, command):
     done = vnctl(command, "x")
     assert done.returncode == 2 and "no command" in done.stderr
